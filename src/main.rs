@@ -1,0 +1,2 @@
+//! Arguments, then the library does the work.
+fn main() {}

@@ -1,0 +1,10 @@
+//! What everything else speaks of: names, GTID sets, rows, definitions, tasks. Pure: no IO, no async, no clock.
+
+pub mod gtid;
+pub mod name;
+pub mod row;
+pub mod server;
+pub mod status;
+pub mod table_map;
+pub mod task;
+pub mod value;

@@ -1,0 +1,219 @@
+//! What is told to the operator: one type per table of the `sync` schema.
+
+use super::task::Direction;
+
+/// Where a task, or one of its links, stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Made, never started.
+    Created,
+    /// Prechecks are under way.
+    Prechecking,
+    /// Connecting, taking over the checkpoint.
+    Starting,
+    /// Making databases and tables at the destination.
+    Schema,
+    /// Copying rows.
+    Full,
+    /// Following changes.
+    Running,
+    /// Stopped by `PAUSE`; keeps everything.
+    Paused,
+    /// A server is out of reach; tried again until the retry window ends.
+    Retrying,
+    /// Stopped by an error that the operator has to mend.
+    Failed,
+    /// Ended by `STOP`.
+    Stopped,
+}
+
+impl State {
+    /// The spelling in `sync.status`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Created => "created",
+            State::Prechecking => "prechecking",
+            State::Starting => "starting",
+            State::Schema => "schema",
+            State::Full => "full",
+            State::Running => "running",
+            State::Paused => "paused",
+            State::Retrying => "retrying",
+            State::Failed => "failed",
+            State::Stopped => "stopped",
+        }
+    }
+}
+
+/// What part of its work a link is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Databases and tables.
+    Schema,
+    /// Rows that are there.
+    Full,
+    /// Changes.
+    Incremental,
+}
+
+impl Phase {
+    /// The spelling in `sync.status`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Schema => "schema",
+            Phase::Full => "full",
+            Phase::Incremental => "incremental",
+        }
+    }
+}
+
+/// A row of `sync.status`.
+#[derive(Debug, Clone)]
+pub struct StatusRow {
+    /// The task.
+    pub task: String,
+    /// Which link.
+    pub direction: Direction,
+    /// Where the link stands.
+    pub state: State,
+    /// What it is at.
+    pub phase: Phase,
+    /// What has been read of the source's binlog, as a GTID set.
+    pub source_position: String,
+    /// What has been applied at the destination, as a GTID set.
+    pub applied_position: String,
+    /// Milliseconds between a commit at the source and at the destination; `None` while unknown.
+    pub lag_ms: Option<u64>,
+    /// Nothing is waiting to be applied.
+    pub idle: bool,
+    /// Row changes applied since the task was made.
+    pub rows_applied: u64,
+    /// Source transactions applied since the task was made.
+    pub transactions_applied: u64,
+    /// Conflicts met since the task was made.
+    pub conflicts: u64,
+    /// What went wrong last, where, and what to do; empty if nothing did.
+    pub last_error: String,
+    /// Since when the link is in this state: milliseconds since the Unix epoch.
+    pub since_ms: u64,
+}
+
+/// A row of `sync.objects`.
+#[derive(Debug, Clone)]
+pub struct ObjectRow {
+    /// The task.
+    pub task: String,
+    /// Which link.
+    pub direction: Direction,
+    /// `db.table` at the link's source.
+    pub source_table: String,
+    /// `db.table` at the link's destination.
+    pub destination_table: String,
+    /// What part of its work the table is at.
+    pub phase: Phase,
+    /// Rows copied by full sync.
+    pub rows_copied: u64,
+    /// How many rows the source has, as its statistics estimate; `None` while unknown.
+    pub rows_estimated: Option<u64>,
+    /// Inserts applied.
+    pub inserts: u64,
+    /// Updates applied.
+    pub updates: u64,
+    /// Deletes applied.
+    pub deletes: u64,
+    /// Conflicts met.
+    pub conflicts: u64,
+}
+
+/// A row of `sync.conflicts`, without its number. `task`, `direction`, `source_position`, `table` and `key`
+/// identify it: recording the same conflict again (after a crash before its commit) replaces it.
+#[derive(Debug, Clone)]
+pub struct ConflictRecord {
+    /// The task.
+    pub task: String,
+    /// Which link.
+    pub direction: Direction,
+    /// `db.table` at the destination.
+    pub table: String,
+    /// `insert_exists`, `update_missing`, …
+    pub kind: &'static str,
+    /// The row's key, as JSON.
+    pub key: String,
+    /// The before image, as JSON.
+    pub before_image: Option<String>,
+    /// The incoming row, as JSON.
+    pub incoming_row: Option<String>,
+    /// The row found at the destination, as JSON.
+    pub destination_row: Option<String>,
+    /// The policy that decided.
+    pub policy: String,
+    /// What was done: `failed`, `ignored`, `overwritten`, `inserted`, …
+    pub outcome: &'static str,
+    /// GTID of the source's transaction, and the change's ordinal in it: `uuid:7#3`.
+    pub source_position: String,
+}
+
+/// A row of `sync.ddl`.
+#[derive(Debug, Clone)]
+pub struct DdlRecord {
+    /// The task.
+    pub task: String,
+    /// Which link.
+    pub direction: Direction,
+    /// GTID of the statement at the source.
+    pub source_position: String,
+    /// The statement as it stood in the binlog.
+    pub statement: String,
+    /// `applied`, `refused`, `excluded`, `ignored`, `failed`.
+    pub outcome: &'static str,
+    /// The statement as it ran at the destination.
+    pub applied_statement: Option<String>,
+}
+
+/// How much an event matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Good to know.
+    Info,
+    /// Worth a look.
+    Warning,
+    /// Something stopped.
+    Error,
+}
+
+impl Level {
+    /// The spelling in `sync.events`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Info => "info",
+            Level::Warning => "warning",
+            Level::Error => "error",
+        }
+    }
+}
+
+/// A row of `sync.events`, without its time.
+#[derive(Debug, Clone)]
+pub struct EventRecord {
+    /// The task, if it is about one.
+    pub task: Option<String>,
+    /// The link, if it is about one.
+    pub direction: Option<Direction>,
+    /// How much it matters.
+    pub level: Level,
+    /// One sentence. Never a row's values or a secret.
+    pub message: String,
+}
+
+/// One step of `CHECK SERVER`.
+#[derive(Debug, Clone)]
+pub struct CheckStep {
+    /// `connect`, `login`, `version`, …
+    pub step: &'static str,
+    /// `pass`, `warn` or `fail`.
+    pub result: &'static str,
+    /// What was found.
+    pub found: String,
+    /// What to do about it; empty where nothing is to be done.
+    pub remedy: String,
+}

@@ -1,0 +1,224 @@
+//! A task as the operator described it: which servers, which objects, which options.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::name::{ServerName, TaskName};
+
+/// One of the two links of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// From the task's source to its destination.
+    Forward,
+    /// From the task's destination back to its source; only in two-way tasks.
+    Reverse,
+}
+
+impl Direction {
+    /// `forward` or `reverse`, as in `sync.status`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Direction::Forward => "forward",
+            Direction::Reverse => "reverse",
+        }
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A whole task definition: what `CREATE SYNC TASK` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskDefinition {
+    /// The task's name.
+    pub name: TaskName,
+    /// The server named first.
+    pub source: ServerName,
+    /// The server named second.
+    pub destination: ServerName,
+    /// `BETWEEN … AND …` rather than `FROM … TO …`.
+    pub two_way: bool,
+    /// What is synchronized, in the order written.
+    pub objects: Vec<ObjectRule>,
+    /// Objects of the reverse direction, where they differ from the forward ones mapped back.
+    pub reverse_objects: Option<Vec<ObjectRule>>,
+    /// Options of the forward direction and of the task as a whole.
+    pub options: TaskOptions,
+    /// What differs in the reverse direction.
+    pub reverse_options: OptionChanges,
+}
+
+impl TaskDefinition {
+    /// The options that hold in one direction.
+    pub fn options_for(&self, direction: Direction) -> TaskOptions {
+        match direction {
+            Direction::Forward => self.options.clone(),
+            Direction::Reverse => self.options.with(&self.reverse_options),
+        }
+    }
+}
+
+/// One entry of an OBJECTS list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ObjectRule {
+    /// `db.*`, `db.table`, `db.pattern%`, each with an optional `AS`.
+    Include {
+        /// The database, or a LIKE pattern over database names.
+        database: String,
+        /// `None` for `.*`; otherwise a table name or a LIKE pattern (`%` and `_`).
+        table: Option<String>,
+        /// Name of the database at the destination; `None`: the same.
+        to_database: Option<String>,
+        /// Name of the table at the destination; `None`: the same.
+        to_table: Option<String>,
+    },
+    /// `NOT db.table`: left out; the same patterns.
+    Exclude {
+        /// The database, or a LIKE pattern over database names.
+        database: String,
+        /// `None` for `.*`; otherwise a table name or a LIKE pattern.
+        table: Option<String>,
+    },
+}
+
+/// What happens when a change does not fit the destination's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConflictPolicy {
+    /// The task stops with the conflict shown.
+    #[default]
+    Fail,
+    /// The destination's row stays.
+    Ignore,
+    /// The incoming row wins, also against other rows that hold its unique keys.
+    Overwrite,
+}
+
+impl ConflictPolicy {
+    /// All policies with their spelling in the admin language.
+    pub const ALL: [(ConflictPolicy, &'static str); 3] = [
+        (ConflictPolicy::Fail, "fail"),
+        (ConflictPolicy::Ignore, "ignore"),
+        (ConflictPolicy::Overwrite, "overwrite"),
+    ];
+
+    /// The spelling in the admin language.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL
+            .iter()
+            .find(|(policy, _)| *policy == self)
+            .map_or("fail", |(_, name)| name)
+    }
+}
+
+/// What happens when a table to be copied exists at the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExistingTables {
+    /// The task does not start.
+    #[default]
+    Error,
+    /// Full sync keeps existing rows; incremental sync overwrites them.
+    Proceed,
+}
+
+/// The options of a task, with every default filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskOptions {
+    /// What happens on a conflict.
+    pub conflict_policy: ConflictPolicy,
+    /// Create databases and tables at the destination.
+    pub schema_sync: bool,
+    /// Copy the rows that are there.
+    pub full_sync: bool,
+    /// Follow the changes.
+    pub incremental_sync: bool,
+    /// What happens when a table exists at the destination.
+    pub existing_tables: ExistingTables,
+    /// Leave all DDL out.
+    pub exclude_ddl: bool,
+    /// How long a lost server is waited for, in minutes, 10 to 1440.
+    pub retry_window_minutes: u32,
+    /// Appliers per direction, 1 to 64.
+    pub workers: u16,
+    /// Write one row a second into the source's causeway schema, so that lag is known when the source is idle.
+    pub heartbeat: bool,
+}
+
+impl Default for TaskOptions {
+    fn default() -> Self {
+        Self {
+            conflict_policy: ConflictPolicy::default(),
+            schema_sync: true,
+            full_sync: true,
+            incremental_sync: true,
+            existing_tables: ExistingTables::default(),
+            exclude_ddl: false,
+            retry_window_minutes: 720,
+            workers: 4,
+            heartbeat: true,
+        }
+    }
+}
+
+/// A partial set of options: what a `WITH (…)` or `SET (…)` list names.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OptionChanges {
+    /// See [`TaskOptions::conflict_policy`].
+    pub conflict_policy: Option<ConflictPolicy>,
+    /// See [`TaskOptions::schema_sync`].
+    pub schema_sync: Option<bool>,
+    /// See [`TaskOptions::full_sync`].
+    pub full_sync: Option<bool>,
+    /// See [`TaskOptions::incremental_sync`].
+    pub incremental_sync: Option<bool>,
+    /// See [`TaskOptions::existing_tables`].
+    pub existing_tables: Option<ExistingTables>,
+    /// See [`TaskOptions::exclude_ddl`].
+    pub exclude_ddl: Option<bool>,
+    /// See [`TaskOptions::retry_window_minutes`].
+    pub retry_window_minutes: Option<u32>,
+    /// See [`TaskOptions::workers`].
+    pub workers: Option<u16>,
+    /// See [`TaskOptions::heartbeat`].
+    pub heartbeat: Option<bool>,
+}
+
+impl TaskOptions {
+    /// These options with `changes` laid over them.
+    pub fn with(&self, changes: &OptionChanges) -> TaskOptions {
+        TaskOptions {
+            conflict_policy: changes.conflict_policy.unwrap_or(self.conflict_policy),
+            schema_sync: changes.schema_sync.unwrap_or(self.schema_sync),
+            full_sync: changes.full_sync.unwrap_or(self.full_sync),
+            incremental_sync: changes.incremental_sync.unwrap_or(self.incremental_sync),
+            existing_tables: changes.existing_tables.unwrap_or(self.existing_tables),
+            exclude_ddl: changes.exclude_ddl.unwrap_or(self.exclude_ddl),
+            retry_window_minutes: changes.retry_window_minutes.unwrap_or(self.retry_window_minutes),
+            workers: changes.workers.unwrap_or(self.workers),
+            heartbeat: changes.heartbeat.unwrap_or(self.heartbeat),
+        }
+    }
+}
+
+/// What the operator wants of a task; kept across restarts. The state shown is derived from this and from how
+/// the links fare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wanted {
+    /// Made, never started.
+    Created,
+    /// To be running.
+    Running,
+    /// Paused by `PAUSE`.
+    Paused,
+    /// Ended by `STOP`.
+    Stopped,
+    /// Stopped by an error that only the operator can mend; `RESUME` or `START` tries again.
+    Failed,
+}
