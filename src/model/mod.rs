@@ -5,6 +5,8 @@ pub mod name;
 pub mod row;
 pub mod server;
 pub mod status;
+pub mod change;
+pub mod table;
 pub mod table_map;
 pub mod task;
 pub mod value;

@@ -1,1 +1,10 @@
-//! (being built)
+//! The one place where SQL text is made: identifiers, literals, statements. Pure.
+//!
+//! Statements are byte strings, not `str`: values travel as `_binary'…'` literals that hold the column's own bytes,
+//! so that no character set conversion ever touches them.
+
+pub mod ident;
+pub mod json;
+pub mod literal;
+pub mod set;
+pub mod single;

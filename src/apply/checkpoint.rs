@@ -1,0 +1,305 @@
+//! What has been applied at the destination, kept at the destination.
+//!
+//! `causeway.checkpoint` has one row per applier slot of a link, and slot 0 for the link as a whole. Every applied
+//! transaction updates its slot's row first. That one row does three jobs:
+//!
+//! - **Exactly once**: `applied` names the source's transactions the slot has applied beyond what slot 0 says. All
+//!   slots together are what has been applied; a link resumes from that and from nothing else.
+//! - **Loop prevention**: `path` names the sites the transaction has been at ([`crate::plan::path`]). It is empty for
+//!   transactions that carry no data.
+//! - **Fencing**: `epoch` grows with every start of the link; an update that names an older one matches no row.
+
+use mysql_async::{Conn, Row, prelude::Queryable};
+
+use crate::{
+    failure::Failure,
+    model::{gtid::GtidSet, task::Direction},
+    plan::assemble::CHECKPOINT_PATH_COLUMN,
+    sql::literal,
+};
+
+/// The slot that holds the link's watermark and phase.
+pub const LINK_SLOT: u16 = 0;
+
+/// Slots of full sync's writers begin here; those of appliers at 1.
+pub const COPY_SLOTS_FROM: u16 = 1000;
+
+/// The tables of the `causeway` schema. The order of `checkpoint`'s first columns is known to
+/// [`CHECKPOINT_PATH_COLUMN`].
+const TABLES: [(&str, &str); 4] = [
+    (
+        "checkpoint",
+        "CREATE TABLE IF NOT EXISTS causeway.checkpoint (
+            task VARCHAR(96) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            link VARCHAR(7) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            slot SMALLINT UNSIGNED NOT NULL,
+            epoch BIGINT UNSIGNED NOT NULL,
+            sequence BIGINT UNSIGNED NOT NULL,
+            path VARCHAR(4000) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            applied LONGTEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            phase VARCHAR(11) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            tolerant_until LONGTEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            updated_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+            PRIMARY KEY (task, link, slot)
+        ) ENGINE=InnoDB COMMENT='Causeway: what has been applied here, and from where'",
+    ),
+    (
+        "ddl",
+        "CREATE TABLE IF NOT EXISTS causeway.ddl (
+            task VARCHAR(96) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            link VARCHAR(7) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            gtid VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            statement LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            digest CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+            PRIMARY KEY (task, link)
+        ) ENGINE=InnoDB COMMENT='Causeway: the statement that is being applied here'",
+    ),
+    (
+        "copy",
+        "CREATE TABLE IF NOT EXISTS causeway.copy (
+            task VARCHAR(96) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            link VARCHAR(7) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            source_database VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            source_table VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            part INT UNSIGNED NOT NULL,
+            copied_rows BIGINT UNSIGNED NOT NULL,
+            upper_key LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+            finished TINYINT UNSIGNED NOT NULL,
+            PRIMARY KEY (task, link, source_database, source_table, part)
+        ) ENGINE=InnoDB COMMENT='Causeway: how far full sync has come'",
+    ),
+    (
+        "heartbeat",
+        "CREATE TABLE IF NOT EXISTS causeway.heartbeat (
+            task VARCHAR(96) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            link VARCHAR(7) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            at TIMESTAMP(6) NOT NULL,
+            PRIMARY KEY (task, link)
+        ) ENGINE=InnoDB COMMENT='Causeway: one row a second, so that lag is known when nothing changes'",
+    ),
+];
+
+/// Which part of its work a link is at, as kept in slot 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Making tables.
+    Schema,
+    /// Copying rows; `applied` is the position that changes will be followed from.
+    Full,
+    /// Following changes.
+    Incremental,
+}
+
+impl Stage {
+    /// As in the `phase` column.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Schema => "schema",
+            Stage::Full => "full",
+            Stage::Incremental => "incremental",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Stage::Schema, Stage::Full, Stage::Incremental].into_iter().find(|stage| stage.as_str() == text)
+    }
+}
+
+/// Which link a checkpoint belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LinkKey {
+    /// The task, told apart from an earlier one of the same name.
+    pub task: String,
+    /// Its direction.
+    pub direction: Direction,
+}
+
+impl LinkKey {
+    fn condition(&self) -> String {
+        format!("task = {} AND link = '{}'", literal::string(&self.task), self.direction)
+    }
+
+    /// `'task','link'` for VALUES lists.
+    pub fn values(&self) -> String {
+        format!("{},'{}'", literal::string(&self.task), self.direction)
+    }
+}
+
+/// What a link that starts finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The epoch this start owns.
+    pub epoch: u64,
+    /// What it is at; `None`: the link has never been started.
+    pub stage: Option<Stage>,
+    /// Everything of the source that has been applied.
+    pub applied: GtidSet,
+    /// Up to here changes may meet rows that full sync has copied in a later state.
+    pub tolerant_until: GtidSet,
+}
+
+/// Makes the `causeway` schema where it is not there yet. Looks first: a `CREATE … IF NOT EXISTS` that does nothing is
+/// written to the binlog all the same, and needs the privilege.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn ensure_schema(conn: &mut Conn) -> Result<(), Failure> {
+    let failed = |error: mysql_async::Error| Failure::mysql("making the causeway schema", &error);
+    let found: Vec<String> = conn
+        .query("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'causeway'")
+        .await
+        .map_err(failed)?;
+    let missing: Vec<&str> =
+        TABLES.iter().filter(|(name, _)| !found.iter().any(|table| table == name)).map(|(_, create)| *create).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let database: Option<String> = conn
+        .query_first("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'causeway'")
+        .await
+        .map_err(failed)?;
+    if database.is_none() {
+        conn.query_drop("CREATE DATABASE IF NOT EXISTS causeway CHARACTER SET utf8mb4").await.map_err(failed)?;
+    }
+    for create in missing {
+        conn.query_drop(create).await.map_err(failed)?;
+    }
+    debug_assert_eq!(CHECKPOINT_PATH_COLUMN, 5);
+    Ok(())
+}
+
+/// Takes the link over: from here on whoever held it before can't write any more. Waits for a transaction of theirs
+/// that is about to commit, then reads what has been applied.
+///
+/// # Errors
+/// [`Failure`] if the server refuses, or a row does not make sense.
+pub async fn take_over(conn: &mut Conn, link: &LinkKey, slots: &[u16]) -> Result<Taken, Failure> {
+    let failed = |error: mysql_async::Error| Failure::mysql("taking over the checkpoint", &error);
+    conn.query_drop("BEGIN").await.map_err(failed)?;
+    let rows: Vec<Row> = conn
+        .query(format!(
+            "SELECT slot, epoch, applied, phase, tolerant_until FROM causeway.checkpoint WHERE {} FOR UPDATE",
+            link.condition()
+        ))
+        .await
+        .map_err(failed)?;
+    let mut taken =
+        Taken { epoch: 1, stage: None, applied: GtidSet::new(), tolerant_until: GtidSet::new() };
+    let mut found = Vec::new();
+    for row in &rows {
+        let (slot, epoch, applied, phase, tolerant): (u16, u64, String, String, String) =
+            mysql_async::from_row_opt(row.clone())
+                .map_err(|_| Failure::data("a row of causeway.checkpoint has an unexpected type; the table was altered"))?;
+        let parse = |text: &str| {
+            text.parse::<GtidSet>().map_err(|error| {
+                Failure::data(format!("slot {slot} of causeway.checkpoint for {} is not a GTID set: {error}", link.task))
+            })
+        };
+        taken.epoch = taken.epoch.max(epoch + 1);
+        taken.applied.union(&parse(&applied)?);
+        if slot == LINK_SLOT {
+            taken.stage = Stage::parse(&phase);
+            taken.tolerant_until = parse(&tolerant)?;
+        }
+        found.push(slot);
+    }
+    let epoch = taken.epoch;
+    let mut text = format!(
+        "UPDATE causeway.checkpoint SET epoch = {epoch}, sequence = sequence + 1, path = '', applied = '' WHERE {}",
+        link.condition()
+    );
+    if found.contains(&LINK_SLOT) {
+        text.push_str(&format!(
+            "; UPDATE causeway.checkpoint SET applied = '{}' WHERE {} AND slot = {LINK_SLOT}",
+            taken.applied,
+            link.condition()
+        ));
+    }
+    for slot in std::iter::once(&LINK_SLOT).chain(slots).filter(|slot| !found.contains(slot)) {
+        text.push_str(&format!(
+            "; INSERT INTO causeway.checkpoint (task, link, slot, epoch, sequence, path, applied, phase, tolerant_until) \
+             VALUES ({}, {slot}, {epoch}, 0, '', '', '', '')",
+            link.values()
+        ));
+    }
+    text.push_str("; COMMIT");
+    conn.query_drop(text).await.map_err(failed)?;
+    Ok(taken)
+}
+
+/// The statement by which a slot says what it has applied; must match one row.
+pub fn update_slot(link: &LinkKey, slot: u16, epoch: u64, path: &str, applied: &GtidSet) -> String {
+    format!(
+        "UPDATE causeway.checkpoint SET sequence = sequence + 1, path = {}, applied = '{applied}' \
+         WHERE {} AND slot = {slot} AND epoch = {epoch}",
+        literal::string(path),
+        link.condition()
+    )
+}
+
+/// Moves the link to another stage, with what has been applied so far.
+///
+/// # Errors
+/// [`Failure`] if the server refuses or another process has taken over.
+pub async fn set_stage(
+    conn: &mut Conn,
+    link: &LinkKey,
+    epoch: u64,
+    stage: Stage,
+    applied: &GtidSet,
+    tolerant_until: &GtidSet,
+) -> Result<(), Failure> {
+    let result = conn
+        .query_iter(format!(
+            "UPDATE causeway.checkpoint SET sequence = sequence + 1, path = '', applied = '{applied}', phase = '{}', \
+             tolerant_until = '{tolerant_until}' WHERE {} AND slot = {LINK_SLOT} AND epoch = {epoch}",
+            stage.as_str(),
+            link.condition()
+        ))
+        .await
+        .map_err(|error| Failure::mysql("moving the checkpoint to another phase", &error))?;
+    let rows = result.affected_rows();
+    result.drop_result().await.map_err(|error| Failure::mysql("moving the checkpoint to another phase", &error))?;
+    if rows == 1 { Ok(()) } else { Err(fenced(link)) }
+}
+
+/// Moves the watermark.
+///
+/// # Errors
+/// [`Failure`] if the server refuses or another process has taken over.
+pub async fn set_watermark(conn: &mut Conn, link: &LinkKey, epoch: u64, applied: &GtidSet) -> Result<(), Failure> {
+    let result = conn
+        .query_iter(update_slot(link, LINK_SLOT, epoch, "", applied))
+        .await
+        .map_err(|error| Failure::mysql("moving the watermark", &error))?;
+    let rows = result.affected_rows();
+    result.drop_result().await.map_err(|error| Failure::mysql("moving the watermark", &error))?;
+    if rows == 1 { Ok(()) } else { Err(fenced(link)) }
+}
+
+/// Another process owns the link now.
+pub fn fenced(link: &LinkKey) -> Failure {
+    Failure::data(format!(
+        "another Causeway process has taken over the {} link of task {}; this one has stopped writing. Make sure that \
+         the task runs in one process only, then RESUME it there",
+        link.direction, link.task
+    ))
+}
+
+/// Removes what a task keeps on a server.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn remove(conn: &mut Conn, task: &str) -> Result<(), Failure> {
+    let found: Vec<String> = conn
+        .query("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'causeway'")
+        .await
+        .map_err(|error| Failure::mysql("removing the checkpoint", &error))?;
+    for (table, _) in TABLES.iter().filter(|(name, _)| found.iter().any(|table| table == name)) {
+        conn.query_drop(format!("DELETE FROM causeway.{table} WHERE task = {}", literal::string(task)))
+            .await
+            .map_err(|error| Failure::mysql("removing the checkpoint", &error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! A connection to the destination and what it does with several statements in one packet.
+
+use mysql_async::{Conn, prelude::Queryable};
+
+use crate::failure::Failure;
+
+/// A connection whose statements belong to one link.
+#[derive(Debug)]
+pub struct Session {
+    conn: Conn,
+    /// Longest packet the server takes, in bytes.
+    max_allowed_packet: usize,
+}
+
+/// What the statements of one packet reported.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Matched or inserted rows, one number per statement that ran.
+    pub rows: Vec<u64>,
+    /// The error that stopped the statement after those.
+    pub error: Option<mysql_async::Error>,
+}
+
+impl Session {
+    /// Takes over a connection made by [`crate::connect::open`].
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub async fn new(mut conn: Conn) -> Result<Self, Failure> {
+        let max: Option<usize> = conn
+            .query_first("SELECT @@max_allowed_packet")
+            .await
+            .map_err(|error| Failure::mysql("reading max_allowed_packet", &error))?;
+        Ok(Self { conn, max_allowed_packet: max.unwrap_or(1 << 22) })
+    }
+
+    /// The connection itself.
+    pub fn conn(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+
+    /// Longest packet the server takes, in bytes.
+    pub fn max_allowed_packet(&self) -> usize {
+        self.max_allowed_packet
+    }
+
+    /// Runs one statement without result rows.
+    ///
+    /// # Errors
+    /// What the server answered, as it is: callers tell errors apart by code.
+    pub async fn run(&mut self, statement: impl Into<Vec<u8>>) -> Result<u64, mysql_async::Error> {
+        let result = self.conn.query_iter(statement.into()).await?;
+        let rows = result.affected_rows();
+        result.drop_result().await?;
+        Ok(rows)
+    }
+
+    /// Runs several statements, joined by `;`, none of which returns rows. The first error ends it.
+    pub async fn run_all(&mut self, statements: Vec<u8>) -> Outcome {
+        let mut rows = Vec::new();
+        match self.conn.query_iter(statements).await {
+            Err(error) => Outcome { rows, error: Some(error) },
+            Ok(mut result) => loop {
+                rows.push(result.affected_rows());
+                if result.is_empty() {
+                    return Outcome { rows, error: None };
+                }
+                // Statements without rows have one empty result set each: this goes on to the next.
+                if let Err(error) = result.next().await {
+                    return Outcome { rows, error: Some(error) };
+                }
+            },
+        }
+    }
+}

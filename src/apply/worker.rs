@@ -1,0 +1,632 @@
+//! One applier: takes transactions in order, merges them, writes them set-based and guarded.
+//!
+//! Everything that waits in its queue and fits becomes one destination transaction, so a worker that is behind writes
+//! large transactions and one that is caught up writes small ones. The checkpoint row comes first, then the statements
+//! of each table. The counts that the server reports say whether every before image held; if one did not, all is
+//! rolled back and written again with that table's changes taken one by one ([`super::conflict`]).
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+
+use crate::{
+    binlog::BinlogError,
+    failure::{Failure, Kind, kind_of},
+    model::{
+        change::{Change, ChangeKind, Target, Transaction, TransactionHeader},
+        gtid::{Gtid, GtidSet},
+        name::TableName,
+        row::Row,
+        task::ConflictPolicy,
+    },
+    plan::path,
+    schedule::{
+        fold::{self, Mode, TableBatch},
+        keys::KeyUse,
+    },
+    sql::set,
+};
+
+use super::{
+    checkpoint::{self, LinkKey},
+    conflict::{self, Recorder},
+    session::Session,
+};
+
+/// A destination transaction takes in no more source transactions once it has this many bytes of row images …
+const MERGE_BYTES: usize = 2 << 20;
+/// … or this many row changes …
+const MERGE_CHANGES: usize = 4000;
+/// … or this many source transactions.
+const MERGE_TRANSACTIONS: usize = 500;
+/// A statement takes in no more rows than this, or than come to [`STATEMENT_BYTES`].
+const STATEMENT_ROWS: usize = 1000;
+const STATEMENT_BYTES: usize = 1 << 20;
+/// Statements go together in one packet up to about this many bytes.
+const PACKET_BYTES: usize = 4 << 20;
+/// Times a transaction is tried again after a deadlock or a lock wait before the link starts over.
+const LOCK_ATTEMPTS: u32 = 10;
+
+/// A transaction on its way to a worker.
+#[derive(Debug)]
+pub struct Job {
+    /// Its number in the watermark.
+    pub number: u64,
+    /// The keys it holds.
+    pub keys: Vec<KeyUse>,
+    /// The transaction.
+    pub transaction: Transaction,
+    /// How its changes meet the destination's rows.
+    pub mode: Mode,
+    /// Its share of the memory the link may use; given back when it is applied.
+    pub permit: Option<OwnedSemaphorePermit>,
+}
+
+/// A transaction too large to be kept whole. Nothing else is at work while it is applied.
+#[derive(Debug)]
+pub struct LargeJob {
+    /// Its number in the watermark.
+    pub number: u64,
+    /// What it is.
+    pub header: TransactionHeader,
+    /// How its changes meet the destination's rows.
+    pub mode: Mode,
+    /// Its changes, part by part.
+    pub parts: mpsc::Receiver<Part>,
+}
+
+/// A part of a [`LargeJob`].
+#[derive(Debug)]
+pub struct Part {
+    /// The changes.
+    pub changes: Vec<Change>,
+    /// It is the last one: commit.
+    pub last: bool,
+    /// Its share of the memory the link may use.
+    pub permit: Option<OwnedSemaphorePermit>,
+}
+
+/// What a worker is given.
+#[derive(Debug)]
+pub enum Work {
+    /// A whole transaction.
+    Transaction(Box<Job>),
+    /// A large one.
+    Large(Box<LargeJob>),
+}
+
+/// What a worker has committed.
+#[derive(Debug)]
+pub struct Done {
+    /// Which worker.
+    pub applier: usize,
+    /// The transactions: number, keys, weight.
+    pub transactions: Vec<(u64, Vec<KeyUse>, usize)>,
+    /// Changes per table.
+    pub tables: Vec<TableCounts>,
+}
+
+/// Changes applied to a table.
+#[derive(Debug, Clone)]
+pub struct TableCounts {
+    /// The table at the source.
+    pub source: TableName,
+    /// The table at the destination.
+    pub destination: TableName,
+    /// Inserts, updates, deletes, conflicts.
+    pub counts: [u64; 4],
+}
+
+/// An applier of a link.
+#[derive(Debug)]
+pub struct Worker {
+    /// Its number, from 0; its slot is one more.
+    pub applier: usize,
+    /// The link.
+    pub link: LinkKey,
+    /// The epoch this process owns.
+    pub epoch: u64,
+    /// What happens on a conflict.
+    pub policy: ConflictPolicy,
+    /// Takes conflicts down before they are committed.
+    pub recorder: Recorder,
+    /// The connection to the destination.
+    pub session: Session,
+    /// The watermark as it stands in slot 0: what it covers need not stand in this worker's slot.
+    pub watermark: watch::Receiver<Arc<GtidSet>>,
+    /// What this worker's slot says.
+    pub applied: GtidSet,
+}
+
+enum Attempt {
+    Committed,
+    /// The before images of these tables (by place in the batch) did not hold.
+    Differs(Vec<usize>),
+    /// A deadlock or lock wait: nothing has been written.
+    Again(Failure),
+}
+
+impl Worker {
+    /// Applies what comes until the queue is closed.
+    ///
+    /// # Errors
+    /// [`Failure`]: what was not reported as done is not applied, except where the connection was lost during a
+    /// commit; the checkpoint tells.
+    pub async fn run(mut self, mut queue: mpsc::Receiver<Work>, done: mpsc::UnboundedSender<Done>) -> Result<(), Failure> {
+        let mut held = None;
+        loop {
+            let work = match held.take() {
+                Some(work) => work,
+                None => match queue.recv().await {
+                    Some(work) => work,
+                    None => return Ok(()),
+                },
+            };
+            let finished = match work {
+                Work::Large(job) => self.apply_large(*job).await?,
+                Work::Transaction(job) => {
+                    let mut jobs = vec![*job];
+                    held = fill(&mut jobs, &mut queue);
+                    self.apply(jobs).await?
+                }
+            };
+            if done.send(finished).is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What the slot will say once `gtids` are applied.
+    fn applied_with<'g>(&self, gtids: impl Iterator<Item = &'g Gtid>) -> GtidSet {
+        let mut applied = self.applied.clone();
+        gtids.for_each(|gtid| applied.insert(gtid));
+        applied.subtract(&self.watermark.borrow());
+        applied
+    }
+
+    fn slot(&self) -> u16 {
+        u16::try_from(self.applier + 1).unwrap_or(u16::MAX)
+    }
+
+    fn begin(&self, path: &[String], applied: &GtidSet) -> Vec<u8> {
+        let update = checkpoint::update_slot(&self.link, self.slot(), self.epoch, &path::print(path), applied);
+        format!("BEGIN;{update}").into_bytes()
+    }
+
+    async fn apply(&mut self, mut jobs: Vec<Job>) -> Result<Done, Failure> {
+        let Some(first) = jobs.first() else {
+            return Ok(Done { applier: self.applier, transactions: vec![], tables: vec![] });
+        };
+        let (mode, position) = (first.mode, first.transaction.header.gtid.to_string());
+        let head_path = first.transaction.header.path.clone();
+        let applied = self.applied_with(jobs.iter().map(|job| &job.transaction.header.gtid));
+        let begin = self.begin(&head_path, &applied);
+        // Changes carry their ordinal in their own transaction; conflicts name both.
+        let origins: Vec<(Gtid, usize)> =
+            jobs.iter().map(|job| (job.transaction.header.gtid.clone(), job.transaction.changes.len())).collect();
+        let transactions: Vec<_> = jobs
+            .iter_mut()
+            .map(|job| (job.number, std::mem::take(&mut job.keys), job.transaction.changes.len()))
+            .collect();
+        let mut changes = Vec::with_capacity(origins.iter().map(|(_, count)| count).sum());
+        for job in &mut jobs {
+            let gtid = Arc::new(job.transaction.header.gtid.clone());
+            changes.extend(job.transaction.changes.drain(..).map(|change| (gtid.clone(), change)));
+        }
+        let (gtids, changes): (Vec<Arc<Gtid>>, Vec<Change>) = changes.into_iter().unzip();
+        let batches = Batches::new(gtids, changes, mode).map_err(|error| malformed(&position, &error))?;
+        let mut slow = HashSet::new();
+        let mut attempts = 0;
+        let conflicts = loop {
+            let mut conflicts = vec![0; batches.tables.len()];
+            match self.attempt(&begin, &batches, &slow, mode, &mut conflicts).await? {
+                Attempt::Committed => break conflicts,
+                Attempt::Differs(tables) => {
+                    self.rollback().await?;
+                    slow.extend(tables);
+                }
+                Attempt::Again(failure) => {
+                    self.rollback().await?;
+                    attempts += 1;
+                    if attempts >= LOCK_ATTEMPTS {
+                        return Err(failure);
+                    }
+                    tokio::time::sleep(Duration::from_millis(5 << attempts)).await;
+                }
+            }
+        };
+        self.applied = applied;
+        Ok(Done { applier: self.applier, transactions, tables: batches.counts(&conflicts) })
+    }
+
+    async fn rollback(&mut self) -> Result<(), Failure> {
+        self.session.run("ROLLBACK").await.map(drop).map_err(|error| Failure::mysql("rolling back", &error))
+    }
+
+    async fn attempt(
+        &mut self,
+        begin: &[u8],
+        batches: &Batches,
+        slow: &HashSet<usize>,
+        mode: Mode,
+        conflicts: &mut [u64],
+    ) -> Result<Attempt, Failure> {
+        match self.write(Some(begin), batches, slow, mode, conflicts).await? {
+            Attempt::Committed => {}
+            other => return Ok(other),
+        }
+        self.commit().await.map(|()| Attempt::Committed)
+    }
+
+    /// Where it fails the outcome is open: the link starts over and reads its checkpoint.
+    async fn commit(&mut self) -> Result<(), Failure> {
+        self.session.run("COMMIT").await.map(drop).map_err(|error| Failure::mysql("committing", &error))
+    }
+
+    /// Writes a batch without committing. `Committed` stands for "all held" here.
+    async fn write(
+        &mut self,
+        begin: Option<&[u8]>,
+        batches: &Batches,
+        slow: &HashSet<usize>,
+        mode: Mode,
+        conflicts: &mut [u64],
+    ) -> Result<Attempt, Failure> {
+        let mut plan = Plan::new(begin);
+        for (place, table) in batches.tables.iter().enumerate().filter(|(place, _)| !slow.contains(place)) {
+            plan.add_table(place, table, mode).map_err(|error| malformed(&table.target.source, &error))?;
+        }
+        let max = self.session.max_allowed_packet();
+        for packet in plan.packets {
+            if packet.text.len() >= max {
+                return Err(Failure::data(format!(
+                    "a row change needs a packet of {} bytes, and the destination's max_allowed_packet is {max}; raise \
+                     it there (SET GLOBAL max_allowed_packet) and RESUME the task",
+                    packet.text.len()
+                )));
+            }
+            let outcome = self.session.run_all(packet.text).await;
+            let mut differs = Vec::new();
+            for (rows, expectation) in outcome.rows.iter().zip(&packet.expectations) {
+                match expectation {
+                    Expect::Anything => {}
+                    Expect::Checkpoint if *rows == 1 => {}
+                    Expect::Checkpoint => return Err(checkpoint::fenced(&self.link)),
+                    Expect::Rows(table, expected) => {
+                        if rows != expected {
+                            differs.push(*table);
+                        }
+                    }
+                    Expect::Table(_) => {}
+                }
+            }
+            let Some(error) = outcome.error else {
+                if differs.is_empty() {
+                    continue;
+                }
+                return Ok(Attempt::Differs(differs));
+            };
+            let failed = packet.expectations.get(outcome.rows.len());
+            let table = match failed {
+                Some(Expect::Rows(table, _) | Expect::Table(table)) => Some(*table),
+                _ => None,
+            };
+            if is_lock_failure(&error) {
+                return Ok(Attempt::Again(Failure::mysql("applying changes", &error)));
+            }
+            match table {
+                Some(table) if is_duplicate(&error) => {
+                    differs.push(table);
+                    return Ok(Attempt::Differs(differs));
+                }
+                Some(table) => {
+                    let name = batches.tables.get(table).map(|table| table.target.table.name.to_string());
+                    return Err(Failure::mysql(
+                        format_args!("writing to {} at the destination", name.unwrap_or_default()),
+                        &error,
+                    ));
+                }
+                None => return Err(Failure::mysql("writing the checkpoint", &error)),
+            }
+        }
+        for place in slow.iter().copied() {
+            let (Some(table), Some(count)) = (batches.tables.get(place), conflicts.get_mut(place)) else { continue };
+            let path = conflict::Path {
+                session: &mut self.session,
+                link: &self.link,
+                policy: self.policy,
+                recorder: &self.recorder,
+            };
+            match path.apply(table, &batches.gtids_of(place)).await {
+                Ok(found) => *count = found,
+                Err(conflict::Stop::Lock(failure)) => return Ok(Attempt::Again(failure)),
+                Err(conflict::Stop::Failure(failure)) => return Err(failure),
+            }
+        }
+        Ok(Attempt::Committed)
+    }
+
+    /// Streams a large transaction into one destination transaction.
+    async fn apply_large(&mut self, mut job: LargeJob) -> Result<Done, Failure> {
+        let gtid = Arc::new(job.header.gtid.clone());
+        let applied = self.applied_with(std::iter::once(&job.header.gtid));
+        let mut begin = Some(self.begin(&job.header.path, &applied));
+        let mut tables: Vec<TableCounts> = Vec::new();
+        loop {
+            let Some(part) = job.parts.recv().await else {
+                self.rollback().await?;
+                return Err(Failure::environment("the source's connection was lost within a transaction"));
+            };
+            let gtids = vec![gtid.clone(); part.changes.len()];
+            let batches =
+                Batches::new(gtids, part.changes, job.mode).map_err(|error| malformed(&job.header.position, &error))?;
+            if let Some(begin) = begin.take() {
+                self.write_large(Some(&begin), &Batches::default(), &HashSet::new(), job.mode, &mut []).await?;
+            }
+            let mut slow = HashSet::new();
+            let conflicts = loop {
+                let mut conflicts = vec![0; batches.tables.len()];
+                self.session
+                    .run("SAVEPOINT part")
+                    .await
+                    .map_err(|error| Failure::mysql("setting a savepoint", &error))?;
+                match self.write_large(None, &batches, &slow, job.mode, &mut conflicts).await? {
+                    None => break conflicts,
+                    Some(differing) => {
+                        self.session
+                            .run("ROLLBACK TO SAVEPOINT part")
+                            .await
+                            .map_err(|error| Failure::mysql("rolling back to a savepoint", &error))?;
+                        slow.extend(differing);
+                    }
+                }
+            };
+            merge_counts(&mut tables, batches.counts(&conflicts));
+            if part.last {
+                break;
+            }
+        }
+        self.commit().await?;
+        self.applied = applied;
+        Ok(Done { applier: self.applier, transactions: vec![(job.number, Vec::new(), 0)], tables })
+    }
+
+    /// As [`Worker::write`]; a deadlock has undone what came before, so it ends the transaction.
+    async fn write_large(
+        &mut self,
+        begin: Option<&[u8]>,
+        batches: &Batches,
+        slow: &HashSet<usize>,
+        mode: Mode,
+        conflicts: &mut [u64],
+    ) -> Result<Option<Vec<usize>>, Failure> {
+        match self.write(begin, batches, slow, mode, conflicts).await? {
+            Attempt::Committed => Ok(None),
+            Attempt::Differs(tables) => Ok(Some(tables)),
+            Attempt::Again(failure) => Err(failure),
+        }
+    }
+}
+
+fn malformed(place: &impl std::fmt::Display, error: &BinlogError) -> Failure {
+    Failure::data(format!("a row image at {place} can't be read: {error}"))
+}
+
+/// Takes more transactions from the queue, as long as they can be merged. Returns the first that can't.
+fn fill(jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Work>) -> Option<Work> {
+    let mut bytes: usize = jobs.iter().map(|job| job.transaction.bytes).sum();
+    let mut changes: usize = jobs.iter().map(|job| job.transaction.changes.len()).sum();
+    while bytes < MERGE_BYTES && changes < MERGE_CHANGES && jobs.len() < MERGE_TRANSACTIONS {
+        match queue.try_recv() {
+            Ok(Work::Transaction(job)) => {
+                let fits = jobs.first().is_some_and(|first| {
+                    first.mode == job.mode
+                        && first.transaction.header.path == job.transaction.header.path
+                        && same_targets(jobs, &job.transaction)
+                });
+                if !fits {
+                    return Some(Work::Transaction(job));
+                }
+                bytes += job.transaction.bytes;
+                changes += job.transaction.changes.len();
+                jobs.push(*job);
+            }
+            Ok(work) => return Some(work),
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// Two definitions of one table can't be folded together.
+fn same_targets(jobs: &[Job], transaction: &Transaction) -> bool {
+    let known = || jobs.iter().flat_map(|job| &job.transaction.changes).map(|change| &change.target);
+    let mut seen: Option<&Arc<Target>> = None;
+    for change in &transaction.changes {
+        if seen.is_some_and(|seen| Arc::ptr_eq(seen, &change.target)) {
+            continue;
+        }
+        seen = Some(&change.target);
+        if known().any(|target| target.table.name == change.target.table.name && !Arc::ptr_eq(target, &change.target)) {
+            return false;
+        }
+    }
+    true
+}
+
+pub(super) fn is_duplicate(error: &mysql_async::Error) -> bool {
+    matches!(error, mysql_async::Error::Server(error) if matches!(error.code, 1022 | 1062 | 1586 | 1859))
+}
+
+pub(super) fn is_lock_failure(error: &mysql_async::Error) -> bool {
+    matches!(error, mysql_async::Error::Server(error) if matches!(error.code, 1205 | 1213 | 1614 | 3101))
+        && kind_of(error) == Kind::Environment
+}
+
+/// Folded changes with what is needed to name a change's origin.
+#[derive(Debug, Default)]
+struct Batches {
+    tables: Vec<TableBatch>,
+    /// Per table the GTIDs of its changes, in order.
+    gtids: Vec<Vec<Arc<Gtid>>>,
+}
+
+impl Batches {
+    fn new(gtids: Vec<Arc<Gtid>>, changes: Vec<Change>, mode: Mode) -> Result<Self, BinlogError> {
+        let mut targets: Vec<Arc<Target>> = Vec::new();
+        let mut per_table: Vec<Vec<Arc<Gtid>>> = Vec::new();
+        for (gtid, change) in gtids.into_iter().zip(&changes) {
+            let place = targets.iter().position(|target| Arc::ptr_eq(target, &change.target)).unwrap_or_else(|| {
+                targets.push(change.target.clone());
+                per_table.push(Vec::new());
+                targets.len() - 1
+            });
+            if let Some(list) = per_table.get_mut(place) {
+                list.push(gtid);
+            }
+        }
+        Ok(Self { tables: fold::fold(changes, mode)?, gtids: per_table })
+    }
+
+    fn gtids_of(&self, table: usize) -> Vec<Arc<Gtid>> {
+        self.gtids.get(table).cloned().unwrap_or_default()
+    }
+
+    fn counts(&self, conflicts: &[u64]) -> Vec<TableCounts> {
+        self.tables
+            .iter()
+            .enumerate()
+            .map(|(place, table)| {
+                let count = |kind| table.changes.iter().filter(|change| change.kind() == kind).count() as u64;
+                TableCounts {
+                    source: table.target.source.clone(),
+                    destination: table.target.table.name.clone(),
+                    counts: [
+                        count(ChangeKind::Insert),
+                        count(ChangeKind::Update),
+                        count(ChangeKind::Delete),
+                        conflicts.get(place).copied().unwrap_or(0),
+                    ],
+                }
+            })
+            .collect()
+    }
+}
+
+fn merge_counts(into: &mut Vec<TableCounts>, from: Vec<TableCounts>) {
+    for counts in from {
+        match into.iter_mut().find(|known| known.destination == counts.destination) {
+            Some(known) => known.counts.iter_mut().zip(counts.counts).for_each(|(sum, count)| *sum += count),
+            None => into.push(counts),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Expect {
+    Anything,
+    Checkpoint,
+    /// The table at this place must report this many rows.
+    Rows(usize, u64),
+    /// A statement on the table at this place that may report any number.
+    Table(usize),
+}
+
+#[derive(Debug, Default)]
+struct Packet {
+    text: Vec<u8>,
+    expectations: Vec<Expect>,
+}
+
+/// The packets that write a batch.
+#[derive(Debug)]
+struct Plan {
+    packets: Vec<Packet>,
+}
+
+impl Plan {
+    fn new(begin: Option<&[u8]>) -> Self {
+        let packets = begin
+            .map(|begin| Packet { text: begin.to_vec(), expectations: vec![Expect::Anything, Expect::Checkpoint] })
+            .into_iter()
+            .collect();
+        Self { packets }
+    }
+
+    fn add_table(&mut self, place: usize, table: &TableBatch, mode: Mode) -> Result<(), BinlogError> {
+        let target = &*table.target;
+        for rows in chunks(&table.deletes, |row| row.image.len()) {
+            self.add(place, match mode {
+                Mode::Strict => set::delete(target, &rows)?,
+                Mode::Tolerant => set::delete_by_key(target, &rows)?,
+            });
+        }
+        for (changed, pairs) in by_changed_columns(target, &table.updates)? {
+            for rows in chunks(&pairs, |(before, after)| before.image.len() + after.image.len()) {
+                let rows: Vec<(&Row, &Row)> = rows.into_iter().copied().collect();
+                self.add(place, set::update(target, &rows, &changed)?);
+            }
+        }
+        for rows in chunks(&table.inserts, |row| row.image.len()) {
+            self.add(place, match mode {
+                Mode::Strict => set::insert(target, &rows)?,
+                Mode::Tolerant => set::replace(target, &rows)?,
+            });
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, table: usize, statement: set::Statement) {
+        if self.packets.last().is_none_or(|packet| packet.text.len() + statement.text.len() > PACKET_BYTES) {
+            self.packets.push(Packet::default());
+        }
+        let Some(packet) = self.packets.last_mut() else { return };
+        if !packet.text.is_empty() {
+            packet.text.push(b';');
+        }
+        packet.text.extend_from_slice(&statement.text);
+        packet.expectations.push(match statement.expected_rows {
+            Some(rows) => Expect::Rows(table, rows),
+            None => Expect::Table(table),
+        });
+    }
+}
+
+/// Runs of rows that fit one statement.
+fn chunks<T>(rows: &[T], bytes_of: impl Fn(&T) -> usize) -> Vec<Vec<&T>> {
+    let mut chunks: Vec<Vec<&T>> = Vec::new();
+    let mut bytes = usize::MAX;
+    for row in rows {
+        let size = bytes_of(row);
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() < STATEMENT_ROWS && bytes.saturating_add(size) <= STATEMENT_BYTES => {
+                chunk.push(row);
+                bytes += size;
+            }
+            _ => {
+                chunks.push(vec![row]);
+                bytes = size;
+            }
+        }
+    }
+    chunks
+}
+
+type ByColumns<'r> = Vec<(Vec<usize>, Vec<(&'r Row, &'r Row)>)>;
+
+/// Updates that set the same columns go together. One that sets nothing (only columns that are not carried differ) is
+/// left out.
+fn by_changed_columns<'r>(target: &Target, updates: &'r [(Row, Row)]) -> Result<ByColumns<'r>, BinlogError> {
+    let mut groups: ByColumns<'r> = Vec::new();
+    for (before, after) in updates {
+        let changed = set::changed_columns(target, before, after)?;
+        if changed.is_empty() {
+            continue;
+        }
+        match groups.iter_mut().find(|(columns, _)| *columns == changed) {
+            Some((_, rows)) => rows.push((before, after)),
+            None => groups.push((changed, vec![(before, after)])),
+        }
+    }
+    Ok(groups)
+}

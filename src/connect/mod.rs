@@ -1,0 +1,94 @@
+//! Connections to a MySQL server, made the way the operator described it.
+
+use std::time::Duration;
+
+use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder, SslOpts, prelude::Queryable};
+use secrecy::ExposeSecret;
+
+use crate::{
+    failure::Failure,
+    model::server::{Address, ServerDefinition, SslMode},
+    sql::literal::SESSION,
+};
+
+/// How long connecting and logging in may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The longest packet we send or take: MySQL's own limit.
+pub const MAX_PACKET_BYTES: usize = 1 << 30;
+
+/// A connection that is ready for our statements.
+///
+/// # Errors
+/// [`Failure`] that names the server and says what was being done.
+pub async fn open(server: &ServerDefinition) -> Result<Conn, Failure> {
+    let mut conn = open_bare(server).await?;
+    conn.query_drop(format!("SET {SESSION}"))
+        .await
+        .map_err(|error| Failure::mysql(format_args!("setting up the session on server {}", server.name), &error))?;
+    Ok(conn)
+}
+
+/// A connection with the session as the server gives it.
+///
+/// # Errors
+/// See [`open`].
+pub async fn open_bare(server: &ServerDefinition) -> Result<Conn, Failure> {
+    let doing = || format!("connecting to server {} ({}) as {}", server.name, server.address, server.user);
+    let attempt = async {
+        match Conn::new(options(server, server.ssl_mode != SslMode::Disabled)).await {
+            // PREFERRED: a server without TLS is talked to without.
+            Err(Error::Driver(DriverError::NoClientSslFlagFromServer)) if server.ssl_mode == SslMode::Preferred => {
+                Conn::new(options(server, false)).await
+            }
+            result => result,
+        }
+    };
+    match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
+        Ok(Ok(conn)) => Ok(conn),
+        Ok(Err(error)) => Err(Failure::mysql(doing(), &error)),
+        Err(_) => Err(Failure::environment(format!("{}: no answer within {} s", doing(), CONNECT_TIMEOUT.as_secs()))),
+    }
+}
+
+fn options(server: &ServerDefinition, encrypted: bool) -> Opts {
+    let mut builder = OptsBuilder::default()
+        .user(Some(server.user.clone()))
+        .pass(Some(server.password.expose_secret().to_owned()))
+        // Matched rows, not changed ones: that is what guards count.
+        .client_found_rows(true)
+        .prefer_socket(false)
+        .max_allowed_packet(Some(MAX_PACKET_BYTES))
+        .stmt_cache_size(0)
+        .tcp_nodelay(true)
+        .tcp_keepalive(Some(Duration::from_secs(30)))
+        .connect_attribute("program_name", "causeway");
+    match &server.address {
+        Address::Tcp { host, port } => builder = builder.ip_or_hostname(host.clone()).tcp_port(*port),
+        Address::Socket(path) => builder = builder.socket(Some(path.to_string_lossy().into_owned())),
+    }
+    if encrypted && matches!(server.address, Address::Tcp { .. }) {
+        builder = builder.ssl_opts(Some(ssl_options(server)));
+    }
+    builder.into()
+}
+
+fn ssl_options(server: &ServerDefinition) -> SslOpts {
+    let mut options = SslOpts::default();
+    if let Some(ca) = &server.ssl_ca {
+        options = options.with_root_certs(vec![ca.clone().into()]).with_disable_built_in_roots(true);
+    }
+    if let (Some(cert), Some(key)) = (&server.ssl_cert, &server.ssl_key) {
+        options = options.with_client_identity(Some(mysql_async::ClientIdentity::new(
+            cert.clone().into(),
+            key.clone().into(),
+        )));
+    }
+    match server.ssl_mode {
+        SslMode::Disabled | SslMode::Preferred | SslMode::Required => {
+            options.with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true)
+        }
+        SslMode::VerifyCa => options.with_danger_skip_domain_validation(true),
+        SslMode::VerifyIdentity => options,
+    }
+}

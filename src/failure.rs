@@ -1,0 +1,137 @@
+//! What went wrong while a task was at work, and whether trying again can help.
+
+use std::fmt;
+
+/// Whether trying again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The data, a definition or a setting is at fault: the task stops until the operator has mended it.
+    Data,
+    /// A server, the network or a lock is at fault: tried again until the retry window ends.
+    Environment,
+}
+
+/// A failure with a sentence for the operator: what was being done, to what, the cause, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Whether trying again can help.
+    pub kind: Kind,
+    /// The sentence. Never a row's values or a secret.
+    pub message: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Failure {
+    /// The data, a definition or a setting is at fault.
+    pub fn data(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Data, message: message.into() }
+    }
+
+    /// A server, the network or a lock is at fault.
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Environment, message: message.into() }
+    }
+
+    /// A server refused, or could not be reached, while `doing` something.
+    pub fn mysql(doing: impl fmt::Display, error: &mysql_async::Error) -> Self {
+        let kind = kind_of(error);
+        let message = match error {
+            mysql_async::Error::Server(error) => {
+                let hint = hint(error.code, &error.message);
+                format!("{doing}: the server answered error {}: {}{hint}", error.code, without_values(error))
+            }
+            other => format!("{doing}: {other}"),
+        };
+        Self { kind, message }
+    }
+}
+
+/// The server quotes row values in some messages; they are cut out, for messages end up in logs.
+fn without_values(error: &mysql_async::ServerError) -> String {
+    match error.code {
+        // Duplicate entry '…' for key '…'; Incorrect … value: '…' for column …; Truncated incorrect … value: '…'.
+        1062 | 1292 | 1366 | 1411 | 1525 | 1690 => match (error.message.find('\''), error.message.rfind(" for ")) {
+            (Some(from), Some(to)) if from < to => {
+                let (head, tail) = (error.message.get(..from), error.message.get(to..));
+                format!("{}'…'{}", head.unwrap_or_default(), tail.unwrap_or_default())
+            }
+            (Some(from), _) => format!("{}'…'", error.message.get(..from).unwrap_or_default()),
+            _ => error.message.clone(),
+        },
+        // Syntax errors quote our statement.
+        1064 => "You have an error in your SQL syntax".to_owned(),
+        _ => error.message.clone(),
+    }
+}
+
+fn hint(code: u16, message: &str) -> &'static str {
+    match code {
+        1045 => ". Check USER and PASSWORD with ALTER SERVER and CHECK SERVER",
+        1142 | 1143 | 1227 | 1044 | 1370 => ". Grant the account what docs/privileges.md lists",
+        1236 if message.contains("purged") => {
+            ". The changes the task needs are gone from the source's binlog: drop the task and create it anew, with \
+             full sync, and keep binlogs longer (binlog_expire_logs_seconds)"
+        }
+        1290 | 1836 => ". Switch read_only and super_read_only off on that server",
+        _ => "",
+    }
+}
+
+/// The one place that decides whether trying again can help.
+pub fn kind_of(error: &mysql_async::Error) -> Kind {
+    use mysql_async::{DriverError, Error};
+    match error {
+        Error::Io(_) => Kind::Environment,
+        Error::Driver(
+            DriverError::ConnectionClosed | DriverError::PoolDisconnected | DriverError::CantParseServerVersion { .. },
+        ) => Kind::Environment,
+        Error::Driver(_) | Error::Url(_) | Error::Other(_) => Kind::Data,
+        Error::Server(error) => match error.code {
+            // Too many connections, out of memory or disk, shutdown, network.
+            1021 | 1037 | 1038 | 1040 | 1041 | 1053 | 1077 | 1079 | 1080 | 1081 | 1114 | 1152 | 1158..=1161 => {
+                Kind::Environment
+            }
+            // Lock wait, deadlock, limits of the account, interrupted or killed.
+            1203 | 1205 | 1213 | 1226 | 1317 | 1613 | 1614 | 3024 | 3058 | 3101 | 3169 | 3572 | 4031 => Kind::Environment,
+            // Read-only, offline.
+            1290 | 1836 | 3032 | 1927 => Kind::Environment,
+            // The dump thread: what is purged or corrupt stays so.
+            1236 if error.message.contains("same server_uuid") || error.message.contains("same server_id") => {
+                Kind::Environment
+            }
+            _ => Kind::Data,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(code: u16, message: &str) -> mysql_async::Error {
+        mysql_async::Error::Server(mysql_async::ServerError { code, message: message.into(), state: "HY000".into() })
+    }
+
+    #[test]
+    fn deadlocks_are_tried_again_and_duplicates_are_not() {
+        assert_eq!(kind_of(&server(1213, "Deadlock found")), Kind::Environment);
+        assert_eq!(kind_of(&server(1062, "Duplicate entry")), Kind::Data);
+        assert_eq!(kind_of(&server(1236, "… purged required binary logs")), Kind::Data);
+    }
+
+    #[test]
+    fn messages_hold_no_values_of_rows() {
+        let failure = Failure::mysql("writing to d.t", &server(1062, "Duplicate entry 's3cret for x' for key 't.PRIMARY'"));
+        assert!(!failure.message.contains("s3cret"), "{failure}");
+        assert!(failure.message.contains("for key 't.PRIMARY'"), "{failure}");
+        let failure = Failure::mysql("writing", &server(1366, "Incorrect integer value: 's3cret' for column 'a' at row 1"));
+        assert!(!failure.message.contains("s3cret"), "{failure}");
+    }
+}

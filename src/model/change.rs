@@ -1,0 +1,116 @@
+//! What flows through a link: transactions of row changes, bound to the tables they go to.
+
+use std::sync::Arc;
+
+use super::{gtid::Gtid, name::TableName, row::Row, table::Table, table_map::TableMap};
+
+/// A site a change has been at: `server_uuid`, or `server_uuid/task/a|b` where both ends of a task are on one server.
+pub type Site = String;
+
+/// What is known of a source transaction before its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionHeader {
+    /// Its GTID at the source.
+    pub gtid: Gtid,
+    /// When it was committed where it was first made: microseconds since the Unix epoch, by that server's clock.
+    pub commit_us: u64,
+    /// `binlog.000007:1234`, where its first event ends, for messages.
+    pub position: String,
+    /// The sites it has been at, the source included.
+    pub path: Vec<Site>,
+}
+
+/// A whole source transaction with the changes that go to the destination.
+#[derive(Debug, Clone)]
+pub struct Transaction {
+    /// What it is.
+    pub header: TransactionHeader,
+    /// Its changes in order.
+    pub changes: Vec<Change>,
+    /// Bytes of row images it holds.
+    pub bytes: usize,
+}
+
+/// What a change does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChangeKind {
+    /// A row comes: `after` only.
+    Insert,
+    /// A row changes: `before` and `after`.
+    Update,
+    /// A row goes: `before` only.
+    Delete,
+}
+
+/// One row change on its way to the destination.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The table it goes to.
+    pub target: Arc<Target>,
+    /// The images; which ones there are says what the change does.
+    pub images: Images,
+    /// Its place in its transaction, from 0.
+    pub ordinal: u32,
+}
+
+/// The row images of a change.
+#[derive(Debug, Clone)]
+pub enum Images {
+    /// The row that came.
+    Insert(Row),
+    /// The row before and after.
+    Update(Row, Row),
+    /// The row that went.
+    Delete(Row),
+}
+
+impl Change {
+    /// What the change does.
+    pub fn kind(&self) -> ChangeKind {
+        match self.images {
+            Images::Insert(_) => ChangeKind::Insert,
+            Images::Update(..) => ChangeKind::Update,
+            Images::Delete(_) => ChangeKind::Delete,
+        }
+    }
+
+    /// The row before the change.
+    pub fn before(&self) -> Option<&Row> {
+        match &self.images {
+            Images::Insert(_) => None,
+            Images::Update(before, _) | Images::Delete(before) => Some(before),
+        }
+    }
+
+    /// The row after the change.
+    pub fn after(&self) -> Option<&Row> {
+        match &self.images {
+            Images::Delete(_) => None,
+            Images::Update(_, after) | Images::Insert(after) => Some(after),
+        }
+    }
+}
+
+/// A source table bound to the destination table its rows go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The table at the source.
+    pub source: TableName,
+    /// The plan its row images are read with.
+    pub map: Arc<TableMap>,
+    /// The table at the destination.
+    pub table: Arc<Table>,
+    /// Columns that are written, in the destination's order.
+    pub columns: Vec<Binding>,
+    /// The key that identifies rows: places in `columns`.
+    pub key: Vec<usize>,
+}
+
+/// A column of the source bound to one of the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding {
+    /// Position in the source's row image.
+    pub source: usize,
+    /// Position in the destination's table.
+    pub destination: usize,
+}

@@ -1,0 +1,446 @@
+//! Makes whole transactions of binlog events.
+//!
+//! What does not go to the destination is dropped as early as the binlog allows: a whole transaction once its head
+//! says that it has been there, a table's rows once their table map says that the table is not selected. Nothing of
+//! either is decoded. A transaction larger than [`Limits::whole_bytes`] is passed on in parts as it is read.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    binlog::{
+        BinlogError,
+        event::{Event, GtidEvent, Query, QueryStatus},
+        rows::{self, RowsEvent, RowsKind},
+    },
+    model::{
+        change::{Change, Images, Site, Target, Transaction, TransactionHeader},
+        gtid::Gtid,
+        name::TableName,
+        table_map::TableMap,
+        value::Value,
+    },
+};
+
+use super::{
+    objects::{OWN_DATABASE, Objects},
+    path::{self, Origin},
+};
+
+/// The table that the loop filter reads, see [`super::path`].
+pub const CHECKPOINT_TABLE: &str = "checkpoint";
+
+/// Place of the `path` column in `causeway.checkpoint`.
+pub const CHECKPOINT_PATH_COLUMN: usize = 5;
+
+/// Sizes at which a transaction is no longer kept whole.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Up to this many bytes of row images a transaction is passed on whole.
+    pub whole_bytes: usize,
+    /// The parts of a larger one have about this many.
+    pub part_bytes: usize,
+}
+
+/// What a link does next.
+#[derive(Debug)]
+pub enum Output {
+    /// A whole transaction, with at least one change.
+    Transaction(Transaction),
+    /// A transaction too large to be kept whole begins …
+    Open(TransactionHeader),
+    /// … has these changes …
+    Part(Vec<Change>, usize),
+    /// … and ends with these.
+    Close(Vec<Change>, usize),
+    /// A statement: a DDL, or something else that commits by itself.
+    Statement(Box<Statement>),
+    /// A transaction that does not go to the destination.
+    Skipped {
+        /// Its GTID.
+        gtid: Gtid,
+        /// When it was committed, as in [`TransactionHeader::commit_us`].
+        commit_us: u64,
+        /// It held nothing but Causeway's own rows.
+        bookkeeping: bool,
+    },
+}
+
+/// A statement as it stands in the binlog.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// The transaction it is; the path says where it has been.
+    pub header: TransactionHeader,
+    /// The default database it ran in; empty if none.
+    pub database: String,
+    /// Its text.
+    pub text: String,
+    /// The session it ran in.
+    pub status: QueryStatus,
+}
+
+/// Why a transaction can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// Bytes that make no sense.
+    #[error(transparent)]
+    Binlog(#[from] BinlogError),
+    /// Events in an order that makes no sense.
+    #[error("unexpected {event} at {position}: {reason}")]
+    Order {
+        /// Which event.
+        event: &'static str,
+        /// Where.
+        position: String,
+        /// Why it is unexpected, and what to do.
+        reason: String,
+    },
+    /// Something that is not carried yet, and must not be skipped.
+    #[error("{what} at {position}: {remedy}")]
+    Unsupported {
+        /// What it is.
+        what: String,
+        /// Where.
+        position: String,
+        /// What the operator can do.
+        remedy: String,
+    },
+}
+
+#[derive(Debug, Clone)]
+enum Table {
+    Selected(Arc<Target>),
+    Checkpoint(Arc<TableMap>),
+    Own,
+    NotSelected,
+}
+
+#[derive(Debug)]
+struct Current {
+    gtid: Gtid,
+    commit_us: u64,
+    origin: Origin,
+    /// The path to write at the destination; `None`: does not go there.
+    onward: Option<Vec<Site>>,
+    /// Rows of tables that are not Causeway's own were seen.
+    foreign_rows: bool,
+    first_rows: bool,
+    began: bool,
+    open: bool,
+    changes: Vec<Change>,
+    bytes: usize,
+    ordinal: u32,
+}
+
+/// Reads a source's events in order.
+#[derive(Debug)]
+pub struct Assembler {
+    objects: Objects,
+    here: Site,
+    there: Site,
+    limits: Limits,
+    tables: HashMap<u64, Table>,
+    /// Binlog file that is being read, for messages.
+    file: String,
+    position: u64,
+    current: Option<Current>,
+}
+
+impl Assembler {
+    /// For a link from site `here` to site `there`.
+    pub fn new(objects: Objects, here: Site, there: Site, limits: Limits) -> Self {
+        Self {
+            objects,
+            here,
+            there,
+            limits,
+            tables: HashMap::new(),
+            file: String::new(),
+            position: 0,
+            current: None,
+        }
+    }
+
+    /// `file:position` of the last event, for messages.
+    pub fn position(&self) -> String {
+        format!("{}:{}", self.file, self.position)
+    }
+
+    /// Whether a transaction has begun and not ended.
+    pub fn in_transaction(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// The objects of this link.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// The source has opened another binlog file.
+    pub fn rotate(&mut self, file: &str, position: u64) {
+        file.clone_into(&mut self.file);
+        self.position = position;
+        // Table numbers hold until the next file.
+        self.tables.clear();
+    }
+
+    /// The destination table that rows of `map` go to, if they do and it matters now: the caller then has to answer
+    /// with [`Assembler::bind`]; otherwise it calls [`Assembler::ignore`].
+    pub fn wants(&self, map: &TableMap) -> Option<TableName> {
+        if !self.current.as_ref().is_some_and(|current| current.onward.is_some()) {
+            return None;
+        }
+        self.objects.map(&map.name)
+    }
+
+    /// Rows of this table go to `target`.
+    pub fn bind(&mut self, table_id: u64, target: Arc<Target>) {
+        self.tables.insert(table_id, Table::Selected(target));
+    }
+
+    /// Rows of this table go nowhere, or are Causeway's own.
+    pub fn ignore(&mut self, map: &Arc<TableMap>) {
+        let table = if map.name.database != OWN_DATABASE {
+            Table::NotSelected
+        } else if map.name.table == CHECKPOINT_TABLE {
+            Table::Checkpoint(map.clone())
+        } else {
+            Table::Own
+        };
+        self.tables.insert(map.table_id, table);
+    }
+
+    /// Takes the next event. TABLE_MAP, ROTATE and TRANSACTION_PAYLOAD are the caller's: see [`Assembler::wants`].
+    ///
+    /// # Errors
+    /// [`AssembleError`]; the link must stop then, nothing may be skipped.
+    pub fn push(&mut self, event: Event, end_position: u64) -> Result<Option<Output>, AssembleError> {
+        if end_position > 0 {
+            self.position = end_position;
+        }
+        match event {
+            Event::Gtid(event) => self.begin(&event).map(|()| None),
+            Event::Query(query) => self.query(query),
+            Event::Rows(event) => self.rows(&event),
+            Event::Xid(_) => self.commit("XID event").map(Some),
+            Event::PartialUpdateRows(event) => match self.tables.get(&event.table_id) {
+                Some(Table::Selected(target)) => Err(AssembleError::Unsupported {
+                    what: format!("partial JSON update of {}", target.source),
+                    position: self.position(),
+                    remedy: "not carried yet; SET GLOBAL binlog_row_value_options='' at the source, and start the \
+                             task again with a full sync"
+                        .into(),
+                }),
+                _ => Ok(None),
+            },
+            Event::XaPrepare(_) => Err(self.xa_unsupported()),
+            Event::Statement(kind) => {
+                // Companions of a statement-based change: what they mean stands in the QUERY event that follows.
+                tracing::trace!(?kind, "companion of a statement");
+                Ok(None)
+            }
+            Event::Incident(_) => Err(AssembleError::Unsupported {
+                what: "INCIDENT event".into(),
+                position: self.position(),
+                remedy: "the source has lost changes from its binlog; start the task again with a full sync".into(),
+            }),
+            Event::Unknown(kind) => Err(AssembleError::Unsupported {
+                what: format!("binlog event of unknown type {kind:?}"),
+                position: self.position(),
+                remedy: "it may carry changes, so it can't be skipped; use a version of Causeway that knows it".into(),
+            }),
+            Event::FormatDescription(_)
+            | Event::Rotate(_)
+            | Event::TableMap(_)
+            | Event::TransactionPayload(_)
+            | Event::Heartbeat(_)
+            | Event::PreviousGtids(_)
+            | Event::RowsQuery(_)
+            | Event::Stop
+            | Event::Ignorable(_) => Ok(None),
+        }
+    }
+
+    fn order(&self, event: &'static str, reason: &str) -> AssembleError {
+        AssembleError::Order { event, position: self.position(), reason: reason.to_owned() }
+    }
+
+    fn xa_unsupported(&self) -> AssembleError {
+        AssembleError::Unsupported {
+            what: "XA transaction".into(),
+            position: self.position(),
+            remedy: "not carried yet; use plain transactions on synchronized tables, and start the task again with a \
+                     full sync"
+                .into(),
+        }
+    }
+
+    fn begin(&mut self, event: &GtidEvent) -> Result<(), AssembleError> {
+        if self.current.is_some() {
+            return Err(self.order("GTID event", "the transaction before it has no end"));
+        }
+        let Some(gtid) = event.gtid.clone() else {
+            return Err(AssembleError::Unsupported {
+                what: "transaction without a GTID".into(),
+                position: self.position(),
+                remedy: "set gtid_mode=ON at the source".into(),
+            });
+        };
+        let onward = path::onward(&Origin::Local, &self.here, &self.there);
+        self.current = Some(Current {
+            gtid,
+            commit_us: event.immediate_commit_us,
+            origin: Origin::Local,
+            onward,
+            foreign_rows: false,
+            first_rows: true,
+            began: false,
+            open: false,
+            changes: Vec::new(),
+            bytes: 0,
+            ordinal: 0,
+        });
+        Ok(())
+    }
+
+    fn query(&mut self, query: Query) -> Result<Option<Output>, AssembleError> {
+        let text = String::from_utf8_lossy(&query.text).into_owned();
+        let verb = text.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or("").to_ascii_uppercase();
+        let Some(current) = &mut self.current else {
+            return Err(self.order("QUERY event", "no GTID event precedes it; set gtid_mode=ON at the source"));
+        };
+        match (verb.as_str(), current.began) {
+            ("BEGIN", false) => {
+                current.began = true;
+                Ok(None)
+            }
+            ("COMMIT", true) => self.commit("COMMIT").map(Some),
+            ("SAVEPOINT" | "RELEASE", true) => Ok(None),
+            ("ROLLBACK", true) if current.onward.is_some() && !(current.changes.is_empty() && !current.open) => {
+                Err(AssembleError::Unsupported {
+                    what: "transaction that was rolled back after it changed tables without transactions".into(),
+                    position: self.position(),
+                    remedy: "what of it stayed can't be told from the binlog; use InnoDB for synchronized tables, and \
+                             start the task again with a full sync"
+                        .into(),
+                })
+            }
+            ("ROLLBACK", true) if text.trim().len() == "ROLLBACK".len() => self.commit("ROLLBACK").map(Some),
+            ("ROLLBACK", true) => Ok(None),
+            ("XA", _) => Err(self.xa_unsupported()),
+            (_, began) => {
+                // A DDL, or a statement-based change inside BEGIN … COMMIT, which the caller refuses if it touches
+                // a selected table.
+                let statement = Statement {
+                    header: TransactionHeader {
+                        gtid: current.gtid.clone(),
+                        commit_us: current.commit_us,
+                        position: format!("{}:{}", self.file, self.position),
+                        path: current.onward.clone().unwrap_or_default(),
+                    },
+                    database: query.schema,
+                    text,
+                    status: query.status,
+                };
+                if !began {
+                    self.current = None;
+                }
+                Ok(Some(Output::Statement(Box::new(statement))))
+            }
+        }
+    }
+
+    fn rows(&mut self, event: &RowsEvent) -> Result<Option<Output>, AssembleError> {
+        let Some(current) = &mut self.current else {
+            return Err(self.order("rows event", "no GTID event precedes it; set gtid_mode=ON at the source"));
+        };
+        let first_rows = std::mem::replace(&mut current.first_rows, false);
+        let Some(table) = self.tables.get(&event.table_id) else {
+            // The number that closes a statement without rows.
+            if event.body.is_empty() {
+                return Ok(None);
+            }
+            return Err(self.order("rows event", "no TABLE_MAP event precedes it"));
+        };
+        match table {
+            Table::Checkpoint(map) if first_rows => {
+                current.origin = read_origin(event, map)?;
+                current.onward = path::onward(&current.origin, &self.here, &self.there);
+                return Ok(None);
+            }
+            Table::Checkpoint(_) | Table::Own => return Ok(None),
+            Table::NotSelected => {
+                current.foreign_rows = true;
+                return Ok(None);
+            }
+            Table::Selected(_) => current.foreign_rows = true,
+        }
+        let Some(onward) = &current.onward else { return Ok(None) };
+        let Table::Selected(target) = table else { return Ok(None) };
+        for change in rows::split(event, &target.map)? {
+            let images = match (event.kind, change?) {
+                (RowsKind::Write, (_, Some(after))) => Images::Insert(after),
+                (RowsKind::Update, (Some(before), Some(after))) => Images::Update(before, after),
+                (RowsKind::Delete, (Some(before), _)) => Images::Delete(before),
+                _ => continue,
+            };
+            let change = Change { target: target.clone(), images, ordinal: current.ordinal };
+            current.ordinal = current.ordinal.saturating_add(1);
+            current.bytes += [change.before(), change.after()].iter().flatten().map(|row| row.image.len()).sum::<usize>();
+            current.changes.push(change);
+        }
+        let limit = if current.open { self.limits.part_bytes } else { self.limits.whole_bytes };
+        if current.bytes <= limit {
+            return Ok(None);
+        }
+        if current.open {
+            let bytes = std::mem::take(&mut current.bytes);
+            return Ok(Some(Output::Part(std::mem::take(&mut current.changes), bytes)));
+        }
+        current.open = true;
+        Ok(Some(Output::Open(TransactionHeader {
+            gtid: current.gtid.clone(),
+            commit_us: current.commit_us,
+            position: format!("{}:{}", self.file, self.position),
+            path: onward.clone(),
+        })))
+    }
+
+    fn commit(&mut self, event: &'static str) -> Result<Output, AssembleError> {
+        let Some(current) = self.current.take() else {
+            return Err(self.order(event, "no transaction has begun"));
+        };
+        if current.open {
+            return Ok(Output::Close(current.changes, current.bytes));
+        }
+        match current.onward {
+            Some(path) if !current.changes.is_empty() => Ok(Output::Transaction(Transaction {
+                header: TransactionHeader {
+                    gtid: current.gtid,
+                    commit_us: current.commit_us,
+                    position: self.position(),
+                    path,
+                },
+                changes: current.changes,
+                bytes: current.bytes,
+            })),
+            _ => Ok(Output::Skipped {
+                gtid: current.gtid,
+                commit_us: current.commit_us,
+                bookkeeping: !current.foreign_rows,
+            }),
+        }
+    }
+}
+
+/// The `path` of the checkpoint row that a rows event writes.
+fn read_origin(event: &RowsEvent, map: &Arc<TableMap>) -> Result<Origin, AssembleError> {
+    for change in rows::split(event, map)? {
+        let (_, after) = change?;
+        let Some(after) = after else { continue };
+        if let Some(Value::Bytes(path)) = after.value(CHECKPOINT_PATH_COLUMN)? {
+            return Ok(path::parse(&String::from_utf8_lossy(path)));
+        }
+    }
+    // A checkpoint row that is deleted: a task was dropped.
+    Ok(Origin::Bookkeeping)
+}

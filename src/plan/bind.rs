@@ -1,0 +1,186 @@
+//! Binds a table as the binlog describes it to the table at the destination.
+
+use std::sync::Arc;
+
+use crate::model::{
+    change::{Binding, Target},
+    table::{Family, Table, TableColumn},
+    table_map::{BINARY_COLLATION, Column, ColumnKind, TableMap},
+};
+
+/// Why rows of a table can't be written to the destination.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BindError {
+    /// Names are neither in the binlog nor known otherwise, or do not fit.
+    #[error(
+        "the definition of {table} at the source does not fit its rows in the binlog ({reason}); it was probably \
+         changed after these rows were written. Set binlog_row_metadata=FULL on the source, or start the task \
+         again with a full sync"
+    )]
+    Definition {
+        /// The table at the source.
+        table: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The destination lacks a column.
+    #[error(
+        "{destination} has no column {column}, which rows of {source_table} have; add it at the destination, or take \
+         the table out of the task"
+    )]
+    MissingColumn {
+        /// The table at the source.
+        source_table: String,
+        /// The table at the destination.
+        destination: String,
+        /// The column.
+        column: String,
+    },
+    /// The types do not go together.
+    #[error(
+        "column {column} of {destination} has type {found}, which can't take the values of {source_table}; make the \
+         definitions equal"
+    )]
+    Type {
+        /// The table at the source.
+        source_table: String,
+        /// The table at the destination.
+        destination: String,
+        /// The column.
+        column: String,
+        /// The type at the destination.
+        found: String,
+    },
+    /// Rows can't be told apart.
+    #[error(
+        "{destination} has neither a primary key nor a unique key over NOT NULL columns; add one (for instance \
+         ALTER TABLE {destination} ADD COLUMN my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY \
+         KEY), or take the table out of the task"
+    )]
+    NoKey {
+        /// The table at the destination.
+        destination: String,
+    },
+    /// A key column is not in the source's rows.
+    #[error("{source_table} has no column {column}, which is part of the row key of {destination}")]
+    KeyColumn {
+        /// The table at the source.
+        source_table: String,
+        /// The table at the destination.
+        destination: String,
+        /// The column.
+        column: String,
+    },
+}
+
+/// What happens to a column of the source that the destination does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownColumn {
+    /// The definitions do not fit.
+    Refuse,
+    /// Left out. In the reverse direction the task's source decides what columns there are: one it lacks was either
+    /// dropped there by a DDL that is still on its way, or added at the destination only.
+    LeaveOut,
+}
+
+/// Binds `map` to `table`. `definition` is the source's definition, for binlogs without column names.
+///
+/// # Errors
+/// [`BindError`] if the two do not go together.
+pub fn bind(
+    map: &Arc<TableMap>,
+    definition: Option<&Table>,
+    table: &Arc<Table>,
+    unknown: UnknownColumn,
+) -> Result<Target, BindError> {
+    let names = column_names(map, definition)?;
+    let source_table = map.name.to_string();
+    let destination = table.name.to_string();
+    let mut columns = Vec::with_capacity(names.len());
+    for (source, name) in names.iter().enumerate() {
+        let Some(position) = table.position(name) else {
+            match unknown {
+                UnknownColumn::LeaveOut => continue,
+                UnknownColumn::Refuse => {
+                    return Err(BindError::MissingColumn { source_table, destination, column: name.clone() });
+                }
+            }
+        };
+        let (Some(column), Some(found)) = (map.columns.get(source), table.columns.get(position)) else { continue };
+        if found.generated {
+            continue;
+        }
+        if !fits(column, found) {
+            return Err(BindError::Type {
+                source_table,
+                destination,
+                column: name.clone(),
+                found: found.column_type.clone(),
+            });
+        }
+        columns.push(Binding { source, destination: position });
+    }
+    let key = table.row_key().and_then(|key| key.columns());
+    let Some(key_columns) = key else { return Err(BindError::NoKey { destination }) };
+    let key = key_columns
+        .iter()
+        .map(|position| {
+            columns.iter().position(|binding| binding.destination == *position).ok_or_else(|| BindError::KeyColumn {
+                source_table: source_table.clone(),
+                destination: destination.clone(),
+                column: table.columns.get(*position).map(|column| column.name.clone()).unwrap_or_default(),
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Target { source: map.name.clone(), map: map.clone(), table: table.clone(), columns, key })
+}
+
+fn column_names(map: &TableMap, definition: Option<&Table>) -> Result<Vec<String>, BindError> {
+    if map.has_names() {
+        return Ok(map.columns.iter().filter_map(|column| column.name.clone()).collect());
+    }
+    let error = |reason: String| BindError::Definition { table: map.name.to_string(), reason };
+    let Some(definition) = definition else {
+        return Err(error("the binlog carries no column names".to_owned()));
+    };
+    if definition.columns.len() != map.columns.len() {
+        return Err(error(format!(
+            "it has {} columns, the rows have {}",
+            definition.columns.len(),
+            map.columns.len()
+        )));
+    }
+    for (column, defined) in map.columns.iter().zip(&definition.columns) {
+        if !fits(column, defined) || column.nullable != defined.nullable {
+            return Err(error(format!("column {} has another type", defined.name)));
+        }
+    }
+    Ok(definition.columns.iter().map(|column| column.name.clone()).collect())
+}
+
+/// Whether values of a binlog column can be written to a column of this definition without a change of meaning.
+fn fits(column: &Column, found: &TableColumn) -> bool {
+    use ColumnKind as K;
+    let binary = column.collation == Some(BINARY_COLLATION);
+    match (column.kind, &found.family) {
+        (K::Tiny | K::Short | K::Int24 | K::Long | K::LongLong, Family::Integer) => {
+            column.unsigned == found.column_type.contains("unsigned")
+        }
+        (K::Decimal { .. }, Family::Decimal) => true,
+        (K::Float | K::Double, Family::Float) => true,
+        (K::Bit { .. }, Family::Number) => found.column_type.starts_with("bit"),
+        (K::Enum { .. }, Family::Number) => found.column_type.starts_with("enum"),
+        (K::Set { .. }, Family::Number) => found.column_type.starts_with("set"),
+        (K::Year, Family::Number) => found.column_type.starts_with("year"),
+        (K::Char { .. } | K::VarChar { .. } | K::Blob { .. }, Family::Text { .. }) => !binary,
+        (K::Char { .. } | K::VarChar { .. } | K::Blob { .. }, Family::Binary { .. } | Family::Blob) => {
+            binary || column.collation.is_none()
+        }
+        (K::Json { .. }, Family::Json) | (K::Geometry { .. }, Family::Geometry) | (K::Vector { .. }, Family::Vector) => {
+            true
+        }
+        (K::Date, Family::Date) | (K::Time { .. }, Family::Time { .. }) => true,
+        (K::DateTime { .. }, Family::DateTime { .. }) | (K::Timestamp { .. }, Family::Timestamp { .. }) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,182 @@
+//! Gives transactions to appliers so that changes which share a key keep their order.
+
+use std::collections::HashMap;
+
+use super::keys::KeyUse;
+
+/// Where a transaction may go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Assignment {
+    /// To this applier, behind what it already has.
+    To(usize),
+    /// To none yet: its keys are held by several appliers. Ask again when one of them has finished something.
+    Wait,
+}
+
+#[derive(Debug, Default)]
+struct Holders {
+    /// Appliers that change the row, with the number of their unfinished transactions that do.
+    exclusive: Vec<(usize, u32)>,
+    /// Appliers that refer to the row.
+    shared: Vec<(usize, u32)>,
+}
+
+fn add(holders: &mut Vec<(usize, u32)>, applier: usize) {
+    match holders.iter_mut().find(|(holder, _)| *holder == applier) {
+        Some((_, count)) => *count += 1,
+        None => holders.push((applier, 1)),
+    }
+}
+
+fn remove(holders: &mut Vec<(usize, u32)>, applier: usize) {
+    if let Some(place) = holders.iter().position(|(holder, _)| *holder == applier)
+        && let Some((_, count)) = holders.get_mut(place)
+    {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            holders.swap_remove(place);
+        }
+    }
+}
+
+/// Which applier holds which keys.
+///
+/// Invariant: while a transaction is unfinished, every later one that shares a key with it (unless both only refer to
+/// it) is given to the same applier, which works in order.
+#[derive(Debug)]
+pub struct Causality {
+    keys: HashMap<u64, Holders>,
+    /// Unfinished row changes per applier.
+    load: Vec<usize>,
+}
+
+impl Causality {
+    /// For this many appliers, at least one.
+    pub fn new(appliers: usize) -> Self {
+        Self { keys: HashMap::new(), load: vec![0; appliers.max(1)] }
+    }
+
+    /// Gives a transaction that touches `keys` and has `weight` changes to an applier, or tells to wait.
+    pub fn assign(&mut self, keys: &[KeyUse], weight: usize) -> Assignment {
+        let mut bound: Option<usize> = None;
+        for key in keys {
+            let Some(holders) = self.keys.get(&key.hash) else { continue };
+            let shared: &[(usize, u32)] = if key.shared { &[] } else { &holders.shared };
+            for &(applier, _) in holders.exclusive.iter().chain(shared) {
+                match bound {
+                    None => bound = Some(applier),
+                    Some(other) if other == applier => {}
+                    Some(_) => return Assignment::Wait,
+                }
+            }
+        }
+        let applier = bound.unwrap_or_else(|| {
+            self.load.iter().enumerate().min_by_key(|(_, load)| **load).map_or(0, |(applier, _)| applier)
+        });
+        for key in keys {
+            let holders = self.keys.entry(key.hash).or_default();
+            add(if key.shared { &mut holders.shared } else { &mut holders.exclusive }, applier);
+        }
+        if let Some(load) = self.load.get_mut(applier) {
+            *load += weight;
+        }
+        Assignment::To(applier)
+    }
+
+    /// The applier has committed a transaction that was assigned to it with these keys and this weight.
+    pub fn finished(&mut self, applier: usize, keys: &[KeyUse], weight: usize) {
+        for key in keys {
+            if let Some(holders) = self.keys.get_mut(&key.hash) {
+                remove(if key.shared { &mut holders.shared } else { &mut holders.exclusive }, applier);
+                if holders.exclusive.is_empty() && holders.shared.is_empty() {
+                    self.keys.remove(&key.hash);
+                }
+            }
+        }
+        if let Some(load) = self.load.get_mut(applier) {
+            *load = load.saturating_sub(weight);
+        }
+    }
+
+    /// Nothing is unfinished.
+    pub fn is_idle(&self) -> bool {
+        self.keys.is_empty() && self.load.iter().all(|load| *load == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn exclusive(hash: u64) -> KeyUse {
+        KeyUse { hash, shared: false }
+    }
+
+    fn shared(hash: u64) -> KeyUse {
+        KeyUse { hash, shared: true }
+    }
+
+    #[test]
+    fn independent_transactions_spread_over_the_appliers() {
+        let mut causality = Causality::new(2);
+        assert_eq!(causality.assign(&[exclusive(1)], 1), Assignment::To(0));
+        assert_eq!(causality.assign(&[exclusive(2)], 1), Assignment::To(1));
+    }
+
+    #[test]
+    fn a_shared_row_sends_the_later_transaction_to_the_same_applier_and_two_of_them_make_it_wait() {
+        let mut causality = Causality::new(2);
+        causality.assign(&[exclusive(1)], 1);
+        causality.assign(&[exclusive(2)], 1);
+        assert_eq!(causality.assign(&[exclusive(2), exclusive(3)], 1), Assignment::To(1));
+        assert_eq!(causality.assign(&[exclusive(1), exclusive(3)], 1), Assignment::Wait);
+        causality.finished(0, &[exclusive(1)], 1);
+        assert_eq!(causality.assign(&[exclusive(1), exclusive(3)], 1), Assignment::To(1));
+    }
+
+    #[test]
+    fn children_of_one_parent_run_side_by_side_but_not_beside_a_change_of_the_parent() {
+        let mut causality = Causality::new(2);
+        assert_eq!(causality.assign(&[exclusive(10), shared(1)], 1), Assignment::To(0));
+        assert_eq!(causality.assign(&[exclusive(11), shared(1)], 1), Assignment::To(1));
+        assert_eq!(causality.assign(&[exclusive(1)], 1), Assignment::Wait);
+    }
+
+    proptest! {
+        /// Whatever comes: of two unfinished transactions that share a key, both are with one applier.
+        #[test]
+        fn unfinished_transactions_that_share_a_key_are_with_one_applier(
+            transactions in prop::collection::vec(prop::collection::vec((0u64..12, any::<bool>()), 1..4), 1..80),
+            finish in prop::collection::vec(any::<prop::sample::Index>(), 200),
+        ) {
+            let mut causality = Causality::new(3);
+            let mut unfinished: Vec<(usize, Vec<KeyUse>)> = Vec::new();
+            let mut finish = finish.into_iter();
+            for keys in transactions {
+                let keys: Vec<KeyUse> = keys.into_iter().map(|(hash, shared)| KeyUse { hash, shared }).collect();
+                loop {
+                    if let Assignment::To(applier) = causality.assign(&keys, 1) {
+                        for (other, held) in &unfinished {
+                            let share = keys.iter().any(|key| held.iter().any(|h| {
+                                h.hash == key.hash && !(h.shared && key.shared)
+                            }));
+                            prop_assert!(!share || *other == applier);
+                        }
+                        unfinished.push((applier, keys.clone()));
+                        break;
+                    }
+                    prop_assert!(!unfinished.is_empty(), "waits for nothing");
+                    let index = finish.next().map_or(0, |index| index.index(unfinished.len()));
+                    let (applier, held) = unfinished.remove(index);
+                    causality.finished(applier, &held, 1);
+                }
+            }
+            for (applier, held) in unfinished {
+                causality.finished(applier, &held, 1);
+            }
+            prop_assert!(causality.is_idle());
+        }
+    }
+}

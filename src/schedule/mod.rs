@@ -1,0 +1,12 @@
+//! Which changes may run side by side, which may be merged, and what is done so far. Pure.
+//!
+//! - [`keys`]: what a change touches, as hashes. Equal rows give equal hashes; where equality can't be told from
+//!   bytes (collations), the hash leaves the value out, which only makes more changes wait for each other.
+//! - [`causality`]: gives each transaction to an applier so that changes that share a key keep their order.
+//! - [`fold`]: consecutive transactions of one applier become one: changes to one row are folded.
+//! - [`watermark`]: up to where everything is done, while things finish out of order.
+
+pub mod causality;
+pub mod fold;
+pub mod keys;
+pub mod watermark;

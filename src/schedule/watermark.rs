@@ -1,0 +1,90 @@
+//! Up to where everything is done, while transactions finish out of order.
+
+use std::collections::VecDeque;
+
+use crate::model::gtid::{Gtid, GtidSet};
+
+/// The source's transactions in their order, and which of them are done.
+///
+/// Invariant: [`Watermark::done`] holds a transaction only if it and all before it are finished, so a link that
+/// resumes from it misses nothing.
+#[derive(Debug)]
+pub struct Watermark {
+    done: GtidSet,
+    pending: VecDeque<Entry>,
+    /// Sequence number of the first entry of `pending`.
+    first: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    gtid: Gtid,
+    commit_us: u64,
+    finished: bool,
+}
+
+impl Watermark {
+    /// Everything in `done` was finished before.
+    pub fn new(done: GtidSet) -> Self {
+        Self { done, pending: VecDeque::new(), first: 0 }
+    }
+
+    /// The next transaction in the source's order. The number is what [`Watermark::finish`] takes.
+    pub fn begin(&mut self, gtid: Gtid, commit_us: u64) -> u64 {
+        self.pending.push_back(Entry { gtid, commit_us, finished: false });
+        self.first + self.pending.len() as u64 - 1
+    }
+
+    /// The transaction with this number is done. Returns the commit time of the newest transaction that the
+    /// watermark passed, if it moved.
+    pub fn finish(&mut self, number: u64) -> Option<u64> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.pending.get_mut(place)?.finished = true;
+        let mut newest = None;
+        while self.pending.front().is_some_and(|entry| entry.finished) {
+            if let Some(entry) = self.pending.pop_front() {
+                self.done.insert(&entry.gtid);
+                self.first += 1;
+                newest = Some(entry.commit_us);
+            }
+        }
+        newest
+    }
+
+    /// All transactions up to the first unfinished one.
+    pub fn done(&self) -> &GtidSet {
+        &self.done
+    }
+
+    /// Commit time of the oldest unfinished transaction.
+    pub fn oldest_pending_us(&self) -> Option<u64> {
+        self.pending.front().map(|entry| entry.commit_us)
+    }
+
+    /// Nothing is unfinished.
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gtid(gno: u64) -> Gtid {
+        format!("00000000-0000-0000-0000-000000000001:{gno}").parse().unwrap()
+    }
+
+    #[test]
+    fn the_watermark_passes_a_transaction_only_when_all_before_it_are_done() {
+        let mut watermark = Watermark::new(GtidSet::new());
+        let numbers: Vec<u64> = (1..=3).map(|gno| watermark.begin(gtid(gno), gno * 10)).collect();
+        assert_eq!(watermark.finish(numbers[1]), None);
+        assert_eq!(watermark.done().to_string(), "");
+        assert_eq!(watermark.oldest_pending_us(), Some(10));
+        assert_eq!(watermark.finish(numbers[0]), Some(20));
+        assert_eq!(watermark.done().to_string(), "00000000-0000-0000-0000-000000000001:1-2");
+        assert_eq!(watermark.finish(numbers[2]), Some(30));
+        assert!(watermark.is_idle());
+    }
+}

@@ -1,0 +1,163 @@
+//! Definitions as a server reports them.
+
+use std::collections::BTreeMap;
+
+use mysql_async::{Conn, Row, prelude::Queryable};
+
+use crate::{
+    failure::Failure,
+    model::{
+        name::TableName,
+        table::{Family, ForeignKey, Key, KeyPart, Table, TableColumn},
+    },
+    sql::{ident, literal},
+};
+
+pub mod create;
+
+/// Reads the definition of one table; `None` if there is no such base table.
+///
+/// # Errors
+/// [`Failure`] if the server refuses, or a column's type is not known.
+pub async fn read_table(conn: &mut Conn, name: &TableName) -> Result<Option<Table>, Failure> {
+    let failed = |error: mysql_async::Error| Failure::mysql(format_args!("reading the definition of {name}"), &error);
+    let place = format!(
+        "TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        literal::string(&name.database),
+        literal::string(&name.table)
+    );
+    // The statistics cache is of no use here, and a stale one of harm.
+    let rows: Vec<Row> = conn
+        .query(format!(
+            "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, \
+             DATETIME_PRECISION, CHARACTER_OCTET_LENGTH FROM information_schema.COLUMNS WHERE {place} \
+             ORDER BY ORDINAL_POSITION"
+        ))
+        .await
+        .map_err(failed)?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let columns = rows.iter().map(|row| column(name, row)).collect::<Result<Vec<_>, _>>()?;
+    let mut table = Table { name: name.clone(), columns, unique_keys: Vec::new(), foreign_keys: Vec::new() };
+
+    let parts: Vec<(String, Option<String>, Option<u64>)> = conn
+        .query(format!(
+            "SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
+             WHERE {place} AND NON_UNIQUE = 0 ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"
+        ))
+        .await
+        .map_err(failed)?;
+    for (key, column, prefix) in parts {
+        let part = match column.and_then(|column| table.position(&column)) {
+            Some(position) => KeyPart::Column { position, prefix: prefix.is_some() },
+            None => KeyPart::Expression,
+        };
+        match table.unique_keys.iter_mut().find(|candidate| candidate.name == key) {
+            Some(known) => known.parts.push(part),
+            None => table.unique_keys.push(Key { name: key, parts: vec![part] }),
+        }
+    }
+    // The key that identifies rows comes first.
+    if let Some(place) = (0..table.unique_keys.len()).find(|place| {
+        let mut candidate = table.clone();
+        candidate.unique_keys.swap(0, *place);
+        candidate.row_key().is_some()
+    }) {
+        let key = table.unique_keys.remove(place);
+        table.unique_keys.insert(0, key);
+    }
+
+    let references: Vec<(String, String, String, String, String)> = conn
+        .query(format!(
+            "SELECT CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, \
+             REFERENCED_COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE \
+             WHERE {place} AND REFERENCED_TABLE_NAME IS NOT NULL ORDER BY CONSTRAINT_NAME, ORDINAL_POSITION"
+        ))
+        .await
+        .map_err(failed)?;
+    let mut foreign: BTreeMap<String, ForeignKey> = BTreeMap::new();
+    for (name, column, database, parent, parent_column) in references {
+        let Some(position) = table.position(&column) else { continue };
+        let key = foreign.entry(name.clone()).or_insert_with(|| ForeignKey {
+            name,
+            columns: Vec::new(),
+            parent: TableName::new(database, parent),
+            parent_columns: Vec::new(),
+        });
+        key.columns.push(position);
+        key.parent_columns.push(parent_column);
+    }
+    table.foreign_keys = foreign.into_values().collect();
+    Ok(Some(table))
+}
+
+fn column(table: &TableName, row: &Row) -> Result<TableColumn, Failure> {
+    let text = |place: usize| row.get_opt::<Option<String>, _>(place).and_then(Result::ok).flatten().unwrap_or_default();
+    let number = |place: usize| row.get_opt::<Option<u64>, _>(place).and_then(Result::ok).flatten().unwrap_or(0);
+    let (name, data_type, extra) = (text(0), text(1), text(6).to_ascii_uppercase());
+    let fsp = u8::try_from(number(7)).unwrap_or(6);
+    let family = match data_type.to_ascii_lowercase().as_str() {
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => Family::Integer,
+        "decimal" => Family::Decimal,
+        "float" | "double" => Family::Float,
+        "bit" | "enum" | "set" | "year" => Family::Number,
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => {
+            Family::Text { charset: text(4), collation: text(5) }
+        }
+        "binary" => Family::Binary { length: usize::try_from(number(8)).unwrap_or(0) },
+        "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Family::Blob,
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
+        | "geomcollection" | "geometrycollection" => Family::Geometry,
+        "vector" => Family::Vector,
+        "json" => Family::Json,
+        "date" => Family::Date,
+        "time" => Family::Time { fsp },
+        "datetime" => Family::DateTime { fsp },
+        "timestamp" => Family::Timestamp { fsp },
+        other => {
+            return Err(Failure::data(format!(
+                "column {name} of {table} has type {other}, which Causeway does not know; take the table out of the task"
+            )));
+        }
+    };
+    Ok(TableColumn {
+        name,
+        family,
+        column_type: text(2),
+        nullable: text(3) == "YES",
+        generated: extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED"),
+        on_update: extra.contains("ON UPDATE"),
+    })
+}
+
+/// All base tables outside of the system databases, in order.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn list_tables(conn: &mut Conn) -> Result<Vec<(TableName, Option<u64>)>, Failure> {
+    let rows: Vec<(String, String, Option<u64>)> = conn
+        .query(
+            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS FROM information_schema.TABLES \
+             WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN \
+             ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway') \
+             ORDER BY TABLE_SCHEMA, TABLE_NAME",
+        )
+        .await
+        .map_err(|error| Failure::mysql("listing tables", &error))?;
+    Ok(rows.into_iter().map(|(database, table, rows)| (TableName::new(database, table), rows)).collect())
+}
+
+/// `SHOW CREATE TABLE`; `None` if there is no such table.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn show_create_table(conn: &mut Conn, name: &TableName) -> Result<Option<String>, Failure> {
+    let row: Result<Option<Row>, _> = conn.query_first(format!("SHOW CREATE TABLE {}", ident::quoted_table(name))).await;
+    match row {
+        Ok(row) => Ok(row.and_then(|row| row.get_opt::<String, _>(1).and_then(Result::ok))),
+        // No such table, no such database.
+        Err(mysql_async::Error::Server(error)) if error.code == 1146 || error.code == 1049 => Ok(None),
+        Err(error) => Err(Failure::mysql(format_args!("reading the definition of {name}"), &error)),
+    }
+}

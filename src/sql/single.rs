@@ -1,0 +1,278 @@
+//! Statements for one row, for the conflict path: look at the destination's row, then act on it.
+
+use crate::{
+    binlog::BinlogError,
+    model::{
+        change::Target,
+        row::Row,
+        table::{Family, Key, Table, TableColumn},
+        value::Value,
+    },
+};
+
+use super::{
+    ident, literal,
+    set::{bound_columns, bound_values, push_before_value, push_key_side, push_table_side},
+};
+
+/// `SELECT same, row FROM t WHERE key FOR UPDATE`: the destination's row with the key of `row`. `same` is 1 if it
+/// equals `before` in every column that is written (0 where no before image is given); `row` is the row as JSON.
+///
+/// # Errors
+/// If a row image is malformed or incomplete. The same holds for all functions here.
+pub fn find_by_key(target: &Target, row: &Row, before: Option<&Row>) -> Result<Vec<u8>, BinlogError> {
+    let mut out = b"SELECT ".to_vec();
+    match before {
+        Some(before) => push_same(&mut out, target, before)?,
+        None => out.push(b'0'),
+    }
+    out.extend_from_slice(b" AS same, ");
+    push_table_json(&mut out, &target.table);
+    push_from(&mut out, target);
+    push_key_condition(&mut out, target, row)?;
+    out.extend_from_slice(b" FOR UPDATE");
+    Ok(out)
+}
+
+/// `SELECT row FROM t WHERE unique key AND NOT row key FOR UPDATE`: another row that holds the values `row` has in
+/// `key`, other than those with the row keys of `except`. `None` if one of the values is NULL, or the key is not made
+/// of whole columns that are written.
+///
+/// # Errors
+/// See [`find_by_key`].
+pub fn find_by_unique_key(
+    target: &Target,
+    key: &Key,
+    row: &Row,
+    except: &[&Row],
+) -> Result<Option<Vec<u8>>, BinlogError> {
+    let Some(condition) = unique_condition(target, key, row, except)? else { return Ok(None) };
+    let mut out = b"SELECT ".to_vec();
+    push_table_json(&mut out, &target.table);
+    push_from(&mut out, target);
+    out.extend_from_slice(&condition);
+    out.extend_from_slice(b" FOR UPDATE");
+    Ok(Some(out))
+}
+
+/// Removes other rows that hold the values `row` has in `key`; see [`find_by_unique_key`].
+///
+/// # Errors
+/// See [`find_by_key`].
+pub fn delete_by_unique_key(
+    target: &Target,
+    key: &Key,
+    row: &Row,
+    except: &[&Row],
+) -> Result<Option<Vec<u8>>, BinlogError> {
+    let Some(condition) = unique_condition(target, key, row, except)? else { return Ok(None) };
+    let mut out = b"DELETE t".to_vec();
+    push_from(&mut out, target);
+    out.extend_from_slice(&condition);
+    Ok(Some(out))
+}
+
+/// Sets every written column of the row that has the key of `find` to what `row` says.
+///
+/// # Errors
+/// See [`find_by_key`].
+pub fn update_by_key(target: &Target, find: &Row, row: &Row) -> Result<Vec<u8>, BinlogError> {
+    let values = bound_values(target, row)?;
+    let mut out = b"UPDATE ".to_vec();
+    ident::push_table(&mut out, &target.table.name);
+    out.extend_from_slice(b" AS t SET ");
+    for (place, (value, column)) in values.iter().zip(bound_columns(target)).enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"t.");
+        ident::push(&mut out, &column.name);
+        out.push(b'=');
+        literal::push(&mut out, value, column)?;
+    }
+    out.extend_from_slice(b" WHERE ");
+    push_key_condition(&mut out, target, find)?;
+    Ok(out)
+}
+
+/// Removes the row that has the key of `row`.
+///
+/// # Errors
+/// See [`find_by_key`].
+pub fn delete_by_key(target: &Target, row: &Row) -> Result<Vec<u8>, BinlogError> {
+    let mut out = b"DELETE t".to_vec();
+    push_from(&mut out, target);
+    push_key_condition(&mut out, target, row)?;
+    Ok(out)
+}
+
+/// `SELECT key, row` of a row image, both as JSON text, made by the server so that both sides of a conflict read alike.
+///
+/// # Errors
+/// See [`find_by_key`].
+pub fn show_image(target: &Target, row: &Row) -> Result<Vec<u8>, BinlogError> {
+    let values = bound_values(target, row)?;
+    let mut out = b"SELECT ".to_vec();
+    let all: Vec<usize> = (0..target.columns.len()).collect();
+    for (number, places) in [&target.key, &all].into_iter().enumerate() {
+        out.extend_from_slice(if number == 0 { b"JSON_OBJECT(" } else { b", JSON_OBJECT(" });
+        let mut first = true;
+        for &place in places {
+            let (Some(value), Some(column)) = (
+                values.get(place),
+                target.columns.get(place).and_then(|binding| target.table.columns.get(binding.destination)),
+            ) else {
+                continue;
+            };
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            literal::push_string(&mut out, &column.name);
+            out.push(b',');
+            push_shown_value(&mut out, value, column)?;
+        }
+        out.push(b')');
+    }
+    Ok(out)
+}
+
+fn push_from(out: &mut Vec<u8>, target: &Target) {
+    out.extend_from_slice(b" FROM ");
+    ident::push_table(out, &target.table.name);
+    out.extend_from_slice(b" AS t WHERE ");
+}
+
+fn push_same(out: &mut Vec<u8>, target: &Target, before: &Row) -> Result<(), BinlogError> {
+    out.push(b'(');
+    for (place, (value, column)) in bound_values(target, before)?.iter().zip(bound_columns(target)).enumerate() {
+        if place > 0 {
+            out.extend_from_slice(b" AND ");
+        }
+        push_table_side(out, column, false);
+        out.extend_from_slice(b"<=>");
+        push_before_value(out, value, column, false)?;
+    }
+    out.push(b')');
+    Ok(())
+}
+
+/// Also the condition by which rows of the row key are told from others.
+fn push_key_condition(out: &mut Vec<u8>, target: &Target, row: &Row) -> Result<(), BinlogError> {
+    let values = bound_values(target, row)?;
+    for (number, &place) in target.key.iter().enumerate() {
+        if number > 0 {
+            out.extend_from_slice(b" AND ");
+        }
+        push_equals(out, target, place, &values)?;
+    }
+    Ok(())
+}
+
+fn push_equals(
+    out: &mut Vec<u8>,
+    target: &Target,
+    place: usize,
+    values: &[Value<'_>],
+) -> Result<(), BinlogError> {
+    let (Some(value), Some(column)) = (
+        values.get(place),
+        target.columns.get(place).and_then(|binding| target.table.columns.get(binding.destination)),
+    ) else {
+        return Err(BinlogError::incomplete_image(&target.source));
+    };
+    out.extend_from_slice(b"t.");
+    ident::push(out, &column.name);
+    out.push(b'=');
+    let mut text = Vec::new();
+    literal::push(&mut text, value, column)?;
+    push_key_side(out, column, |out| out.extend_from_slice(&text));
+    Ok(())
+}
+
+fn unique_condition(
+    target: &Target,
+    key: &Key,
+    row: &Row,
+    except: &[&Row],
+) -> Result<Option<Vec<u8>>, BinlogError> {
+    let Some(columns) = key.columns() else { return Ok(None) };
+    let values = bound_values(target, row)?;
+    let mut out = Vec::new();
+    for (number, column) in columns.iter().enumerate() {
+        let Some(place) = target.columns.iter().position(|binding| binding.destination == *column) else {
+            return Ok(None);
+        };
+        if values.get(place) == Some(&Value::Null) {
+            return Ok(None);
+        }
+        if number > 0 {
+            out.extend_from_slice(b" AND ");
+        }
+        push_equals(&mut out, target, place, &values)?;
+    }
+    for row in except {
+        out.extend_from_slice(b" AND NOT (");
+        push_key_condition(&mut out, target, row)?;
+        out.push(b')');
+    }
+    Ok(Some(out))
+}
+
+/// `JSON_OBJECT('column', value, …)` over all columns of the table `t`.
+fn push_table_json(out: &mut Vec<u8>, table: &Table) {
+    out.extend_from_slice(b"JSON_OBJECT(");
+    for (place, column) in table.columns.iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        literal::push_string(out, &column.name);
+        let name = format!("t.{}", ident::quoted(&column.name));
+        let shown = match column.family {
+            Family::Integer | Family::Decimal | Family::Float | Family::Json => name,
+            Family::Number if is_bit_or_year(column) => format!("CAST({name} AS UNSIGNED)"),
+            Family::Number | Family::Text { .. } => format!("CONVERT({name} USING utf8mb4)"),
+            Family::Binary { .. } | Family::Blob => format!("CONCAT('0x',HEX({name}))"),
+            Family::Geometry | Family::Vector => format!("CONCAT('0x',HEX(CAST({name} AS BINARY)))"),
+            Family::Date | Family::Time { .. } | Family::DateTime { .. } | Family::Timestamp { .. } => {
+                format!("CAST({name} AS CHAR)")
+            }
+        };
+        out.push(b',');
+        out.extend_from_slice(shown.as_bytes());
+    }
+    out.push(b')');
+}
+
+fn is_bit_or_year(column: &TableColumn) -> bool {
+    column.column_type.starts_with("bit") || column.column_type.starts_with("year")
+}
+
+fn push_shown_value(out: &mut Vec<u8>, value: &Value<'_>, column: &TableColumn) -> Result<(), BinlogError> {
+    let (before, after) = match (&column.family, value) {
+        (_, Value::Null) => (String::new(), String::new()),
+        (Family::Text { charset, .. }, _) => {
+            ("CONVERT(CONVERT(".to_owned(), format!(" USING {charset}) USING utf8mb4)"))
+        }
+        (Family::Binary { .. } | Family::Blob | Family::Geometry | Family::Vector, _) => {
+            ("CONCAT('0x',HEX(".to_owned(), "))".to_owned())
+        }
+        (Family::Number, Value::Enum(0)) => ("IF(".to_owned(), ",'','')".to_owned()),
+        // The member list stands in the type just as ELT and MAKE_SET take it: enum('a','b').
+        (Family::Number, Value::Enum(_)) => ("ELT(".to_owned(), format!(",{})", members(column))),
+        (Family::Number, Value::Set(_)) => ("MAKE_SET(".to_owned(), format!(",{})", members(column))),
+        _ => (String::new(), String::new()),
+    };
+    out.extend_from_slice(before.as_bytes());
+    literal::push(out, value, column)?;
+    out.extend_from_slice(after.as_bytes());
+    Ok(())
+}
+
+fn members(column: &TableColumn) -> &str {
+    column
+        .column_type
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'))
+        .unwrap_or("''")
+}
