@@ -71,7 +71,12 @@ impl FromStr for Uuid {
             None => text,
         };
         let dashed = bare.len() == 36;
-        if dashed && !bare.bytes().enumerate().all(|(i, b)| (b == b'-') == matches!(i, 8 | 13 | 18 | 23)) {
+        if dashed
+            && !bare
+                .bytes()
+                .enumerate()
+                .all(|(i, b)| (b == b'-') == matches!(i, 8 | 13 | 18 | 23))
+        {
             return Err(bad());
         }
         let mut uuid = [0; 16];
@@ -217,7 +222,7 @@ impl GtidSet {
             Some(last) => max(last.end, new.end),
             None => new.end,
         };
-        intervals.splice(first..max(first, after), [start..end]);
+        intervals.splice(first..max(first, after), std::iter::once(start..end));
     }
 
     /// Adds every transaction of `other`.
@@ -420,7 +425,10 @@ mod tests {
         check("A:b:1:a:2:3", "A:a:2-3:b:1");
         check("A:9223372036854775806", "A:9223372036854775806");
         let upper = A.to_uppercase();
-        assert_eq!(format!("{upper}:1").parse::<GtidSet>().unwrap().to_string(), format!("{A}:1"));
+        assert_eq!(
+            format!("{upper}:1").parse::<GtidSet>().unwrap().to_string(),
+            format!("{A}:1")
+        );
         let bare = format!("{{{}}}:1", A.replace('-', ""));
         assert_eq!(bare.parse::<GtidSet>().unwrap().to_string(), format!("{A}:1"));
     }
@@ -454,7 +462,14 @@ mod tests {
         for text in [format!("{A}:7"), format!("{A}:tag:7")] {
             assert_eq!(text.parse::<Gtid>().unwrap().to_string(), text);
         }
-        for text in ["", A, &format!("{A}:1-2"), &format!("{A}:1:2"), &format!("{A}::2"), &format!("{A}:a:b:2")] {
+        for text in [
+            "",
+            A,
+            &format!("{A}:1-2"),
+            &format!("{A}:1:2"),
+            &format!("{A}::2"),
+            &format!("{A}:a:b:2"),
+        ] {
             assert!(text.parse::<Gtid>().is_err(), "{text}");
         }
     }
