@@ -33,7 +33,7 @@ pub struct Unclassified {
 /// What the walk over a statement found, besides names.
 pub(super) struct Found {
     pub(super) kind: Kind,
-    pub(super) body: Body,
+    pub(super) body: Option<Body>,
     pub(super) cut: Option<Range<usize>>,
     pub(super) xid: Option<Xid>,
 }
@@ -42,7 +42,7 @@ impl From<Kind> for Found {
     fn from(kind: Kind) -> Self {
         Self {
             kind,
-            body: Body::None,
+            body: None,
             cut: None,
             xid: None,
         }
@@ -61,14 +61,14 @@ pub fn classify(text: &str, context: &StatementContext<'_>) -> Result<Statement,
     let mut cursor = Cursor::new(&lexed, context.default_database);
     match statement(&mut cursor) {
         Ok(found) => {
-            let (mut names, items, mentions) = cursor.into_found();
+            let mut names = cursor.names;
+            let items = cursor.items;
             names.sort_by_key(|name| name.span.start);
             Ok(Statement {
                 kind: found.kind,
                 names,
                 body: found.body,
                 items,
-                mentions,
                 cut: found.cut,
                 xid: found.xid,
                 text: lexed.text,
@@ -192,10 +192,7 @@ fn rollback(cursor: &mut Cursor<'_>) -> Shape<Found> {
     if !cursor.accept("TO") {
         return ends(cursor, Kind::Rollback);
     }
-    // `SAVEPOINT` is no reserved word: `ROLLBACK TO savepoint` names one.
-    if cursor.is_word("SAVEPOINT") && cursor.is_identifier_next() {
-        cursor.skip();
-    }
+    cursor.accept("SAVEPOINT");
     cursor.identifier()?;
     ends(cursor, Kind::RollbackTo)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::lexer::{Lexed, Token, TokenKind, unquote};
-use super::statement::{NameSpan, Role};
+use super::statement::{Body, NameSpan, Role};
 use crate::model::name::TableName;
 
 /// A place in a statement. Every step forward consumes at least one token, so no walk goes on for ever.
@@ -15,8 +15,15 @@ pub(super) struct Cursor<'a> {
     default_database: Option<&'a str>,
     pub(super) names: Vec<NameSpan>,
     pub(super) items: Vec<Range<usize>>,
-    mentions: BTreeSet<TableName>,
 }
+
+/// Words that stand in most queries and programs and have been reserved in every version: bare, they name nothing.
+const RESERVED: [&str; 44] = [
+    "AND", "AS", "ASC", "BEFORE", "BETWEEN", "BY", "CALL", "CASE", "CROSS", "DECLARE", "DELETE", "DESC", "DISTINCT",
+    "EACH", "ELSE", "EXISTS", "FOR", "FROM", "GROUP", "HAVING", "IF", "IN", "INNER", "INSERT", "INTO", "IS", "JOIN",
+    "LEFT", "LIKE", "LIMIT", "NOT", "NULL", "ON", "OR", "ORDER", "RIGHT", "SELECT", "SET", "THEN", "UNION", "UPDATE",
+    "VALUES", "WHEN", "WHERE",
+];
 
 /// Why a statement has not the shape its first words promise.
 pub(super) type Shape<T> = Result<T, String>;
@@ -30,7 +37,6 @@ impl<'a> Cursor<'a> {
             default_database,
             names: Vec::new(),
             items: Vec::new(),
-            mentions: BTreeSet::new(),
         }
     }
 
@@ -161,11 +167,6 @@ impl<'a> Cursor<'a> {
         self.is_identifier_at(0)
     }
 
-    /// Whether the token after the next is one.
-    pub(super) fn is_identifier_next(&self) -> bool {
-        self.is_identifier_at(1)
-    }
-
     pub(super) fn is_text(&self) -> bool {
         self.token(0).is_some_and(|t| t.kind == TokenKind::Text)
     }
@@ -292,11 +293,17 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Consumes the rest, a query or a program, and notes whatever in it might be a table: a chain `a.b.c` may be a
-    /// table of a database, or a column of a table.
-    pub(super) fn body(&mut self, database: Option<&str>) {
+    /// Consumes the rest, a query or a program, and gathers whatever in it might name something: of a chain `a.b.c`
+    /// each pair, since it may be a table of a database or a column of a table.
+    pub(super) fn body(&mut self, home: Option<&str>, needs_default_database: bool) -> Body {
+        let mut body = Body {
+            home: home.map(str::to_owned),
+            needs_default_database,
+            words: BTreeSet::new(),
+            qualified: BTreeSet::new(),
+        };
         while !self.is_end() {
-            if !self.is_identifier() {
+            if !self.is_identifier() || RESERVED.iter().any(|word| self.is_word(word)) {
                 self.skip();
                 continue;
             }
@@ -307,21 +314,14 @@ impl<'a> Cursor<'a> {
                     break;
                 }
             }
-            if let Some(database) = database {
-                self.mentions
-                    .extend(parts.first().map(|table| TableName::new(database, table)));
-            }
             for pair in parts.windows(2) {
                 if let [database, table] = pair {
-                    self.mentions.insert(TableName::new(database, table));
+                    body.qualified.insert(TableName::new(database, table));
                 }
             }
+            body.words.extend(parts.into_iter().next());
         }
-    }
-
-    /// What the walk noted: names, list elements, mentions.
-    pub(super) fn into_found(self) -> (Vec<NameSpan>, Vec<Range<usize>>, BTreeSet<TableName>) {
-        (self.names, self.items, self.mentions)
+        body
     }
 
     /// Consumes the rest, whatever it is.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::{Body, Role, SqlMode, Statement, StatementContext, classify};
+use super::{Role, SqlMode, Statement, StatementContext, classify};
 use crate::model::name::TableName;
 
 struct Case {
@@ -96,8 +96,13 @@ fn found(case: &Case) -> String {
     if let Some(xid) = statement.xid() {
         writeln!(found, "{xid:?}").unwrap();
     }
-    if let Body::Opaque { needs_default_database } = statement.body {
-        writeln!(found, "body, needs_default_database={needs_default_database}").unwrap();
+    if let Some(body) = &statement.body {
+        let looked_up = if body.needs_default_database {
+            "the default database"
+        } else {
+            "its own database"
+        };
+        writeln!(found, "body, its names are looked up in {looked_up}").unwrap();
     }
     match statement.rewrite(&map) {
         Ok(text) => write!(found, "=> {text}").unwrap(),

@@ -463,7 +463,7 @@ mod tests {
         check("a /*! b '*/' */ c", 0, V9, "a b text('*/') c");
         check("a /*!99999 b /* c */ d */ e", 0, V9, "a e");
         check("a /*!100100 b */ c", 0, V9, "a c");
-        check("a /*!100100b */ c", 0, V9, "a number(0) b c");
+        check("a /*!100100b */ c", 0, V9, "a 0b c");
         check(
             "a /*!80000 b /* c */ d */ e",
             0,

@@ -8,8 +8,9 @@
 //! Nothing is ever guessed. There is no tree that is printed again, since what a parser does not know it loses in
 //! print; the statement's text is kept and only spans of it are replaced. Where names can stand is known for each kind of
 //! statement, and a statement that does not have the expected shape is [`Unclassified`]: whoever asked must stop and
-//! show it. Bodies of views, routines, triggers and events are not understood ([`Statement::has_body`]); such a
-//! statement is carried only if nothing that its body might mention gets another name.
+//! show it. The query or program of a view, routine, trigger or event is not understood ([`Body`]); such a statement is
+//! carried only if every word in it that might be a name still means the same at the destination. Statements that a
+//! program puts together as texts, or JavaScript, are not looked into.
 //!
 //! How the server resolves a name without a database differs by place, and is followed here: usually the default
 //! database, but for the parent of a foreign key the database of the child, and for the table of a trigger the database

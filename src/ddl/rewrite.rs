@@ -1,6 +1,6 @@
 //! The same statement under other names, or for fewer objects.
 
-use super::statement::{Kind, NameSpan, Role, Statement};
+use super::statement::{Body, Kind, NameSpan, Role, Statement};
 use crate::model::name::TableName;
 
 /// Why a statement can't be written under other names.
@@ -42,12 +42,12 @@ pub enum RewriteError {
 
 impl Statement {
     /// The statement with every name replaced by what `map` says, always in backticks and with its database, so that it
-    /// means the same under any default database (but see [`Body`](super::Body)). Everything else stays byte for byte,
+    /// means the same under any default database (but see [`Body::needs_default_database`]). Everything else stays byte for byte,
     /// save for the START TRANSACTION clause of CREATE TABLE.
     ///
-    /// `map` gets what the name stands for; it must answer for every role but
-    /// [`Role::BodyMention`], where `None` means "no concern of this task". For [`Role::Database`] only
-    /// the database of its answer counts.
+    /// `map` gets what the name stands for; it must answer for every role but [`Role::BodyMention`] (and
+    /// [`Role::Database`] for the home of a body), where `None` means "no concern of this task". For
+    /// [`Role::Database`] only the database of its answer counts.
     ///
     /// # Errors
     /// [`RewriteError`] if a name has no counterpart, or the statement can't be carried under any name.
@@ -61,12 +61,8 @@ impl Statement {
             }
             _ => {}
         }
-        if let Some(name) = self
-            .mentions
-            .iter()
-            .find(|name| map(Role::BodyMention, name).is_some_and(|mapped| mapped != **name))
-        {
-            return Err(RewriteError::Body { name: name.clone() });
+        if let Some(body) = &self.body {
+            body.check(map)?;
         }
         let mut text = String::with_capacity(self.text.len() + 16 * self.names.len());
         let mut done = 0;
@@ -135,6 +131,32 @@ impl Statement {
         }
         limited.text.push_str(self.text.get(last..)?);
         Some(limited)
+    }
+}
+
+impl Body {
+    /// Whether all that the body may mention is found under the same words at the destination: unqualified ones in the
+    /// counterpart of its home, qualified ones where they are.
+    fn check(&self, map: &dyn Fn(Role, &TableName) -> Option<TableName>) -> Result<(), RewriteError> {
+        let refuse = |name: &TableName| RewriteError::Body { name: name.clone() };
+        for name in &self.qualified {
+            if map(Role::BodyMention, name).is_some_and(|mapped| mapped != *name) {
+                return Err(refuse(name));
+            }
+        }
+        let Some(home) = &self.home else {
+            return Ok(());
+        };
+        let mapped_home = map(Role::Database, &TableName::new(home, "")).map_or(home.clone(), |mapped| mapped.database);
+        for word in &self.words {
+            let name = TableName::new(home, word);
+            if let Some(mapped) = map(Role::BodyMention, &name)
+                && (mapped.database != mapped_home || mapped.table != *word)
+            {
+                return Err(refuse(&name));
+            }
+        }
+        Ok(())
     }
 }
 

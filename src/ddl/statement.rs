@@ -255,17 +255,19 @@ pub struct NameSpan {
     pub name: TableName,
 }
 
-/// How much of a statement is understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Body {
-    /// All names in it are known.
-    None,
-    /// It holds a query or a program whose names are not known for certain. The unqualified ones are resolved in the
-    /// default database while the statement runs (`true`: views) or in the object's own database (`false`).
-    Opaque {
-        /// The destination must run the statement with the source's default database.
-        needs_default_database: bool,
-    },
+/// A query or a program inside a statement (of a view, routine, trigger or event), in which it is not known for certain
+/// what is a name. It is never changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// The database in which the server looks up the body's unqualified names.
+    pub home: Option<String>,
+    /// Whether that is the default database while the statement runs (views), and not the object's own. The
+    /// destination must then run the statement with the counterpart of `home` as its default database.
+    pub needs_default_database: bool,
+    /// Unqualified words that may be names of tables, functions and so on.
+    pub(super) words: BTreeSet<String>,
+    /// Qualified names that may be those of tables, functions and so on.
+    pub(super) qualified: BTreeSet<TableName>,
 }
 
 /// A statement whose kind and names are known.
@@ -275,13 +277,11 @@ pub struct Statement {
     pub kind: Kind,
     /// The names in it, by position.
     pub names: Vec<NameSpan>,
-    /// Whether it holds a query or a program of its own.
-    pub body: Body,
+    /// The query or program in it.
+    pub body: Option<Body>,
     pub(super) text: String,
     /// The elements of the list of objects, for statements that take one.
     pub(super) items: Vec<Range<usize>>,
-    /// What the body might mention.
-    pub(super) mentions: BTreeSet<TableName>,
     /// What [`Statement::rewrite`] leaves out.
     pub(super) cut: Option<Range<usize>>,
     pub(super) xid: Option<Xid>,
@@ -302,11 +302,6 @@ impl Statement {
     /// The XA transaction's name, for [`Kind::Xa`].
     pub fn xid(&self) -> Option<&Xid> {
         self.xid.as_ref()
-    }
-
-    /// Whether it holds a query or a program of its own, which is carried only unchanged.
-    pub fn has_body(&self) -> bool {
-        self.body != Body::None
     }
 
     /// Whether it only opens, closes or marks a transaction.

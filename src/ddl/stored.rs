@@ -13,15 +13,6 @@ enum Which {
     Event,
 }
 
-/// The names in a body are resolved while the statement runs.
-const VIEW_BODY: Body = Body::Opaque {
-    needs_default_database: true,
-};
-/// The names in a body are resolved in the object's own database.
-const OWN_BODY: Body = Body::Opaque {
-    needs_default_database: false,
-};
-
 /// After CREATE.
 pub(super) fn create(cursor: &mut Cursor<'_>) -> Shape<Found> {
     cursor.accept_all(&["OR", "REPLACE"]);
@@ -41,8 +32,8 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Shape<Found> {
             if kind != RoutineKind::Library && !cursor.is_symbol(b'(') {
                 return Err(format!("parameters were expected{}", cursor.whereabouts()));
             }
-            cursor.body(Some(&own.database));
-            Ok(with_body(Kind::Routine(Object::Create, kind), OWN_BODY))
+            let body = cursor.body(Some(&own.database), false);
+            Ok(with_body(Kind::Routine(Object::Create, kind), Some(body)))
         }
         Which::Trigger => {
             let own = cursor.object(Role::Trigger)?;
@@ -53,14 +44,14 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Shape<Found> {
             // A table without a database stands in the trigger's.
             cursor.object_in(Role::TriggerTable, Some(&own.database))?;
             cursor.expect("FOR")?;
-            cursor.body(Some(&own.database));
-            Ok(with_body(Kind::Trigger(Object::Create), OWN_BODY))
+            let body = cursor.body(Some(&own.database), false);
+            Ok(with_body(Kind::Trigger(Object::Create), Some(body)))
         }
         Which::Event => {
             let own = cursor.object(Role::Event)?;
             cursor.expect("ON")?;
-            cursor.body(Some(&own.database));
-            Ok(with_body(Kind::Event(Object::Create), OWN_BODY))
+            let body = cursor.body(Some(&own.database), false);
+            Ok(with_body(Kind::Event(Object::Create), Some(body)))
         }
     }
 }
@@ -179,20 +170,19 @@ fn view(cursor: &mut Cursor<'_>, object: Object) -> Shape<Found> {
     if !cursor.is_symbol(b'(') && !cursor.is_word("AS") {
         return Err(format!("AS was expected{}", cursor.whereabouts()));
     }
-    cursor.body(cursor.default_database());
-    Ok(with_body(Kind::View(object), VIEW_BODY))
+    let body = cursor.body(cursor.default_database(), true);
+    Ok(with_body(Kind::View(object), Some(body)))
 }
 
 fn alter_event(cursor: &mut Cursor<'_>) -> Shape<Found> {
     let own = cursor.object(Role::Event)?;
-    let mut body = Body::None;
-    while !cursor.is_end() && body == Body::None {
+    let mut body = None;
+    while !cursor.is_end() && body.is_none() {
         if cursor.accept("RENAME") {
             cursor.expect("TO")?;
             cursor.object(Role::EventRenameTarget)?;
         } else if cursor.is_word("DO") {
-            cursor.body(Some(&own.database));
-            body = OWN_BODY;
+            body = Some(cursor.body(Some(&own.database), false));
         } else {
             cursor.skip();
         }
@@ -200,6 +190,6 @@ fn alter_event(cursor: &mut Cursor<'_>) -> Shape<Found> {
     Ok(with_body(Kind::Event(Object::Alter), body))
 }
 
-fn with_body(kind: Kind, body: Body) -> Found {
+fn with_body(kind: Kind, body: Option<Body>) -> Found {
     Found { body, ..kind.into() }
 }
