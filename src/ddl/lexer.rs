@@ -140,6 +140,8 @@ impl Lexer<'_> {
                 self.in_version_comment = false;
                 self.blank(2);
             }
+            // A `*` right before a comment is arithmetic; any other `*/` closes what was never open.
+            b'*' if self.peek(1) == b'/' && self.peek(2) != b'*' => return Err("a '*/' closes no comment"),
             b'\'' => self.text(b'\'')?,
             b'"' if !self.sql_mode.ansi_quotes() => self.text(b'"')?,
             quote @ (b'`' | b'"') => self.quoted_name(quote)?,
@@ -160,16 +162,13 @@ impl Lexer<'_> {
 
     fn long_comment(&mut self) -> Result<(), &'static str> {
         const NO_END: &str = "a comment has no end";
-        if self.in_version_comment {
-            // The server's scanner forgets the outer comment here and then stumbles over its end.
-            return Err("a comment stands inside a version comment");
-        }
         if self.peek(2) != b'!' {
             let inner = self.rest.get(2..).unwrap_or("");
             let end = inner.find("*/").ok_or(NO_END)?;
             self.copy(end + 4);
             return Ok(());
         }
+        // Version comments do not nest: the first end is the end of both, as for the server.
         match self.version_digits() {
             None => {
                 self.in_version_comment = true;
