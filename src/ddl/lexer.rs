@@ -463,12 +463,17 @@ mod tests {
         check("a /*!99999 b /* c */ d */ e", 0, V9, "a e");
         check("a /*!100100 b */ c", 0, V9, "a c");
         check("a /*!100100b */ c", 0, V9, "a 0b c");
+        check("a /*!80000 b /* c */ d */ e", 0, V9, "a b d e");
+        check("a /*!80000 b /*!99999 c */ d */ e", 0, V9, "a b d e");
         check(
-            "a /*!80000 b /* c */ d */ e",
+            "a /*!80000 b /*!50000 c */ d */ e",
             0,
             V9,
-            "error: a comment stands inside a version comment",
+            "error: a '*/' closes no comment",
         );
+        check("a /*!80000 b -- */\n c */ e", 0, V9, "a b c e");
+        check("a */ b", 0, V9, "error: a '*/' closes no comment");
+        check("2*/* a */3", 0, V9, "number(2) * number(3)");
         check("a /*!80000 b", 0, V9, "error: a version comment has no end");
         check("a /*!99999 b", 0, V9, "error: a comment has no end");
         check("a /*+ hint */ b", 0, V9, "a b");
