@@ -201,7 +201,7 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    /// The number after `/*!`: five digits, or six if a blank follows (since 8.1). Anything else is no version, and the
+    /// The number after `/*!`: five digits, or six if a blank follows. Anything else is no version, and the
     /// comment always holds.
     fn version_digits(&self) -> Option<(u32, usize)> {
         let digits = self.rest.as_bytes().get(3..)?;
