@@ -4,7 +4,14 @@
 //! no async, no clock. The others act: [`source`], [`schema`], [`copy`], [`apply`], [`store`], [`admin`]; they do not
 //! import each other, [`task`] wires them. ARCHITECTURE.md has the whole picture.
 
+pub mod apply;
 pub mod binlog;
+pub mod conflict;
+pub mod connect;
 pub mod ddl;
+pub mod failure;
 pub mod model;
+pub mod plan;
+pub mod schedule;
+pub mod schema;
 pub mod sql;

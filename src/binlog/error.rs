@@ -64,6 +64,21 @@ impl BinlogError {
         }))
     }
 
+    /// A row image lacks a column that is needed.
+    pub fn incomplete_image(table: &TableName) -> Self {
+        Self::row(
+            table,
+            None,
+            "its row image lacks a column; set binlog_row_image=FULL at the source, and start the task again with a full \
+             sync",
+        )
+    }
+
+    /// A value is wrong.
+    pub fn value(table: &TableName, column: &str, reason: impl fmt::Display) -> Self {
+        Self::row(table, Some(column.to_owned()), reason)
+    }
+
     /// Adds the event in which a row or column was found to be wrong.
     pub(crate) fn in_event(mut self, event_type: EventType, end_log_pos: u32) -> Self {
         self.0.event = Some((event_type, end_log_pos));

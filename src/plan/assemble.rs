@@ -9,7 +9,9 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{
     binlog::{
         BinlogError,
-        event::{Event, GtidEvent, Query, QueryStatus},
+        event::Event,
+        gtid_event::GtidEvent,
+        query::{Query, QueryStatus},
         rows::{self, RowsEvent, RowsKind},
     },
     model::{
@@ -221,7 +223,7 @@ impl Assembler {
             Event::Gtid(event) => self.begin(&event).map(|()| None),
             Event::Query(query) => self.query(query),
             Event::Rows(event) => self.rows(&event),
-            Event::Xid(_) => self.commit("XID event").map(Some),
+            Event::Xid { .. } => self.commit("XID event").map(Some),
             Event::PartialUpdateRows(event) => match self.tables.get(&event.table_id) {
                 Some(Table::Selected(target)) => Err(AssembleError::Unsupported {
                     what: format!("partial JSON update of {}", target.source),
@@ -238,7 +240,7 @@ impl Assembler {
                 tracing::trace!(?kind, "companion of a statement");
                 Ok(None)
             }
-            Event::Incident(_) => Err(AssembleError::Unsupported {
+            Event::Incident { .. } => Err(AssembleError::Unsupported {
                 what: "INCIDENT event".into(),
                 position: self.position(),
                 remedy: "the source has lost changes from its binlog; start the task again with a full sync".into(),
@@ -249,14 +251,14 @@ impl Assembler {
                 remedy: "it may carry changes, so it can't be skipped; use a version of Causeway that knows it".into(),
             }),
             Event::FormatDescription(_)
-            | Event::Rotate(_)
+            | Event::Rotate { .. }
             | Event::TableMap(_)
             | Event::TransactionPayload(_)
-            | Event::Heartbeat(_)
+            | Event::Heartbeat { .. }
             | Event::PreviousGtids(_)
             | Event::RowsQuery(_)
             | Event::Stop
-            | Event::Ignorable(_) => Ok(None),
+            | Event::Ignorable => Ok(None),
         }
     }
 
@@ -278,13 +280,14 @@ impl Assembler {
         if self.current.is_some() {
             return Err(self.order("GTID event", "the transaction before it has no end"));
         }
-        let Some(gtid) = event.gtid.clone() else {
+        if event.is_anonymous {
             return Err(AssembleError::Unsupported {
                 what: "transaction without a GTID".into(),
                 position: self.position(),
                 remedy: "set gtid_mode=ON at the source".into(),
             });
-        };
+        }
+        let gtid = event.gtid.clone();
         let onward = path::onward(&Origin::Local, &self.here, &self.there);
         self.current = Some(Current {
             gtid,

@@ -4,7 +4,7 @@
 //! NO_ZERO_DATE and NO_BACKSLASH_ESCAPES, `time_zone = '+00:00'` and `NAMES utf8mb4` (see [`SESSION`]).
 
 use crate::{
-    binlog::{BinlogError, decimal},
+    binlog::{Malformed, decimal},
     model::{
         table::{Family, TableColumn},
         value::Value,
@@ -24,7 +24,7 @@ pub const SESSION: &str = "SET NAMES utf8mb4, time_zone = '+00:00', \
 ///
 /// # Errors
 /// If the value's bytes are malformed, or a JSON document holds something that SQL has no expression for.
-pub fn push(out: &mut Vec<u8>, value: &Value<'_>, column: &TableColumn) -> Result<(), BinlogError> {
+pub fn push(out: &mut Vec<u8>, value: &Value<'_>, column: &TableColumn) -> Result<(), Malformed> {
     match *value {
         Value::Null => out.extend_from_slice(b"NULL"),
         Value::Int(number) => push_display(out, number),

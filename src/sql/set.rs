@@ -52,6 +52,16 @@ pub(crate) fn bound_columns(target: &Target) -> impl Iterator<Item = &TableColum
     target.columns.iter().filter_map(|binding| target.table.columns.get(binding.destination))
 }
 
+/// [`literal::push`] with an error that names the column.
+pub(crate) fn push_literal(
+    out: &mut Vec<u8>,
+    target: &Target,
+    value: &Value<'_>,
+    column: &TableColumn,
+) -> Result<(), BinlogError> {
+    literal::push(out, value, column).map_err(|error| BinlogError::value(&target.source, &column.name, error))
+}
+
 /// `INSERT INTO t (…) VALUES (…),(…)`: an existing row is an error.
 ///
 /// # Errors
@@ -113,7 +123,7 @@ fn push_values(out: &mut Vec<u8>, target: &Target, row: &Row) -> Result<(), Binl
         if place > 0 {
             out.push(b',');
         }
-        literal::push(out, value, column)?;
+        push_literal(out, target, value, column)?;
     }
     Ok(())
 }
@@ -186,7 +196,7 @@ pub fn update(target: &Target, rows: &[(&Row, &Row)], changed: &[usize]) -> Resu
         for &column in changed {
             if let (Some(value), Some(definition)) = (values.get(column), guards.column(column)) {
                 out.push(b',');
-                literal::push(&mut out, value, definition)?;
+                push_literal(&mut out, target, value, definition)?;
             }
         }
         out.push(b')');
@@ -286,7 +296,7 @@ impl<'a> Guards<'a> {
                 out.push(b',');
             }
             let (Some(value), Some(column)) = (values.get(place), self.column(place)) else { continue };
-            push_before_value(out, value, column, self.by_digest(place))?;
+            push_before_value(out, self.target, value, column, self.by_digest(place))?;
         }
         Ok(())
     }
@@ -338,6 +348,7 @@ impl<'a> Guards<'a> {
 /// A before image's value as it is compared with [`push_table_side`].
 pub(crate) fn push_before_value(
     out: &mut Vec<u8>,
+    target: &Target,
     value: &Value<'_>,
     column: &TableColumn,
     digest: bool,
@@ -354,7 +365,7 @@ pub(crate) fn push_before_value(
             out.push(b'\'');
             Ok(())
         }
-        value => literal::push(out, value, column),
+        value => push_literal(out, target, value, column),
     }
 }
 

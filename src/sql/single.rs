@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     ident, literal,
-    set::{bound_columns, bound_values, push_before_value, push_key_side, push_table_side},
+    set::{bound_columns, bound_values, push_before_value, push_key_side, push_literal, push_table_side},
 };
 
 /// `SELECT same, row FROM t WHERE key FOR UPDATE`: the destination's row with the key of `row`. `same` is 1 if it
@@ -88,7 +88,7 @@ pub fn update_by_key(target: &Target, find: &Row, row: &Row) -> Result<Vec<u8>, 
         out.extend_from_slice(b"t.");
         ident::push(&mut out, &column.name);
         out.push(b'=');
-        literal::push(&mut out, value, column)?;
+        push_literal(&mut out, target, value, column)?;
     }
     out.extend_from_slice(b" WHERE ");
     push_key_condition(&mut out, target, find)?;
@@ -130,7 +130,7 @@ pub fn show_image(target: &Target, row: &Row) -> Result<Vec<u8>, BinlogError> {
             first = false;
             literal::push_string(&mut out, &column.name);
             out.push(b',');
-            push_shown_value(&mut out, value, column)?;
+            push_shown_value(&mut out, target, value, column)?;
         }
         out.push(b')');
     }
@@ -151,7 +151,7 @@ fn push_same(out: &mut Vec<u8>, target: &Target, before: &Row) -> Result<(), Bin
         }
         push_table_side(out, column, false);
         out.extend_from_slice(b"<=>");
-        push_before_value(out, value, column, false)?;
+        push_before_value(out, target, value, column, false)?;
     }
     out.push(b')');
     Ok(())
@@ -185,7 +185,7 @@ fn push_equals(
     ident::push(out, &column.name);
     out.push(b'=');
     let mut text = Vec::new();
-    literal::push(&mut text, value, column)?;
+    push_literal(&mut text, target, value, column)?;
     push_key_side(out, column, |out| out.extend_from_slice(&text));
     Ok(())
 }
@@ -248,7 +248,12 @@ fn is_bit_or_year(column: &TableColumn) -> bool {
     column.column_type.starts_with("bit") || column.column_type.starts_with("year")
 }
 
-fn push_shown_value(out: &mut Vec<u8>, value: &Value<'_>, column: &TableColumn) -> Result<(), BinlogError> {
+fn push_shown_value(
+    out: &mut Vec<u8>,
+    target: &Target,
+    value: &Value<'_>,
+    column: &TableColumn,
+) -> Result<(), BinlogError> {
     let (before, after) = match (&column.family, value) {
         (_, Value::Null) => (String::new(), String::new()),
         (Family::Text { charset, .. }, _) => {
@@ -264,7 +269,7 @@ fn push_shown_value(out: &mut Vec<u8>, value: &Value<'_>, column: &TableColumn) 
         _ => (String::new(), String::new()),
     };
     out.extend_from_slice(before.as_bytes());
-    literal::push(out, value, column)?;
+    push_literal(out, target, value, column)?;
     out.extend_from_slice(after.as_bytes());
     Ok(())
 }
