@@ -1,1 +1,108 @@
-//! x
+//! Schema sync: databases and tables as they are at the source, under the names they have at the destination.
+
+use std::collections::BTreeSet;
+
+use mysql_async::{Conn, Row, prelude::Queryable};
+
+use crate::{
+    ddl::{self, Role, StatementContext},
+    failure::Failure,
+    model::name::TableName,
+    sql::{ident, literal},
+};
+
+use super::show_create_table;
+
+/// A table to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name at the source.
+    pub source: TableName,
+    /// Its name at the destination.
+    pub destination: TableName,
+    /// `SHOW CREATE TABLE` at the source.
+    pub create: String,
+}
+
+/// Reads the definitions of `tables` (source name, destination name).
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn read(conn: &mut Conn, tables: &[(TableName, TableName)]) -> Result<Vec<Definition>, Failure> {
+    let mut definitions = Vec::with_capacity(tables.len());
+    for (source, destination) in tables {
+        // One that was dropped meanwhile is simply not there.
+        if let Some(create) = show_create_table(conn, source).await? {
+            definitions.push(Definition { source: source.clone(), destination: destination.clone(), create });
+        }
+    }
+    Ok(definitions)
+}
+
+/// The statement that makes the table at the destination.
+///
+/// # Errors
+/// [`Failure`] if the definition can't be read, or refers to a table outside of the task.
+pub fn statement(
+    definition: &Definition,
+    version: u32,
+    map: &dyn Fn(&TableName) -> Option<TableName>,
+) -> Result<String, Failure> {
+    let context =
+        StatementContext { default_database: Some(&definition.source.database), sql_mode: 0, server_version: version };
+    let statement = ddl::classify(&definition.create, &context).map_err(|error| {
+        Failure::data(format!("the definition of {} can't be understood: {error}", definition.source))
+    })?;
+    let names = |role: Role, name: &TableName| match role {
+        Role::Table => Some(definition.destination.clone()),
+        // A parent outside of the task: where it has the same name at the destination the key is good as it stands.
+        Role::ForeignKeyParent => map(name).or_else(|| Some(name.clone())),
+        _ => map(name),
+    };
+    statement.rewrite(&names).map_err(|error| {
+        Failure::data(format!("the table {} can't be made at the destination: {error}", definition.source))
+    })
+}
+
+/// Makes the databases that `definitions` need and that are not there, with the character set they have at the source.
+///
+/// # Errors
+/// [`Failure`] if a server refuses.
+pub async fn databases(source: &mut Conn, destination: &mut Conn, definitions: &[Definition]) -> Result<(), Failure> {
+    let pairs: BTreeSet<(&str, &str)> = definitions
+        .iter()
+        .map(|definition| (definition.source.database.as_str(), definition.destination.database.as_str()))
+        .collect();
+    for (from, to) in pairs {
+        let found: Option<String> = destination
+            .query_first(format!(
+                "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {}",
+                literal::string(to)
+            ))
+            .await
+            .map_err(|error| Failure::mysql(format_args!("looking for database {to}"), &error))?;
+        if found.is_some() {
+            continue;
+        }
+        let row: Option<Row> = source
+            .query_first(format!(
+                "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA \
+                 WHERE SCHEMA_NAME = {}",
+                literal::string(from)
+            ))
+            .await
+            .map_err(|error| Failure::mysql(format_args!("reading the definition of database {from}"), &error))?;
+        let Some((charset, collation)) = row.and_then(|row| mysql_async::from_row_opt::<(String, String)>(row).ok())
+        else {
+            continue;
+        };
+        destination
+            .query_drop(format!(
+                "CREATE DATABASE {} CHARACTER SET {charset} COLLATE {collation}",
+                ident::quoted(to)
+            ))
+            .await
+            .map_err(|error| Failure::mysql(format_args!("making database {to}"), &error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,301 @@
+//! Full sync: the rows that are there, copied in key ranges, several tables and ranges at a time.
+//!
+//! The position P0 from which changes will be followed is taken before the first row is read. Each range is read by
+//! one statement, which sees one consistent state; different ranges see different states, all of them later than P0.
+//! That is enough: a row that differs between the states has changed since P0, so its change is still to come, and
+//! until P1, the position when the last range has been read, changes are applied over whatever is there.
+//!
+//! A range is written in one transaction, together with its row in `causeway.copy` that says so. Rows that exist are
+//! left alone. After a crash a table goes on behind its last contiguous range.
+
+use std::sync::Arc;
+
+use mysql_async::{Conn, prelude::Queryable};
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::JoinSet,
+};
+
+use crate::{
+    failure::Failure,
+    model::{name::TableName, table::Table},
+    sql::{ident, literal},
+};
+
+pub mod json;
+pub mod range;
+pub mod read;
+
+use range::{Bounds, KeyValues};
+
+/// Rows of a range, unless they are long.
+const RANGE_ROWS: u64 = 5000;
+/// Bytes a range should have, by the source's estimate of a row's length.
+const RANGE_BYTES: u64 = 4 << 20;
+/// A statement takes in rows up to this many bytes.
+const STATEMENT_BYTES: usize = 1 << 20;
+
+/// A table to copy.
+#[derive(Debug, Clone)]
+pub struct CopyTable {
+    /// Its definition at the source.
+    pub source: Arc<Table>,
+    /// Its definition at the destination.
+    pub destination: Arc<Table>,
+}
+
+/// What the writers say in their transactions, see [`crate::apply::checkpoint`].
+#[derive(Debug, Clone)]
+pub struct Fence {
+    /// `BEGIN` and the update of a slot's checkpoint row, for each writer.
+    pub begin: Vec<String>,
+    /// The error if that update matches no row.
+    pub lost: Failure,
+    /// `'task','link'`.
+    pub link_values: String,
+    /// `task = … AND link = …`.
+    pub link_condition: String,
+}
+
+/// Told as rows are copied.
+pub trait Progress: Send + Sync {
+    /// `rows` more rows of this source table have been copied.
+    fn copied(&self, table: &TableName, rows: u64);
+    /// The table is complete.
+    fn finished(&self, table: &TableName);
+}
+
+struct Range {
+    table: Arc<CopyTable>,
+    part: u32,
+    bounds: Bounds,
+    last: bool,
+}
+
+/// Copies `tables`. `readers` and `writers` are connections to the source and the destination, as many of each;
+/// `boundaries` one more to the source.
+///
+/// # Errors
+/// [`Failure`]; what has been copied stays, and the next call goes on from there.
+pub async fn copy(
+    tables: Vec<CopyTable>,
+    mut boundaries: Conn,
+    mut planner: Conn,
+    connections: Vec<(Conn, Conn)>,
+    fence: Fence,
+    progress: Arc<dyn Progress>,
+) -> Result<(), Failure> {
+    let (send, receive) = mpsc::channel::<Range>(connections.len().max(1) * 2);
+    let receive = Arc::new(Mutex::new(receive));
+    let mut workers = JoinSet::new();
+    for (slot, (reader, writer)) in connections.into_iter().enumerate() {
+        let (receive, fence, progress) = (receive.clone(), fence.clone(), progress.clone());
+        workers.spawn(async move { work(slot, reader, writer, receive, fence, progress).await });
+    }
+    drop(receive);
+    workers.spawn(async move {
+        for table in tables {
+            if !plan(Arc::new(table), &mut boundaries, &mut planner, &fence, &send, &*progress).await? {
+                break;
+            }
+        }
+        Ok(())
+    });
+    while let Some(result) = workers.join_next().await {
+        match result {
+            Ok(result) => result?,
+            Err(error) => return Err(Failure::data(format!("full sync has come upon an internal error: {error}"))),
+        }
+    }
+    Ok(())
+}
+
+/// Finds where a table's copy goes on, and hands out its ranges one after the other. `false`: the workers are gone.
+async fn plan(
+    table: Arc<CopyTable>,
+    source: &mut Conn,
+    destination: &mut Conn,
+    fence: &Fence,
+    send: &mpsc::Sender<Range>,
+    progress: &dyn Progress,
+) -> Result<bool, Failure> {
+    let name = &table.source.name;
+    let doing = || format!("copying {name}");
+    let place = format!(
+        "{} AND source_database = {} AND source_table = {}",
+        fence.link_condition,
+        literal::string(&name.database),
+        literal::string(&name.table)
+    );
+    let parts: Vec<(u32, u64, Option<String>, bool)> = destination
+        .query(format!("SELECT part, copied_rows, upper_key, finished FROM causeway.copy WHERE {place} ORDER BY part"))
+        .await
+        .map_err(|error| Failure::mysql(doing(), &error))?;
+    let (mut part, mut lower, mut rows, mut complete) = (0, None, 0, false);
+    for (number, copied, upper, finished) in parts {
+        if number != part {
+            break;
+        }
+        (part, rows, complete) = (part + 1, rows + copied, finished);
+        lower = upper.map(|text| KeyValues::parse(&text)).transpose().map_err(Failure::data)?;
+    }
+    progress.copied(name, rows);
+    if complete {
+        progress.finished(name);
+        return Ok(true);
+    }
+    // Ranges behind the gap are cut anew.
+    destination
+        .query_drop(format!("DELETE FROM causeway.copy WHERE {place} AND part >= {part}"))
+        .await
+        .map_err(|error| Failure::mysql(doing(), &error))?;
+    let rows_per_range = rows_per_range(source, name).await?;
+    loop {
+        let upper = range::boundary(source, &table.source, lower.as_ref(), rows_per_range).await?;
+        let last = upper.is_none();
+        let range = Range { table: table.clone(), part, bounds: Bounds { lower: lower.take(), upper: upper.clone() }, last };
+        if send.send(range).await.is_err() {
+            return Ok(false);
+        }
+        if last {
+            return Ok(true);
+        }
+        (lower, part) = (upper, part + 1);
+    }
+}
+
+async fn rows_per_range(source: &mut Conn, name: &TableName) -> Result<u64, Failure> {
+    let length: Option<u64> = source
+        .query_first(format!(
+            "SELECT AVG_ROW_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+            literal::string(&name.database),
+            literal::string(&name.table)
+        ))
+        .await
+        .map_err(|error| Failure::mysql(format_args!("copying {name}"), &error))?
+        .flatten();
+    Ok((RANGE_BYTES / length.unwrap_or(0).max(1)).clamp(50, RANGE_ROWS))
+}
+
+async fn work(
+    slot: usize,
+    mut reader: Conn,
+    mut writer: Conn,
+    receive: Arc<Mutex<mpsc::Receiver<Range>>>,
+    fence: Fence,
+    progress: Arc<dyn Progress>,
+) -> Result<(), Failure> {
+    let Some(begin) = fence.begin.get(slot) else { return Ok(()) };
+    loop {
+        let range = receive.lock().await.recv().await;
+        let Some(range) = range else { return Ok(()) };
+        let name = range.table.source.name.clone();
+        let rows = copy_range(&range, &mut reader, &mut writer, begin, &fence).await?;
+        progress.copied(&name, rows);
+        if range.last {
+            progress.finished(&name);
+        }
+    }
+}
+
+async fn copy_range(
+    range: &Range,
+    reader: &mut Conn,
+    writer: &mut Conn,
+    begin: &str,
+    fence: &Fence,
+) -> Result<u64, Failure> {
+    let (source, destination) = (&range.table.source, &range.table.destination);
+    let written = |error: mysql_async::Error| {
+        Failure::mysql(format_args!("copying {} to {}", source.name, destination.name), &error)
+    };
+    let result = writer.query_iter(begin).await.map_err(written)?;
+    let mut matched = result.affected_rows();
+    {
+        // `begin` is two statements; the second one's count is what matters.
+        let mut result = result;
+        while !result.is_empty() {
+            result.next().await.map_err(written)?;
+            matched = result.affected_rows();
+        }
+    }
+    if matched != 1 {
+        return Err(fence.lost.clone());
+    }
+    let head = insert_head(destination, source);
+    let tail = insert_tail(destination);
+    let mut rows = 0;
+    let mut statement: Vec<u8> = Vec::new();
+    let mut reading = read::open(reader, source, destination, &range.bounds).await?;
+    while let Some(row) = reading.next().await? {
+        rows += 1;
+        if statement.is_empty() {
+            statement.extend_from_slice(&head);
+        } else {
+            statement.push(b',');
+        }
+        statement.extend_from_slice(&row);
+        if statement.len() >= STATEMENT_BYTES {
+            statement.extend_from_slice(tail.as_bytes());
+            writer.query_drop(std::mem::take(&mut statement)).await.map_err(written)?;
+        }
+    }
+    if !statement.is_empty() {
+        statement.extend_from_slice(tail.as_bytes());
+        writer.query_drop(statement).await.map_err(written)?;
+    }
+    let upper = range.bounds.upper.as_ref().map_or("NULL".to_owned(), |upper| literal::string(&upper.print()));
+    writer
+        .query_drop(format!(
+            "INSERT INTO causeway.copy (task, link, source_database, source_table, part, copied_rows, upper_key, finished) \
+             VALUES ({}, {}, {}, {}, {rows}, {upper}, {}); COMMIT",
+            fence.link_values,
+            literal::string(&source.name.database),
+            literal::string(&source.name.table),
+            range.part,
+            u8::from(range.last)
+        ))
+        .await
+        .map_err(written)?;
+    Ok(rows)
+}
+
+/// Columns that are copied: those both sides have and neither computes.
+pub(crate) fn copied_columns<'t>(source: &'t Table, destination: &'t Table) -> Vec<(usize, usize)> {
+    source
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| !column.generated)
+        .filter_map(|(from, column)| {
+            let to = destination.position(&column.name)?;
+            destination.columns.get(to).filter(|column| !column.generated).map(|_| (from, to))
+        })
+        .collect()
+}
+
+fn insert_head(destination: &Table, source: &Table) -> Vec<u8> {
+    let mut out = b"INSERT INTO ".to_vec();
+    ident::push_table(&mut out, &destination.name);
+    out.extend_from_slice(b" (");
+    for (place, (_, to)) in copied_columns(source, destination).into_iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        if let Some(column) = destination.columns.get(to) {
+            ident::push(&mut out, &column.name);
+        }
+    }
+    out.extend_from_slice(b") VALUES ");
+    out
+}
+
+/// Existing rows stay. IGNORE would do that too, and swallow values that do not fit besides.
+fn insert_tail(destination: &Table) -> String {
+    let column = destination
+        .row_key()
+        .and_then(|key| key.columns())
+        .and_then(|columns| columns.first().and_then(|place| destination.columns.get(*place)))
+        .map_or_else(String::new, |column| ident::quoted(&column.name));
+    format!(" ON DUPLICATE KEY UPDATE {column} = {}.{column}", ident::quoted_table(&destination.name))
+}

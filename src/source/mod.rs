@@ -1,0 +1,3 @@
+//! The source's binlog, as a replica gets it.
+
+pub mod stream;
