@@ -2,4 +2,6 @@
 //!
 //! A statement is read, carried out, and answered with a [`reply`].
 
+pub mod grammar;
 pub mod reply;
+pub mod statements;

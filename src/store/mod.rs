@@ -30,7 +30,8 @@ mod status;
 mod tasks;
 
 pub use error::StoreError;
-pub use query::{QueryCell, QueryColumn, QueryError, QueryKind, QueryResult};
+pub use query::{PublicColumn, QueryCell, QueryColumn, QueryError, QueryKind, QueryResult};
+pub use schema::PUBLIC_TABLES;
 pub use servers::ServerSeen;
 pub use tasks::StoredTask;
 

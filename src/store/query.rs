@@ -104,6 +104,44 @@ impl Store {
     }
 }
 
+/// A column of a table of the `sync` schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicColumn {
+    /// Its name.
+    pub name: String,
+    /// What its values are.
+    pub kind: QueryKind,
+    /// Whether it may be NULL.
+    pub nullable: bool,
+    /// Whether it is part of the primary key.
+    pub in_key: bool,
+}
+
+impl Store {
+    /// The columns of a table of the `sync` schema, in order; `None` if there is no such table.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn public_columns(&self, table: &str) -> super::Result<Option<Vec<PublicColumn>>> {
+        if !PUBLIC_TABLES.contains(&table) {
+            return Ok(None);
+        }
+        let writer = self.writer();
+        let mut statement = writer.prepare_cached(
+            "SELECT name, type, \"notnull\" OR pk > 0, pk > 0 FROM pragma_table_info(?1) ORDER BY cid",
+        )?;
+        let columns = statement.query_map([table], |row| {
+            Ok(PublicColumn {
+                name: row.get(0)?,
+                kind: declared_kind(&row.get::<_, String>(1)?).unwrap_or(QueryKind::Text),
+                nullable: !row.get::<_, bool>(2)?,
+                in_key: row.get(3)?,
+            })
+        })?;
+        Ok(Some(columns.collect::<rusqlite::Result<_>>()?))
+    }
+}
+
 enum Failure {
     Told(QueryError),
     Sqlite(rusqlite::Error),

@@ -14,7 +14,7 @@ use super::{Result, StoreError};
 const LAYOUT: i64 = 1;
 
 /// Tables that `SELECT` may read: the `sync` schema. Sorted.
-pub(super) const PUBLIC_TABLES: [&str; 9] = [
+pub const PUBLIC_TABLES: [&str; 9] = [
     "conflicts",
     "ddl",
     "differences",

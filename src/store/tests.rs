@@ -538,7 +538,7 @@ fn nothing_but_reading_the_sync_schema_is_possible() {
     check("", 1142);
     check("SELECT * FROM nowhere", 1146);
     check("SELECT * FROM mysql.user", 1146);
-    check("SELECT nothing FROM tasks", 1054);
+    check("SELECT wrong FROM tasks", 1054);
     check("SELECT \"x\"", 1054);
     check("SELECT task FROM tasks, status", 1052);
     check("SELECT sleep(1)", 1305);
