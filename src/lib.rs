@@ -5,6 +5,7 @@
 //! import each other, [`task`] wires them. ARCHITECTURE.md has the whole picture.
 
 pub mod apply;
+pub mod admin;
 pub mod binlog;
 pub mod conflict;
 pub mod connect;
@@ -17,3 +18,4 @@ pub mod schedule;
 pub mod schema;
 pub mod source;
 pub mod sql;
+pub mod store;

@@ -1,0 +1,7 @@
+//! The admin endpoint: what a `mysql` client connected to Causeway talks to.
+//!
+//! A statement is read, carried out, and answered with a [`reply`].
+
+pub mod grammar;
+pub mod reply;
+pub mod statements;
