@@ -4,6 +4,7 @@
 //! no async, no clock. The others act: [`source`], [`schema`], [`copy`], [`apply`], [`store`], [`admin`]; they do not
 //! import each other, [`task`] wires them. ARCHITECTURE.md has the whole picture.
 
+pub mod admin;
 pub mod binlog;
 pub mod ddl;
 pub mod model;
