@@ -107,6 +107,9 @@ impl Dialog<'_> {
         peer: SocketAddr,
         handler: &dyn Handler,
     ) -> Result<(), LoginError> {
+        if !login.capabilities.contains(Capabilities::PLUGIN_AUTH) {
+            return Err(self.refuse(protocol_too_old()).await); // it knows mysql_native_password alone
+        }
         let mut proof = login.proof.clone();
         if login.plugin != PLUGIN {
             self.send(&handshake::switch_plugin(salt)).await?;

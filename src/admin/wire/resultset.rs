@@ -3,6 +3,8 @@
 //! For each result set it is run once from its beginning: it reads, one packet at a time, a login and a request that are
 //! made up here, and asks [`Rows`] for the answer. All that it writes before the last request is thrown away; what
 //! remains is the result set. It sees no byte from the network and needs no state between two answers.
+//!
+//! What it can't be told is put right afterwards, in [`correct`].
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -54,19 +56,62 @@ pub(super) async fn encode(
         packets: requests.into(),
         written: written.clone(),
     };
-    let rows = Rows {
-        columns: columns
-            .iter()
-            .enumerate()
-            .map(|(at, column)| on_wire(at, column, &rows))
-            .collect(),
-        rows,
-    };
+    let columns: Vec<_> = columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| on_wire(at, column, &rows))
+        .collect();
+    let types: Vec<ColumnType> = columns.iter().map(|column| column.coltype).collect();
+    let rows = Rows { columns, rows };
     AsyncMysqlIntermediary::run_on(rows, requests, written.clone())
         .await
         .map_err(|error: io::Error| broken(error.to_string()))?;
-    let packets = std::mem::take(&mut *written.bytes());
+    let mut packets = std::mem::take(&mut *written.bytes());
+    correct(&mut packets, &types).ok_or_else(|| broken("its packets can't be read".into()))?;
     Ok(packets)
+}
+
+/// utf8mb4_general_ci, the collation of 4-byte UTF-8 that every client knows.
+const UTF8MB4: u16 = 45;
+/// The collation of what is no text.
+const BINARY: u16 = 63;
+/// "As many decimals as there are", for floating-point numbers.
+const NOT_FIXED: u8 = 31;
+/// The server status at the end of a list.
+const AUTOCOMMIT: u8 = 2;
+
+/// Puts right what opensrv writes the same for all: columns are 3-byte UTF-8 (Node's mysql2 then garbles everything
+/// beyond), numbers too, DOUBLE has no decimals (libmysqlclient then rounds), and autocommit is off.
+fn correct(mut packets: &mut [u8], types: &[ColumnType]) -> Option<()> {
+    let mut types = types.iter();
+    let mut is_column = false; // the first packet is the number of columns
+    let mut continues = false; // a row of 16 MiB or more takes several packets
+    while let Some((header, rest)) = packets.split_first_chunk_mut::<4>() {
+        let [low, middle, high, _] = *header;
+        let length = u32::from_le_bytes([low, middle, high, 0]) as usize;
+        let (payload, after) = rest.split_at_mut_checked(length)?;
+        match (payload, types.as_slice()) {
+            (payload, [column_type, ..]) if is_column => {
+                let [.., low, high, _, _, _, _, _, _, _, decimals, _, _] = payload else {
+                    return None;
+                };
+                let collation;
+                (collation, *decimals) = match column_type {
+                    ColumnType::MYSQL_TYPE_VAR_STRING => (UTF8MB4, 0),
+                    ColumnType::MYSQL_TYPE_DOUBLE => (BINARY, NOT_FIXED),
+                    _ => (BINARY, 0),
+                };
+                [*low, *high] = collation.to_le_bytes();
+                types.next();
+            }
+            ([0xfe, _, _, status, _] | [0xfe, _, _, status, _, _, _], []) if !continues => *status = AUTOCOMMIT,
+            _ => {}
+        }
+        is_column = true;
+        continues = length == opensrv_mysql::U24_MAX;
+        packets = after;
+    }
+    Some(())
 }
 
 /// A login as opensrv expects it. It checks nothing unless told to; the real login was before.
@@ -288,10 +333,31 @@ mod tests {
     async fn a_result_ends_as_the_client_expects() {
         for protocol in [Protocol::Text, Protocol::Binary] {
             let with_eof = rows_of(ColumnKind::Integer, &[], protocol, true).await;
-            assert_eq!(with_eof, [b"\xfe\0\0\0\0".to_vec()]);
+            assert_eq!(with_eof, [b"\xfe\0\0\x02\0".to_vec()]);
             let with_ok = rows_of(ColumnKind::Integer, &[], protocol, false).await;
-            assert_eq!(with_ok, [b"\xfe\0\0\0\0\0\0".to_vec()]);
+            assert_eq!(with_ok, [b"\xfe\0\0\x02\0\0\0".to_vec()]);
         }
+    }
+
+    #[tokio::test]
+    async fn columns_tell_their_type_collation_and_decimals() {
+        async fn check(kind: ColumnKind, column_type: u8, collation: u8, flags: u8, decimals: u8) {
+            let capabilities = Capabilities::offered(false);
+            let columns = vec![column("a name", kind)];
+            let packets = encode(columns, vec![], Protocol::Text, capabilities).await.unwrap();
+            let definition = &payloads(&packets)[1];
+            assert!(
+                definition.starts_with(b"\x03def\0\0\0\x06a name\0\x0c"),
+                "{definition:?}"
+            );
+            let fixed = &definition[definition.len() - 12..];
+            assert_eq!(fixed[..2], [collation, 0]);
+            assert_eq!(fixed[6..], [column_type, flags, 0, decimals, 0, 0]);
+        }
+        check(ColumnKind::Integer, 8, 63, 0, 0).await;
+        check(ColumnKind::Unsigned, 8, 63, 32, 0).await;
+        check(ColumnKind::Double, 5, 63, 0, 31).await;
+        check(ColumnKind::Text, 253, 45, 0, 0).await;
     }
 
     #[tokio::test]
