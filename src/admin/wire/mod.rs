@@ -7,11 +7,11 @@
 //!                    password   result sets by opensrv-mysql
 //! ```
 //!
-//! Bytes from the network meet only code of this module. [`login`] owns the connection phase: nothing before a correct
-//! password reaches any parser but the small one in [`handshake`], in packets of a few KiB, within seconds. [`session`]
+//! Bytes from the network meet only code of this module. `login` owns the connection phase: nothing before a correct
+//! password reaches any parser but the small one in `handshake`, in packets of a few KiB, within seconds. `session`
 //! reads one size-limited packet at a time and answers everything but result sets itself.
 //!
-//! `opensrv-mysql` 0.7.0 makes the result sets ([`resultset`]). It is not given the socket, for these reasons: two
+//! `opensrv-mysql` 0.7.0 makes the result sets (`resultset`). It is not given the socket, for these reasons: two
 //! packets that arrive together are a use-after-free in it, a packet may be of any size, a wrong sequence number is an
 //! assertion, it answers OK to commands that it does not know (a change of user among them), and it can only report
 //! errors of its own list. So it runs over memory, on a request made up here, with rows from the handler.

@@ -1,10 +1,10 @@
 //! Result sets, made by `opensrv-mysql` over memory.
 //!
 //! For each result set it is run once from its beginning: it reads, one packet at a time, a login and a request that are
-//! made up here, and asks [`Rows`] for the answer. All that it writes before the last request is thrown away; what
+//! made up here, and asks `Rows` for the answer. All that it writes before the last request is thrown away; what
 //! remains is the result set. It sees no byte from the network and needs no state between two answers.
 //!
-//! What it can't be told is put right afterwards, in [`correct`].
+//! What it can't be told is put right afterwards, in `correct`.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};

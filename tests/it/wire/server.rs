@@ -81,10 +81,10 @@ impl Server {
         self.process.try_wait().unwrap().is_none()
     }
 
-    /// Memory that the process has in use, in KiB.
-    pub(crate) fn resident_kib(&self) -> u64 {
+    /// The most memory that the process ever had in use, in KiB.
+    pub(crate) fn peak_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }
