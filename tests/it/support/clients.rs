@@ -111,7 +111,7 @@ fn mysql_folder() -> PathBuf {
     let cache = cache.or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
     let folder = cache.unwrap_or_else(env::temp_dir).join("causeway/mysql");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/fetch-mysql.sh");
-    let _one_at_a_time = FETCHING.lock().unwrap();
+    let _one_at_a_time = FETCHING.lock().unwrap_or_else(|error| error.into_inner());
     run(Command::new("sh").arg(script).arg(&folder));
     folder
 }
