@@ -4,13 +4,14 @@
 //! no async, no clock. The others act: [`source`], [`schema`], [`copy`], [`apply`], [`store`], [`admin`]; they do not
 //! import each other, [`task`] wires them. ARCHITECTURE.md has the whole picture.
 
-pub mod apply;
 pub mod admin;
+pub mod apply;
 pub mod binlog;
 pub mod conflict;
 pub mod connect;
 pub mod copy;
 pub mod ddl;
+pub mod demo;
 pub mod failure;
 pub mod model;
 pub mod plan;
@@ -19,3 +20,4 @@ pub mod schema;
 pub mod source;
 pub mod sql;
 pub mod store;
+pub mod task;

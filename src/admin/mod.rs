@@ -1,7 +1,9 @@
 //! The admin endpoint: what a `mysql` client connected to Causeway talks to.
 //!
-//! A statement is read, carried out, and answered with a [`reply`].
+//! A statement is read ([`wire`]), understood ([`grammar`]), carried out ([`statements`]), and answered with a
+//! [`reply`].
 
 pub mod grammar;
 pub mod reply;
 pub mod statements;
+pub mod wire;

@@ -1,77 +1,76 @@
-//! What a statement answers: rows, OK, or an error in MySQL's terms.
+//! What a statement of the admin language answers: a result set, an OK, or an error in MySQL's terms.
 
-/// What kind of values a column of a result has; clients align and convert by it.
+/// How the values of a column are typed on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
-    /// Text.
+    /// Character data, utf8mb4.
     Text,
-    /// Signed whole numbers.
+    /// BIGINT.
     Integer,
-    /// Unsigned whole numbers.
+    /// BIGINT UNSIGNED.
     Unsigned,
-    /// Numbers with a fraction.
+    /// DOUBLE.
     Double,
 }
 
-/// A column of a result.
+/// A column of a result set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Its name.
+    /// The heading.
     pub name: String,
-    /// What its values are.
+    /// The type of its values. A cell of another type makes the whole column travel as text.
     pub kind: ColumnKind,
 }
 
-/// A value of a result.
+/// A value in a result set.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
-    /// NULL.
+    /// SQL NULL.
     Null,
-    /// A signed whole number.
+    /// A signed integer.
     Int(i64),
-    /// An unsigned whole number.
+    /// An unsigned integer.
     UInt(u64),
-    /// A number with a fraction.
+    /// A floating-point number.
     Double(f64),
-    /// Text.
+    /// Character data.
     Text(String),
 }
 
-/// The answer to a statement that worked.
+/// The answer to a statement that succeeded.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
-    /// Done, with nothing to show.
+    /// Done, without rows.
     Ok {
-        /// Rows affected.
+        /// How many things the statement changed.
         affected: u64,
-        /// Warnings that `SHOW WARNINGS` would list.
+        /// How many warnings it left.
         warnings: u16,
-        /// A line that the mysql client prints; may be empty.
+        /// A line for the operator; may be empty.
         info: String,
     },
-    /// A result.
+    /// A result set. Every row has one cell per column.
     Rows {
-        /// Its columns.
+        /// The columns, at least one.
         columns: Vec<Column>,
-        /// Its rows; each has one cell per column.
+        /// The rows.
         rows: Vec<Vec<Cell>>,
     },
 }
 
-/// The answer to a statement that did not work.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("ERROR {code} ({}): {message}", String::from_utf8_lossy(.sqlstate))]
+/// The answer to a statement that failed: MySQL's code and SQLSTATE, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlError {
-    /// MySQL's error number.
+    /// MySQL's error number, for example 1064.
     pub code: u16,
-    /// Its SQLSTATE.
+    /// Five ASCII letters or digits, for example `42000`.
     pub sqlstate: [u8; 5],
-    /// What happened, where, and what to do.
+    /// What happened, where, and what to do. Never a password or a row's value.
     pub message: String,
 }
 
 impl SqlError {
-    /// Puts the parts together. A `sqlstate` that has not five bytes becomes `HY000`, MySQL's general one.
+    /// An error; a `sqlstate` that is not five bytes long becomes `HY000`, MySQL's "general error".
     pub fn new(code: u16, sqlstate: &str, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -80,3 +79,12 @@ impl SqlError {
         }
     }
 }
+
+impl std::fmt::Display for SqlError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = String::from_utf8_lossy(&self.sqlstate);
+        write!(f, "ERROR {} ({state}): {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for SqlError {}

@@ -1,1 +1,9 @@
-//! Tests against real servers.
+//! Tests against real servers and real clients.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test, to panic is to fail"
+)]
+
+mod support;
+mod wire;

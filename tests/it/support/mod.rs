@@ -1,0 +1,3 @@
+//! What the tests need from the world outside.
+
+pub(crate) mod clients;
