@@ -6,5 +6,6 @@
 
 pub mod binlog;
 pub mod ddl;
+pub mod demo;
 pub mod model;
 pub mod sql;

@@ -1,0 +1,1 @@
+//! What the tests share: servers, the proxy, and questions to ask them.
