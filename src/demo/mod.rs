@@ -3,3 +3,4 @@
 pub mod den;
 pub mod installation;
 pub mod mysqld;
+pub mod proxy;
