@@ -131,7 +131,7 @@ impl Company {
             self.dept_emp
                 .push(format!("({number},'{department}','{}','{until}')", on(from)));
         }
-        if number % 400 == 0 {
+        if number.is_multiple_of(400) {
             let department = department(first_department);
             let row = format!("({number},'{department}','{}','9999-01-01')", on(hired));
             self.dept_manager.push(row);
