@@ -5,5 +5,6 @@
     reason = "in a test, to panic is to fail"
 )]
 
+mod servers;
 mod support;
 mod wire;
