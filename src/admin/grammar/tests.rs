@@ -98,7 +98,8 @@ fn statements_are_told_apart() {
     check("START TRANSACTION READ ONLY", "Accepted");
     check("BEGIN", "Accepted");
     check("COMMIT AND NO CHAIN", "Accepted");
-    check("ROLLBACK", "Accepted");
+    check("ROLLBACK TO SAVEPOINT `a b`", "Accepted");
+    check("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;", "Accepted");
     check("USE `sync`", r#"Use("sync")"#);
     check("SHOW DATABASES LIKE 's%'", "ShowDatabases { like: Some");
     check(
@@ -216,6 +217,9 @@ fn mistakes_are_pointed_at() {
         "'=' is expected near '4)'",
     );
     check("START SYNC TASK o; DROP SYNC TASK o", 1064, "Only one statement");
+    check("SHOW WARNINGS; DROP SYNC TASK o", 1064, "Only one statement");
+    check("COMMIT; DROP SYNC TASK o", 1064, "Only one statement");
+    check("SET autocommit = 1; DROP SYNC TASK o", 1064, "Only one statement");
     check(
         "START SYNC TASK o o",
         1064,
