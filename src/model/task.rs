@@ -87,10 +87,10 @@ pub enum ObjectRule {
 }
 
 impl ObjectRule {
-    /// Whether the rule is about this table of the source, be it to include or to exclude it. The last rule of a list
-    /// that includes a table decides its name at the destination; one that excludes it always wins.
+    /// Whether the rule is about this table of the source, be it to include or to exclude it.
     ///
-    /// Names are LIKE patterns ([`pattern`](super::pattern)), except those that the rule renames: there `_` is `_`.
+    /// Names are LIKE patterns ([`pattern`](super::pattern)), except those that the rule renames: there `_` is `_`, as
+    /// one destination can't take several sources.
     pub fn is_about(&self, source_database: &str, source_table: &str) -> bool {
         let fits = |pattern: &str, plain: bool, name: &str| {
             if plain {
