@@ -3,6 +3,8 @@
 //! Names are LIKE patterns, in backticks too (as in MySQL's GRANT): `%` and `_` are wildcards, `\_` is a plain `_`.
 //! A name that `AS` renames is a plain name, as one destination can't take several sources: there `_` stands for itself
 //! and `%` is refused.
+//!
+//! The first rule that includes a table decides its name at the destination; one that excludes it always wins.
 
 use super::cursor::{Cursor, bad_name, not_yet, wrong};
 use super::lexer::Kind;
@@ -152,20 +154,27 @@ fn check(rules: &[ObjectRule]) -> Result<()> {
     }
     for (index, rule) in rules.iter().enumerate() {
         for earlier in rules.iter().take(index) {
-            check_pair(earlier, rule)?;
+            check_pair(earlier, rule, rules)?;
         }
     }
     Ok(())
 }
 
-/// Two rules must not name the same objects twice, nor put different ones into the same place.
-fn check_pair(a: &ObjectRule, b: &ObjectRule) -> Result<()> {
+/// Two rules must not name the same objects twice, nor put different ones into the same place. `a` stands before `b`.
+fn check_pair(a: &ObjectRule, b: &ObjectRule, rules: &[ObjectRule]) -> Result<()> {
     let (Some(first), Some(second)) = (Sides::of(a), Sides::of(b)) else {
         return Ok(());
     };
     if first.source == second.source {
         return Err(wrong(format!(
             "{} and {} select the same objects: keep one of them",
+            show(a),
+            show(b)
+        )));
+    }
+    if hides(a, b) {
+        return Err(wrong(format!(
+            "{} selects all that {} would rename, and comes first: swap the two",
             show(a),
             show(b)
         )));
@@ -178,14 +187,56 @@ fn check_pair(a: &ObjectRule, b: &ObjectRule) -> Result<()> {
         && !second.table_renamed;
     let kept = !first.renamed && !second.renamed;
     let meet = may_overlap(&first.target.0, &second.target.0) && may_overlap(&first.target.1, &second.target.1);
-    if meet && !moved_alike && !kept && !same_plain_source(&first, &second) {
+    let excluded = left_out(a, b, rules) || left_out(b, a, rules);
+    if meet && !moved_alike && !kept && !same_plain_source(&first, &second) && !excluded {
         return Err(wrong(format!(
-            "{} and {} would put two tables into one at the destination: give them different names there",
+            "{} and {} would put two tables into one at the destination: give them different names there, or leave one \
+             out with NOT",
             show(a),
             show(b)
         )));
     }
     Ok(())
+}
+
+/// Whether `b` renames, and nothing is left for it: the first rule that includes a table decides its name.
+fn hides(a: &ObjectRule, b: &ObjectRule) -> bool {
+    let ObjectRule::Include {
+        database,
+        table,
+        to_database: Some(_),
+        to_table,
+    } = b
+    else {
+        return false;
+    };
+    match (table, to_table) {
+        (Some(table), Some(_)) => a.is_about(database, table),
+        _ => matches!(a, ObjectRule::Include { table: None, .. }) && a.is_about(database, ""),
+    }
+}
+
+/// Whether the one table that `renaming` would have in common with `keeping` is left out by another rule.
+fn left_out(renaming: &ObjectRule, keeping: &ObjectRule, rules: &[ObjectRule]) -> bool {
+    let (
+        ObjectRule::Include {
+            to_database: Some(to_database),
+            to_table: Some(to_table),
+            ..
+        },
+        ObjectRule::Include {
+            database,
+            to_database: kept_as,
+            to_table: None,
+            ..
+        },
+    ) = (renaming, keeping)
+    else {
+        return false;
+    };
+    let database = if kept_as.is_some() { database } else { to_database };
+    let mut exclusions = rules.iter().filter(|rule| matches!(rule, ObjectRule::Exclude { .. }));
+    exclusions.any(|rule| rule.is_about(database, to_table))
 }
 
 /// `shop.*` and `shop.t AS shop.t`: the second says again what the first does.

@@ -371,6 +371,15 @@ fn object_lists_are_read() {
         "(my\\_shop.a\\_b AS x.y_z, my_shop.axb AS x.yaz)",
         "`my_shop`.`a_b` AS `x`.`y_z`, `my_shop`.`axb` AS `x`.`yaz`",
     );
+    check("(shop.t AS x.t, shop.*)", "`shop`.`t` AS `x`.`t`, `shop`.*");
+    check(
+        "(shop.t AS shop.u, shop.*, NOT shop.u)",
+        "`shop`.`t` AS `shop`.`u`, `shop`.*, NOT `shop`.`u`",
+    );
+    check(
+        "(b.t AS c.t, a.* AS c.*, NOT a.t)",
+        "`b`.`t` AS `c`.`t`, `a`.* AS `c`.*, NOT `a`.`t`",
+    );
     check("(not_a.t, NOT shop.t)", "`not_a`.`t`, NOT `shop`.`t`");
 }
 
@@ -382,6 +391,11 @@ fn object_lists_that_make_no_sense_say_why() {
         assert!(error.message.contains(expected), "{text}: {error}");
     };
     check("(NOT shop.*)", "only leaves objects out");
+    check("(shop.*, shop.t AS x.t)", "comes first: swap the two");
+    check("(shop.a_b, shop.a_b AS x.t)", "comes first: swap the two");
+    check("(shop.*, shop.log% AS x.*)", "comes first: swap the two");
+    check("(shop%.*, shop1.* AS x.*)", "comes first: swap the two");
+    check("(shop.t AS shop.u, shop.*)", "or leave one out with NOT");
     check("(shop.t% AS s2.t)", "put all tables that fit the pattern into one");
     check("(shop.* AS s2.t)", "put all tables into one");
     check("(shop%.* AS s2.*)", "several databases into one");
