@@ -130,3 +130,5 @@ fn integer(value: u64) -> i64 {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::TempDir;

@@ -356,6 +356,7 @@ fn in_mysql_terms(error: &rusqlite::Error) -> QueryError {
         return QueryError::new(1146, "42S02", message);
     }
     if let Some(column) = after("no such column: ") {
+        let column = column.trim_matches('"');
         return QueryError::new(1054, "42S22", format!("Unknown column '{column}' in the SELECT"));
     }
     if let Some(column) = after("ambiguous column name: ") {

@@ -204,11 +204,6 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes all that is left.
-    pub(super) fn skip_rest(&mut self) {
-        self.at = self.tokens.len();
-    }
-
     pub(super) fn syntax_error(&self, expected: &str) -> SqlError {
         let message = match self.peek().map(|token| &token.kind) {
             Some(Kind::Unfinished) => {

@@ -93,7 +93,7 @@ pub(super) fn select(cursor: &mut Cursor<'_>) -> Result<Select, SqlError> {
     // At the beginning of an item of the outermost select list: behind SELECT or a comma.
     let mut item_begins = false;
     let mut in_list = false;
-    while !cursor.at_symbol(";") {
+    while cursor.peek().is_some() && !cursor.at_symbol(";") {
         writer.gap(!cursor.touches());
         let begins = std::mem::take(&mut item_begins);
         let start = cursor.peek().map(|token| token.span.start);
@@ -194,6 +194,8 @@ fn word(writer: &mut Writer, cursor: &Cursor<'_>, token: &Token, upper: &str) {
     }
     match upper {
         "DIV" => writer.sql("/"),
+        // A name to MySQL (its client asks for `$$` to see what the server makes of it), a parameter to SQLite.
+        _ if raw.starts_with('$') => writer.sql(&quoted(raw)),
         "LIKE" => {
             writer.sql(raw);
             writer.behind_like = true;

@@ -1,6 +1,7 @@
 //! What clients send on their own: on connecting, before each statement, or to fill their menus.
 
 use super::cursor::{Cursor, not_yet};
+use super::lexer::{Kind, Token};
 use super::{EmptyList, Statement};
 use crate::admin::reply::SqlError;
 
@@ -50,7 +51,7 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Statement> {
         if before_is_at && ["global", "persist", "persist_only"].contains(&word.as_str()) {
             return Err(not_yet("Setting a global variable"));
         }
-        if matches!(token.kind, super::lexer::Kind::Unfinished) {
+        if matches!(token.kind, Kind::Unfinished) {
             return Err(cursor.syntax_error("a value"));
         }
         before_is_at = word == "@@";
@@ -62,11 +63,8 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Statement> {
 
 /// Passes the words of a statement that has no effect.
 fn until_end(cursor: &mut Cursor<'_>) -> Result<()> {
-    while cursor
-        .peek()
-        .is_some_and(|token| token.kind == super::lexer::Kind::Word)
-        || cursor.symbol(",")
-    {
+    let is_word = |token: &Token| matches!(token.kind, Kind::Word | Kind::Quoted(_));
+    while cursor.at_symbol(",") || cursor.peek().is_some_and(is_word) {
         cursor.next();
     }
     cursor.end()
@@ -108,7 +106,10 @@ pub(super) fn show(cursor: &mut Cursor<'_>) -> Result<Statement> {
     for (words, list) in lists {
         if cursor.words(words) {
             // LIKE, WHERE and LIMIT of an empty list change nothing.
-            cursor.skip_rest();
+            while cursor.peek().is_some() && !cursor.at_symbol(";") {
+                cursor.next();
+            }
+            cursor.end()?;
             return Ok(Statement::ShowNothing(list));
         }
     }

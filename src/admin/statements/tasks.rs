@@ -15,11 +15,11 @@ use crate::store::{StoreError, StoredTask};
 pub(super) const SHOW: &str =
     "SELECT task, source, destination, two_way, state, created_at FROM sync.tasks ORDER BY task";
 
-/// `SHOW SYNC TASK STATUS`: a row per direction, also of tasks that never ran. No positions: they are in `sync.status`,
-/// and would not fit a terminal.
+/// `SHOW SYNC TASK STATUS`: a row per direction, also of tasks that never ran. The rest is in
+/// `sync.status`: it would not fit a terminal.
 const SHOW_STATUS: &str = "
-    SELECT t.task, d.direction, coalesce(s.state, t.state) AS state, s.phase, s.lag_ms, s.idle, s.rows_applied,
-           s.transactions_applied AS transactions, s.conflicts, s.since, s.last_error
+    SELECT t.task, d.direction, coalesce(s.state, t.state) AS state, s.phase, s.lag_ms, s.rows_applied, s.conflicts,
+           substr(s.since, 1, 19) AS since, s.last_error
     FROM sync.tasks t
     JOIN (SELECT 'forward' AS direction UNION ALL SELECT 'reverse') d ON d.direction = 'forward' OR t.two_way
     LEFT JOIN sync.status s ON s.task = t.task AND s.direction = d.direction";
