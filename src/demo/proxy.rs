@@ -204,3 +204,23 @@ impl LocalProxy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_proxy_that_ends_while_starting_shows_its_log() {
+        let den = Den::new("unit").unwrap();
+        let script = den.dir().join("causeway");
+        fs::write(&script, "#!/bin/sh\necho \"cannot $1: no luck\"\nexit 3\n").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        let error = LocalProxy::start(&script, &[]).await.unwrap_err().to_string();
+        assert!(
+            error.contains("cannot serve: no luck") && error.contains("exit status: 3"),
+            "{error}"
+        );
+    }
+}
