@@ -77,7 +77,8 @@ impl LocalProxy {
             port: 0,
             password: format!("{:016x}", rand::random::<u64>()),
             dir: den.dir().to_path_buf(),
-            executable: executable.to_path_buf(),
+            // It is started from another working directory.
+            executable: std::path::absolute(executable).map_err(io_error("find the causeway program"))?,
             arguments: arguments.iter().map(ToString::to_string).collect(),
             process: None,
             den,
