@@ -17,6 +17,7 @@ pub mod model;
 pub mod plan;
 pub mod schedule;
 pub mod schema;
+pub mod serve;
 pub mod source;
 pub mod sql;
 pub mod store;

@@ -3,6 +3,7 @@
 //! A statement is read ([`wire`]), understood ([`grammar`]), carried out ([`statements`]), and answered with a
 //! [`reply`].
 
+pub mod endpoint;
 pub mod grammar;
 pub mod reply;
 pub mod statements;

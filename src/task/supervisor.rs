@@ -261,8 +261,8 @@ impl Supervisor {
 
     async fn seen(&self, server: &ServerDefinition, facts: &check::Facts) {
         let seen = ServerSeen {
-            version: facts.version.clone(),
-            server_uuid: facts.server_uuid.clone(),
+            version: Some(facts.version.clone()),
+            server_uuid: Some(facts.server_uuid.clone()),
             state: "reachable".to_owned(),
             last_error: String::new(),
         };
@@ -436,8 +436,8 @@ impl Control for Controller {
         let (steps, facts) = check::check_server(server).await;
         let failed = steps.iter().find(|step| step.result == "fail");
         let seen = ServerSeen {
-            version: facts.as_ref().map(|facts| facts.version.clone()).unwrap_or_default(),
-            server_uuid: facts.map(|facts| facts.server_uuid).unwrap_or_default(),
+            version: facts.as_ref().map(|facts| facts.version.clone()),
+            server_uuid: facts.map(|facts| facts.server_uuid),
             state: if failed.is_some_and(|step| step.step == "connect") { "unreachable" } else { "reachable" }.to_owned(),
             last_error: failed.map(|step| format!("{}: {}", step.step, step.found)).unwrap_or_default(),
         };

@@ -55,7 +55,7 @@ impl Capabilities {
 }
 
 /// The server's name and version. Drivers read the number at its beginning to decide what the server understands.
-pub(super) const SERVER_VERSION: &str = concat!("9.7.0-causeway-", env!("CARGO_PKG_VERSION"));
+
 
 /// utf8mb4_0900_ai_ci.
 const COLLATION: u8 = 255;
