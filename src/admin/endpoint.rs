@@ -13,7 +13,6 @@ use super::{
 };
 
 /// The admin endpoint's meaning: accounts from the store, statements carried out.
-#[derive(Debug)]
 pub struct Endpoint {
     store: Arc<Store>,
     statements: Statements,

@@ -209,16 +209,14 @@ async fn copy_range(
     let written = |error: mysql_async::Error| {
         Failure::mysql(format_args!("copying {} to {}", source.name, destination.name), &error)
     };
-    let result = writer.query_iter(begin).await.map_err(written)?;
+    // `begin` is two statements; the second one's count is what matters.
+    let mut result = writer.query_iter(begin).await.map_err(written)?;
     let mut matched = result.affected_rows();
-    {
-        // `begin` is two statements; the second one's count is what matters.
-        let mut result = result;
-        while !result.is_empty() {
-            result.next().await.map_err(written)?;
-            matched = result.affected_rows();
-        }
+    while !result.is_empty() {
+        result.next().await.map_err(written)?;
+        matched = result.affected_rows();
     }
+    result.drop_result().await.map_err(written)?;
     if matched != 1 {
         return Err(fence.lost.clone());
     }

@@ -348,13 +348,13 @@ impl Scheduler {
                 if let Some(queue) = self.queues.first() {
                     let job = LargeJob { number, header, mode, parts };
                     // An applier that is gone has told why.
-                    drop(queue.send(Work::Large(Box::new(job))).await);
+                    queue.send(Work::Large(Box::new(job))).await.ok();
                 }
             }
             Some(Held::Statement(statement, echo, dealt_with)) => {
                 self.statement(session, &statement, echo.as_deref()).await?;
                 // The reader may be gone; then its failure ends the link.
-                drop(dealt_with.send(()));
+                dealt_with.send(()).ok();
             }
         }
         Ok(())
@@ -420,7 +420,7 @@ impl Scheduler {
                 };
                 match ddl::apply(session, &job).await {
                     Ok(applied) => {
-                        drop(self.persisted.send_replace(Arc::new(applied)));
+                        self.persisted.send_replace(Arc::new(applied));
                         self.log(record("applied", Some(rewritten.text.clone()))).await?;
                     }
                     Err(failure) => {
@@ -487,7 +487,7 @@ impl Scheduler {
     async fn write_watermark(&mut self, session: &mut Session) -> Result<(), Failure> {
         let done = Arc::new(self.watermark.done().clone());
         checkpoint::set_watermark(session.conn(), &self.link.key, self.epoch, &done).await?;
-        drop(self.persisted.send_replace(done));
+        self.persisted.send_replace(done);
         self.unwritten = Unwritten { written_at: Some(Instant::now()), ..Unwritten::default() };
         Ok(())
     }

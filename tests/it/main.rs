@@ -7,4 +7,5 @@
 
 mod servers;
 mod support;
+mod two_way;
 mod wire;

@@ -54,8 +54,6 @@ impl Capabilities {
     }
 }
 
-/// The server's name and version. Drivers read the number at its beginning to decide what the server understands.
-
 
 /// utf8mb4_0900_ai_ci.
 const COLLATION: u8 = 255;
@@ -65,7 +63,7 @@ pub(super) fn greeting(connection_id: u32, salt: &[u8; SALT_BYTES], offered: Cap
     let [flags_0, flags_1, flags_2, flags_3] = offered.0.to_le_bytes();
     let (salt_head, salt_tail) = salt.split_at(8);
     let mut payload = vec![10];
-    payload.extend(SERVER_VERSION.as_bytes());
+    payload.extend(crate::admin::statements::SERVER_VERSION.as_bytes());
     payload.push(0);
     payload.extend(connection_id.to_le_bytes());
     payload.extend(salt_head);
