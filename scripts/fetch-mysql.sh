@@ -46,7 +46,8 @@ mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/etc" "$work
 arch=$(dpkg --print-architecture)
 echo "deb [arch=$arch signed-by=$keyring] $mirror sid main" >"$work/etc/sources.list"
 
-# APT_CONFIG comes before the system's own configuration is looked at, so that none of its hooks run here.
+# APT_CONFIG is read before the system's own configuration, and what `-c` names after it: its proxies hold here too, but
+# its hooks (containers clean /var/cache/apt in one) must not run.
 cat >"$work/apt.conf" <<CONF
 Dir::State "$work";
 Dir::State::lists "$work/lists";
@@ -65,15 +66,27 @@ Acquire::Retries "5";
 Debug::NoLocking "true";
 CONF
 APT_CONFIG="$work/apt.conf"; export APT_CONFIG
+cat >"$work/no-hooks.conf" <<CONF
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear APT::Install::Pre-Invoke;
+#clear APT::Install::Post-Invoke-Success;
+#clear DPkg::Pre-Invoke;
+#clear DPkg::Post-Invoke;
+#clear DPkg::Pre-Install-Pkgs;
+CONF
+get() { apt-get -c "$work/no-hooks.conf" -qq "$@" >&2; }
 
 echo "fetch-mysql: fetching MySQL from Debian sid (about 65 MB, 400 MB unpacked; once)" >&2
-apt-get -qq update >&2
+get update
 # Two goes: a mirror may be renewed between the index and the packages.
 packages="mysql-server-core mysql-client-core ${CAUSEWAY_EXTRA_PACKAGES:-}"
 # shellcheck disable=SC2086
-apt-get -qq -y --no-install-recommends --download-only install $packages >&2 || {
-  apt-get -qq update >&2
-  apt-get -qq -y --no-install-recommends --download-only install $packages >&2
+get -y --no-install-recommends --download-only install $packages || {
+  get update
+  # shellcheck disable=SC2086
+  get -y --no-install-recommends --download-only install $packages
 }
 for package in "$work"/cache/archives/*.deb; do
   dpkg-deb -x "$package" "$work/root"

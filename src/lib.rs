@@ -10,6 +10,7 @@ pub mod conflict;
 pub mod connect;
 pub mod copy;
 pub mod ddl;
+pub mod demo;
 pub mod failure;
 pub mod model;
 pub mod plan;

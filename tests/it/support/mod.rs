@@ -1,0 +1,7 @@
+//! What the tests share: [`cluster`] starts servers and the proxy, [`ask`] runs SQL and waits, [`compare`] tells
+//! whether two servers hold the same.
+#![allow(dead_code, reason = "not every helper is in use at all times")]
+
+pub(crate) mod ask;
+pub(crate) mod cluster;
+pub(crate) mod compare;
