@@ -1,17 +1,424 @@
 //! JSON documents on their way through full sync.
+//!
+//! Rows are read as text, and the text of a JSON document does not tell a DECIMAL from a DOUBLE, nor a DATE, a TIME, a
+//! DATETIME or a binary string from a string. A document that may hold one of them is held back; when the other rows of
+//! the range have been read, the server is asked for the types of the values in question.
+//!
+//! Which documents those are: the server compares each document with what its own text makes. They differ if a string
+//! is an SQL value. A DECIMAL equals the DOUBLE of the same text, and may even have the same size, so for numbers sizes
+//! tell only if no two differences can cancel out: a DECIMAL without fraction is always larger than the integer its text
+//! makes, a small unsigned integer never is.
+//!
+//! The question is asked later than the row was read, and the row may have changed in between. Then that change is
+//! still to come, as with any row of a range, and whatever was copied is written over. (That is why it does no harm
+//! that the document's types are newer than the other columns.)
 
-use mysql_async::Value;
+use mysql_async::{Conn, Row, Value, prelude::Queryable};
 
-use crate::{model::table::TableColumn, sql::literal};
+use crate::{
+    binlog::jsonb::field_type,
+    failure::Failure,
+    model::table::{Table, TableColumn},
+    sql::{
+        ident,
+        json::{self, Typed},
+        json_path::Path,
+        literal,
+    },
+};
 
-/// An expression that tells what the text of a JSON column leaves out.
-pub(super) fn typed_expression(_column: &TableColumn) -> String {
-    "NULL".to_owned()
+/// Paths asked for in one statement.
+const PATHS_PER_STATEMENT: usize = 1000;
+/// Statements are sent together up to this many bytes.
+const QUESTION_BYTES: usize = 256 << 10;
+
+/// An expression that tells whether the text of a JSON column leaves something out that shows in a comparison.
+pub(super) fn differs_expression(column: &TableColumn) -> String {
+    let name = ident::quoted(&column.name);
+    let again = format!("CAST(CAST({name} AS CHAR CHARACTER SET utf8mb4) AS JSON)");
+    // NULL: the text is too long for a function's result.
+    format!("IFNULL(JSON_STORAGE_SIZE({name}) <> JSON_STORAGE_SIZE({again}) OR NOT ({name} <=> {again}), 1)")
 }
 
-/// Appends the document as a literal.
-pub(super) fn push(out: &mut Vec<u8>, text: &[u8], _typed: &Value) -> Result<(), String> {
-    let text = std::str::from_utf8(text).map_err(|_| "the JSON document is not UTF-8".to_owned())?;
-    literal::push_string(out, text);
+/// A value of which the text does not say what type it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Candidate {
+    path: String,
+    /// Its text; of a string, what stands between the quotes.
+    text: String,
+    number: bool,
+}
+
+/// The values of a document whose types have to be asked for. `differs`: see [`differs_expression`].
+///
+/// # Errors
+/// If it is no JSON.
+pub(super) fn candidates(document: &str, differs: bool) -> Result<Vec<Candidate>, String> {
+    let mut found = scalars(document)?;
+    if differs {
+        return Ok(found);
+    }
+    found.retain(|candidate| candidate.number);
+    let fractions = found.iter().any(|candidate| candidate.text.contains('.'));
+    let unsigned = || {
+        found.len() > 1
+            && found
+                .iter()
+                .any(|candidate| may_be_smaller_as_unsigned(&candidate.text))
+    };
+    if !fractions && !unsigned() {
+        found.clear();
+    }
+    Ok(found)
+}
+
+/// An unsigned integer takes less room than the signed one of the same text if it uses the highest bit of 16 or 32.
+fn may_be_smaller_as_unsigned(text: &str) -> bool {
+    text.parse::<u32>()
+        .is_ok_and(|number| (0x8000..=0xffff).contains(&number) || number >= 0x8000_0000)
+}
+
+/// The numbers and strings that may stand for an SQL value.
+fn scalars(document: &str) -> Result<Vec<Candidate>, String> {
+    let malformed = || "the source's JSON text makes no sense".to_owned();
+    let mut found = Vec::new();
+    let mut path = Path::new();
+    // Behind the brace or comma of an object a string is a key.
+    let mut key_is_due = false;
+    let mut rest = document;
+    while let Some(first) = rest.bytes().next() {
+        let length = match first {
+            b'"' => string_length(rest).ok_or_else(malformed)?,
+            b'-' | b'0'..=b'9' => rest.find([',', ']', '}', ' ']).unwrap_or(rest.len()),
+            b'a'..=b'z' => rest.find([',', ']', '}', ' ']).unwrap_or(rest.len()),
+            _ => 1,
+        };
+        let (token, behind) = rest.split_at_checked(length).ok_or_else(malformed)?;
+        rest = behind;
+        match first {
+            b'{' | b'[' => {
+                path.value();
+                path.open(first == b'[');
+                key_is_due = first == b'{';
+            }
+            b'}' | b']' => path.close(),
+            b',' => key_is_due = path.in_object(),
+            b':' | b' ' => {}
+            b'"' if key_is_due => {
+                path.key(token);
+                key_is_due = false;
+            }
+            b'"' | b'-' | b'0'..=b'9' | b'a'..=b'z' => {
+                path.value();
+                let number = !matches!(first, b'"' | b'a'..=b'z');
+                let text = if number { token } else { token.trim_matches('"') };
+                // A DECIMAL never prints with an exponent.
+                if (number && !token.contains(['e', 'E'])) || (first == b'"' && looks_typed(text)) {
+                    found.push(Candidate {
+                        path: path.as_str().to_owned(),
+                        text: text.to_owned(),
+                        number,
+                    });
+                }
+            }
+            _ => return Err(malformed()),
+        }
+    }
+    Ok(found)
+}
+
+/// Length of the JSON string that `text` begins with, quotes included.
+fn string_length(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes()
+        .enumerate()
+        .skip(1)
+        .find(|(_, byte)| {
+            let end = *byte == b'"' && !escaped;
+            escaped = *byte == b'\\' && !escaped;
+            end
+        })
+        .map(|(place, _)| place + 1)
+}
+
+/// Whether an SQL value in JSON could print as this string.
+fn looks_typed(text: &str) -> bool {
+    if text.starts_with("base64:type") {
+        return true;
+    }
+    if text.len() > 26 {
+        return false;
+    }
+    let shape: String = text
+        .chars()
+        .map(|character| if character.is_ascii_digit() { '0' } else { character })
+        .collect();
+    matches!(
+        shape.strip_prefix('-').unwrap_or(&shape),
+        "0000-00-00" | "0000-00-00 00:00:00.000000" | "00:00:00.000000" | "000:00:00.000000"
+    )
+}
+
+/// A document that is held back, and the row it is in.
+#[derive(Debug)]
+pub(super) struct Document {
+    /// Its column.
+    pub(super) column: String,
+    /// Finds its row.
+    pub(super) condition: String,
+    /// Its text.
+    pub(super) text: String,
+    /// What has to be asked for.
+    pub(super) candidates: Vec<Candidate>,
+}
+
+/// Asks for the types and gives each of `documents` as an expression.
+///
+/// # Errors
+/// [`Failure`] if the source refuses, or a document holds a value that no expression makes.
+pub(super) async fn resolve(conn: &mut Conn, table: &Table, documents: &[Document]) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut expressions = Vec::with_capacity(documents.len());
+    let mut question = Vec::new();
+    let mut first = 0;
+    for (number, document) in documents.iter().enumerate() {
+        push_question(&mut question, table, document);
+        if question.len() < QUESTION_BYTES && number + 1 < documents.len() {
+            continue;
+        }
+        let asked = documents.get(first..=number).unwrap_or_default();
+        ask(conn, table, asked, std::mem::take(&mut question), &mut expressions).await?;
+        first = number + 1;
+    }
+    Ok(expressions)
+}
+
+async fn ask(
+    conn: &mut Conn,
+    table: &Table,
+    documents: &[Document],
+    question: Vec<u8>,
+    expressions: &mut Vec<Vec<u8>>,
+) -> Result<(), Failure> {
+    let failed = |error: mysql_async::Error| {
+        Failure::mysql(
+            format_args!("asking for the types of values in JSON documents of {}", table.name),
+            &error,
+        )
+    };
+    let mut result = conn.query_iter(question).await.map_err(failed)?;
+    for document in documents {
+        let mut types: Option<Vec<String>> = Some(Vec::new());
+        for _ in document.candidates.chunks(PATHS_PER_STATEMENT) {
+            let rows: Vec<Row> = result.collect().await.map_err(failed)?;
+            let answer = rows
+                .into_iter()
+                .next()
+                .and_then(|row| same_document(row, &document.text));
+            match (&mut types, answer) {
+                (Some(types), Some(more)) => types.extend(more),
+                _ => types = None,
+            }
+        }
+        let mut typed = Vec::new();
+        // Without an answer the row has changed: what is written now does not last.
+        for (candidate, kind) in document.candidates.iter().zip(types.unwrap_or_default()) {
+            let expression = expression(candidate, &kind).map_err(|reason| {
+                Failure::data(format!(
+                    "column {} of {}: at {} the JSON document {reason}; change the value at the source to a plain JSON \
+                     one",
+                    document.column, table.name, candidate.path
+                ))
+            })?;
+            typed.extend(expression.map(|expression| Typed {
+                path: candidate.path.clone(),
+                expression,
+            }));
+        }
+        let mut out = Vec::new();
+        json::push_document(&mut out, &document.text, &typed);
+        expressions.push(out);
+    }
     Ok(())
+}
+
+/// One SELECT per [`PATHS_PER_STATEMENT`] candidates: the document as it is now, and `["DECIMAL 7", "STRING 5", …]`.
+fn push_question(out: &mut Vec<u8>, table: &Table, document: &Document) {
+    let column = ident::quoted(&document.column);
+    let index = table.row_key().map(|key| ident::quoted(&key.name)).unwrap_or_default();
+    for candidates in document.candidates.chunks(PATHS_PER_STATEMENT) {
+        if !out.is_empty() {
+            out.push(b';');
+        }
+        out.extend_from_slice(format!("SELECT {column}, JSON_ARRAY(").as_bytes());
+        for (place, candidate) in candidates.iter().enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            let mut value = format!("JSON_EXTRACT({column},").into_bytes();
+            literal::push_string(&mut value, &candidate.path);
+            value.push(b')');
+            out.extend_from_slice(b"CONCAT(JSON_TYPE(");
+            out.extend_from_slice(&value);
+            out.extend_from_slice(b"),' ',JSON_STORAGE_SIZE(");
+            out.extend_from_slice(&value);
+            out.extend_from_slice(b"))");
+        }
+        out.extend_from_slice(
+            format!(
+                ") FROM {} FORCE INDEX ({index}) WHERE {}",
+                ident::quoted_table(&table.name),
+                document.condition
+            )
+            .as_bytes(),
+        );
+    }
+}
+
+/// The types in an answer, if the document is still what it was.
+fn same_document(row: Row, text: &str) -> Option<Vec<String>> {
+    let mut values = row.unwrap().into_iter();
+    let (Some(Value::Bytes(now)), Some(Value::Bytes(types))) = (values.next(), values.next()) else {
+        return None;
+    };
+    if now != text.as_bytes() {
+        return None;
+    }
+    let types = String::from_utf8_lossy(&types).into_owned();
+    let types = types.strip_prefix('[')?.strip_suffix(']')?;
+    Some(
+        types
+            .split(", ")
+            .map(|kind| kind.trim_matches('"').to_owned())
+            .collect(),
+    )
+}
+
+/// The expression for a value of this type; `None` if the text says it all. `kind` is type and size.
+fn expression(candidate: &Candidate, kind: &str) -> Result<Option<Vec<u8>>, String> {
+    let (kind, size) = kind.rsplit_once(' ').unwrap_or((kind, "0"));
+    let text = candidate.text.as_str();
+    let mut out = Vec::new();
+    match kind {
+        "INTEGER" | "DOUBLE" | "STRING" => return Ok(None),
+        "UNSIGNED INTEGER" => out.extend_from_slice(format!("CAST({text} AS UNSIGNED)").as_bytes()),
+        "DECIMAL" => json::push_decimal(&mut out, text, integer_digits(text, size.parse().unwrap_or(0))),
+        "DATE" => json::push_temporal(&mut out, field_type::DATE, text),
+        "TIME" => json::push_temporal(&mut out, field_type::TIME, text),
+        "DATETIME" => json::push_temporal(&mut out, field_type::DATETIME, text),
+        "TIMESTAMP" => json::push_temporal(&mut out, field_type::TIMESTAMP, text),
+        "BLOB" | "BIT" | "OPAQUE" => {
+            // base64:type15:…, with a line end behind every 76th character.
+            let unknown = || format!("holds a value of type {kind} that can't be read");
+            let (number, base64) = text
+                .strip_prefix("base64:type")
+                .and_then(|rest| rest.split_once(':'))
+                .ok_or_else(unknown)?;
+            let number = number.parse::<u8>().map_err(|_| unknown())?;
+            let base64 = base64.replace("\\n", "");
+            let padding = base64.bytes().rev().take_while(|byte| *byte == b'=').count();
+            let length = (base64.len() / 4 * 3).saturating_sub(padding);
+            json::push_bytes(&mut out, number, length, |out| {
+                out.extend_from_slice(b"FROM_BASE64(");
+                literal::push_string(out, &base64);
+                out.push(b')');
+            })
+            .map_err(|_| format!("holds an SQL value of type {number} ({kind}), for which there is no expression"))?;
+        }
+        _ => return Err(format!("holds a value of type {kind}, which Causeway does not know")),
+    }
+    Ok(Some(out))
+}
+
+/// Digits before the point that a DECIMAL is stored with, as far as its size in JSON tells: type, column type, length,
+/// precision, scale, and the packed digits, 4 bytes for nine of them.
+fn integer_digits(text: &str, size: usize) -> usize {
+    let packed = |digits: usize| digits / 9 * 4 + (digits % 9).div_ceil(2);
+    let digits = text.trim_start_matches('-');
+    let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let needed = integer.trim_start_matches('0').len();
+    (needed..=65)
+        .find(|count| 5 + packed(*count) + packed(fraction.len()) >= size)
+        .unwrap_or(needed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(document: &str, differs: bool) -> String {
+        let found = candidates(document, differs).unwrap();
+        found
+            .iter()
+            .map(|candidate| format!("{}={}", candidate.path, candidate.text))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn documents_that_differ_from_their_text_are_asked_about_wherever_a_type_is_in_doubt() {
+        let check = |document: &str, expected: &str| assert_eq!(found(document, true), expected, "{document}");
+        check("1.50", "$=1.50");
+        check("null", "");
+        check(r#"{"a": [1, {}, -2.5, 1e20, true], "b": {"c d\"": "2020-01-01"}}"#, {
+            r#"$."a"[0]=1 $."a"[2]=-2.5 $."b"."c d\""=2020-01-01"#
+        });
+        check(
+            r#"["-838:59:59.000000", "12:00:00.000000", "12:00:00", "2020-01-01 00:00:00.000000", "2020-1-1"]"#,
+            "$[0]=-838:59:59.000000 $[1]=12:00:00.000000 $[3]=2020-01-01 00:00:00.000000",
+        );
+        check(
+            r#"{"": "base64:type15:YQ==", "x": "{\"a\": 1.5}"}"#,
+            r#"$.""=base64:type15:YQ=="#,
+        );
+        check(r#"[[], [{"k": 7}]]"#, r#"$[1][0]."k"=7"#);
+    }
+
+    #[test]
+    fn documents_that_equal_their_text_are_asked_about_only_where_differences_may_cancel_out() {
+        let check = |document: &str, expected: &str| assert_eq!(found(document, false), expected, "{document}");
+        check(r#"{"id": 5, "at": "2020-01-01", "n": 123456789}"#, "");
+        check(r#"{"id": 40000}"#, "");
+        check("[40000, 1234567]", "$[0]=40000 $[1]=1234567");
+        check("[2147483648, 1]", "$[0]=2147483648 $[1]=1");
+        check(r#"["2020-01-01", 1234567.89, 1e5]"#, "$[1]=1234567.89");
+    }
+
+    #[test]
+    fn text_that_is_no_json_is_refused_or_harmless() {
+        for text in ["\"", "{\"a", "]", "}}", "[\"\\", "é", "{]", "\u{0}"] {
+            drop(candidates(text, true));
+        }
+        assert!(candidates("\"a", true).is_err());
+        assert!(candidates("é", true).is_err());
+    }
+
+    #[test]
+    fn types_become_expressions() {
+        let check = |text: &str, number: bool, kind: &str, expected: Option<&str>| {
+            let candidate = Candidate {
+                path: "$".into(),
+                text: text.into(),
+                number,
+            };
+            let found = expression(&candidate, kind).unwrap();
+            assert_eq!(
+                found.map(|found| String::from_utf8(found).unwrap()).as_deref(),
+                expected,
+                "{text} {kind}"
+            );
+        };
+        check("1.5", true, "DOUBLE 9", None);
+        check("2020-01-01", false, "STRING 12", None);
+        check("0.50", true, "DECIMAL 6", Some(".50"));
+        check("0.50", true, "DECIMAL 7", Some("0.50"));
+        check("1.50", true, "DECIMAL 10", Some("0000001.50"));
+        check("2020-01-01", false, "DATE 11", Some("CAST('2020-01-01' AS DATE)"));
+        check("40000", true, "UNSIGNED INTEGER 3", Some("CAST(40000 AS UNSIGNED)"));
+        let candidate = Candidate {
+            path: "$".into(),
+            text: "base64:type245:YQ==".into(),
+            number: false,
+        };
+        assert!(expression(&candidate, "OPAQUE 4").is_err());
+    }
 }

@@ -95,7 +95,16 @@ pub async fn copy(
     drop(receive);
     workers.spawn(async move {
         for table in tables {
-            if !plan(Arc::new(table), &mut boundaries, &mut planner, &fence, &send, &*progress).await? {
+            if !plan(
+                Arc::new(table),
+                &mut boundaries,
+                &mut planner,
+                &fence,
+                &send,
+                &*progress,
+            )
+            .await?
+            {
                 break;
             }
         }
@@ -104,7 +113,11 @@ pub async fn copy(
     while let Some(result) = workers.join_next().await {
         match result {
             Ok(result) => result?,
-            Err(error) => return Err(Failure::data(format!("full sync has come upon an internal error: {error}"))),
+            Err(error) => {
+                return Err(Failure::data(format!(
+                    "full sync has come upon an internal error: {error}"
+                )));
+            }
         }
     }
     Ok(())
@@ -128,7 +141,9 @@ async fn plan(
         literal::string(&name.table)
     );
     let parts: Vec<(u32, u64, Option<String>, bool)> = destination
-        .query(format!("SELECT part, copied_rows, upper_key, finished FROM causeway.copy WHERE {place} ORDER BY part"))
+        .query(format!(
+            "SELECT part, copied_rows, upper_key, finished FROM causeway.copy WHERE {place} ORDER BY part"
+        ))
         .await
         .map_err(|error| Failure::mysql(doing(), &error))?;
     let (mut part, mut lower, mut rows, mut complete) = (0, None, 0, false);
@@ -137,7 +152,10 @@ async fn plan(
             break;
         }
         (part, rows, complete) = (part + 1, rows + copied, finished);
-        lower = upper.map(|text| KeyValues::parse(&text)).transpose().map_err(Failure::data)?;
+        lower = upper
+            .map(|text| KeyValues::parse(&text))
+            .transpose()
+            .map_err(Failure::data)?;
     }
     progress.copied(name, rows);
     if complete {
@@ -153,7 +171,15 @@ async fn plan(
     loop {
         let upper = range::boundary(source, &table.source, lower.as_ref(), rows_per_range).await?;
         let last = upper.is_none();
-        let range = Range { table: table.clone(), part, bounds: Bounds { lower: lower.take(), upper: upper.clone() }, last };
+        let range = Range {
+            table: table.clone(),
+            part,
+            bounds: Bounds {
+                lower: lower.take(),
+                upper: upper.clone(),
+            },
+            last,
+        };
         if send.send(range).await.is_err() {
             return Ok(false);
         }
@@ -185,7 +211,9 @@ async fn work(
     fence: Fence,
     progress: Arc<dyn Progress>,
 ) -> Result<(), Failure> {
-    let Some(begin) = fence.begin.get(slot) else { return Ok(()) };
+    let Some(begin) = fence.begin.get(slot) else {
+        return Ok(());
+    };
     loop {
         let range = receive.lock().await.recv().await;
         let Some(range) = range else { return Ok(()) };
@@ -220,29 +248,21 @@ async fn copy_range(
     if matched != 1 {
         return Err(fence.lost.clone());
     }
-    let head = insert_head(destination, source);
-    let tail = insert_tail(destination);
-    let mut rows = 0;
-    let mut statement: Vec<u8> = Vec::new();
+    let mut insert = Insert::new(source, destination);
     let mut reading = read::open(reader, source, destination, &range.bounds).await?;
     while let Some(row) = reading.next().await? {
-        rows += 1;
-        if statement.is_empty() {
-            statement.extend_from_slice(&head);
-        } else {
-            statement.push(b',');
-        }
-        statement.extend_from_slice(&row);
-        if statement.len() >= STATEMENT_BYTES {
-            statement.extend_from_slice(tail.as_bytes());
-            writer.query_drop(std::mem::take(&mut statement)).await.map_err(written)?;
-        }
+        insert.add(writer, &row).await.map_err(written)?;
     }
-    if !statement.is_empty() {
-        statement.extend_from_slice(tail.as_bytes());
-        writer.query_drop(statement).await.map_err(written)?;
+    let held = reading.into_held();
+    for row in read::complete(reader, source, held).await? {
+        insert.add(writer, &row).await.map_err(written)?;
     }
-    let upper = range.bounds.upper.as_ref().map_or("NULL".to_owned(), |upper| literal::string(&upper.print()));
+    let rows = insert.finish(writer).await.map_err(written)?;
+    let upper = range
+        .bounds
+        .upper
+        .as_ref()
+        .map_or("NULL".to_owned(), |upper| literal::string(&upper.print()));
     writer
         .query_drop(format!(
             "INSERT INTO causeway.copy (task, link, source_database, source_table, part, copied_rows, upper_key, finished) \
@@ -258,6 +278,51 @@ async fn copy_range(
     Ok(rows)
 }
 
+/// Writes the rows of a range, many in a statement.
+struct Insert {
+    head: Vec<u8>,
+    tail: String,
+    statement: Vec<u8>,
+    rows: u64,
+}
+
+impl Insert {
+    fn new(source: &Table, destination: &Table) -> Self {
+        Self {
+            head: insert_head(destination, source),
+            tail: insert_tail(destination),
+            statement: Vec::new(),
+            rows: 0,
+        }
+    }
+
+    /// `row` is `(literal,…)`.
+    async fn add(&mut self, writer: &mut Conn, row: &[u8]) -> Result<(), mysql_async::Error> {
+        self.rows += 1;
+        self.statement
+            .extend_from_slice(if self.statement.is_empty() { &self.head } else { b"," });
+        self.statement.extend_from_slice(row);
+        if self.statement.len() >= STATEMENT_BYTES {
+            self.flush(writer).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The rows that were added.
+    async fn finish(mut self, writer: &mut Conn) -> Result<u64, mysql_async::Error> {
+        if !self.statement.is_empty() {
+            self.flush(writer).await?;
+        }
+        Ok(self.rows)
+    }
+
+    async fn flush(&mut self, writer: &mut Conn) -> Result<(), mysql_async::Error> {
+        self.statement.extend_from_slice(self.tail.as_bytes());
+        writer.query_drop(std::mem::take(&mut self.statement)).await
+    }
+}
+
 /// Columns that are copied: those both sides have and neither computes.
 pub(crate) fn copied_columns<'t>(source: &'t Table, destination: &'t Table) -> Vec<(usize, usize)> {
     source
@@ -267,7 +332,11 @@ pub(crate) fn copied_columns<'t>(source: &'t Table, destination: &'t Table) -> V
         .filter(|(_, column)| !column.generated)
         .filter_map(|(from, column)| {
             let to = destination.position(&column.name)?;
-            destination.columns.get(to).filter(|column| !column.generated).map(|_| (from, to))
+            destination
+                .columns
+                .get(to)
+                .filter(|column| !column.generated)
+                .map(|_| (from, to))
         })
         .collect()
 }
@@ -295,5 +364,8 @@ fn insert_tail(destination: &Table) -> String {
         .and_then(|key| key.columns())
         .and_then(|columns| columns.first().and_then(|place| destination.columns.get(*place)))
         .map_or_else(String::new, |column| ident::quoted(&column.name));
-    format!(" ON DUPLICATE KEY UPDATE {column} = {}.{column}", ident::quoted_table(&destination.name))
+    format!(
+        " ON DUPLICATE KEY UPDATE {column} = {}.{column}",
+        ident::quoted_table(&destination.name)
+    )
 }

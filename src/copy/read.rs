@@ -11,7 +11,8 @@ use crate::{
 };
 
 use super::{
-    copied_columns, json,
+    copied_columns,
+    json::{self, Document},
     range::{Bounds, key_columns},
 };
 
@@ -54,8 +55,13 @@ pub(super) fn key_literal(value: &Value, column: &TableColumn) -> String {
 }
 
 fn is_plain(family: &Family) -> bool {
-    matches!(family, Family::Integer | Family::Decimal | Family::Float | Family::Number)
-        || matches!(family, Family::Date | Family::Time { .. } | Family::DateTime { .. } | Family::Timestamp { .. })
+    matches!(
+        family,
+        Family::Integer | Family::Decimal | Family::Float | Family::Number
+    ) || matches!(
+        family,
+        Family::Date | Family::Time { .. } | Family::DateTime { .. } | Family::Timestamp { .. }
+    )
 }
 
 /// Appends a value that was read with [`expression`] as a literal.
@@ -91,7 +97,17 @@ fn push(out: &mut Vec<u8>, value: &Value, column: &TableColumn) {
 pub(super) struct Reading<'c> {
     result: QueryResult<'c, 'static, TextProtocol>,
     columns: Vec<TableColumn>,
+    keys: Vec<TableColumn>,
     table: String,
+    held: Vec<Held>,
+}
+
+/// A row that is complete but for some JSON documents, see [`json`].
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// What stands before each of `documents`, and behind the last one.
+    pieces: Vec<Vec<u8>>,
+    documents: Vec<Document>,
 }
 
 /// Asks for the rows of a range in key order.
@@ -108,9 +124,19 @@ pub(super) async fn open<'c>(
         .filter_map(|(from, _)| source.columns.get(from).cloned())
         .collect();
     let mut list: Vec<String> = columns.iter().map(expression).collect();
-    list.extend(columns.iter().filter(|column| column.family == Family::Json).map(json::typed_expression));
+    if columns.iter().any(|column| column.family == Family::Json) {
+        list.extend(
+            columns
+                .iter()
+                .filter(|column| column.family == Family::Json)
+                .map(json::differs_expression),
+        );
+        list.extend(keys.iter().map(|key| expression(key)));
+    }
     let index = source.row_key().map(|key| ident::quoted(&key.name)).unwrap_or_default();
-    conn.query_drop("SET character_set_results = NULL").await.map_err(failed)?;
+    conn.query_drop("SET character_set_results = NULL")
+        .await
+        .map_err(failed)?;
     let result = conn
         .query_iter(format!(
             "SELECT {} FROM {} FORCE INDEX ({index}){}",
@@ -120,41 +146,116 @@ pub(super) async fn open<'c>(
         ))
         .await
         .map_err(failed)?;
-    Ok(Reading { result, columns, table: source.name.to_string() })
+    let keys = keys.into_iter().cloned().collect();
+    Ok(Reading {
+        result,
+        columns,
+        keys,
+        table: source.name.to_string(),
+        held: Vec::new(),
+    })
 }
 
 impl Reading<'_> {
-    /// The next row as `(literal,…)`.
+    /// The next row as `(literal,…)`, but for those that are held back.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        let row: Option<Row> = self
-            .result
-            .next()
-            .await
-            .map_err(|error| Failure::mysql(format_args!("reading {}", self.table), &error))?;
-        let Some(row) = row else { return Ok(None) };
-        let values = row.unwrap();
-        let (plain, types) = values.split_at_checked(self.columns.len()).unwrap_or((&values, &[]));
-        let mut types = types.iter();
+        loop {
+            let row: Option<Row> = self
+                .result
+                .next()
+                .await
+                .map_err(|error| Failure::mysql(format_args!("reading {}", self.table), &error))?;
+            let Some(row) = row else { return Ok(None) };
+            let (row, held) = self.literals(&row.unwrap())?;
+            match held {
+                None => return Ok(Some(row)),
+                Some(held) => self.held.push(held),
+            }
+        }
+    }
+
+    /// The rows that were held back, for [`complete`]. Call it behind the last row.
+    pub(super) fn into_held(self) -> Vec<Held> {
+        self.held
+    }
+
+    /// A row as `(literal,…)`; or nothing, and what is held back.
+    fn literals(&self, values: &[Value]) -> Result<(Vec<u8>, Option<Held>), Failure> {
+        let (plain, rest) = values.split_at_checked(self.columns.len()).unwrap_or((values, &[]));
+        let documents = self
+            .columns
+            .iter()
+            .filter(|column| column.family == Family::Json)
+            .count();
+        let (differs, keys) = rest.split_at_checked(documents).unwrap_or_default();
+        let mut differs = differs.iter();
+        let mut held = Held::default();
         let mut out = Vec::with_capacity(256);
         out.push(b'(');
         for (place, (value, column)) in plain.iter().zip(&self.columns).enumerate() {
             if place > 0 {
                 out.push(b',');
             }
-            match (&column.family, value) {
-                (Family::Json, Value::Bytes(text)) => {
-                    let typed = types.next().unwrap_or(&Value::NULL);
-                    json::push(&mut out, text, typed)
-                        .map_err(|reason| Failure::data(format!("{}.{}: {reason}", self.table, column.name)))?;
-                }
-                (Family::Json, value) => {
-                    types.next();
-                    push(&mut out, value, column);
-                }
-                (_, value) => push(&mut out, value, column),
+            if column.family != Family::Json {
+                push(&mut out, value, column);
+                continue;
             }
+            let differs = differs.next().is_none_or(|value| *value != Value::Bytes(b"0".to_vec()));
+            let Value::Bytes(text) = value else {
+                push(&mut out, value, column);
+                continue;
+            };
+            let failed =
+                |reason: String| Failure::data(format!("reading column {} of {}: {reason}", column.name, self.table));
+            let text = str::from_utf8(text).map_err(|_| failed("a JSON document is not UTF-8".to_owned()))?;
+            let candidates = json::candidates(text, differs).map_err(failed)?;
+            if candidates.is_empty() {
+                literal::push_string(&mut out, text);
+                continue;
+            }
+            held.pieces.push(std::mem::take(&mut out));
+            held.documents.push(Document {
+                column: column.name.clone(),
+                condition: self.condition(keys),
+                text: text.to_owned(),
+                candidates,
+            });
         }
         out.push(b')');
-        Ok(Some(out))
+        if held.documents.is_empty() {
+            return Ok((out, None));
+        }
+        held.pieces.push(out);
+        Ok((Vec::new(), Some(held)))
     }
+
+    fn condition(&self, values: &[Value]) -> String {
+        let equal = self
+            .keys
+            .iter()
+            .zip(values)
+            .map(|(key, value)| format!("{} = {}", ident::quoted(&key.name), key_literal(value, key)));
+        equal.collect::<Vec<_>>().join(" AND ")
+    }
+}
+
+/// Completes rows that were held back.
+pub(super) async fn complete(conn: &mut Conn, source: &Table, held: Vec<Held>) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut documents = Vec::new();
+    let mut rows = Vec::with_capacity(held.len());
+    for row in held {
+        documents.extend(row.documents);
+        rows.push(row.pieces);
+    }
+    let mut expressions = json::resolve(conn, source, &documents).await?.into_iter();
+    let complete = |pieces: Vec<Vec<u8>>| {
+        let mut pieces = pieces.into_iter();
+        let mut out = pieces.next().unwrap_or_default();
+        for piece in pieces {
+            out.extend(expressions.next().unwrap_or_default());
+            out.extend(piece);
+        }
+        out
+    };
+    Ok(rows.into_iter().map(complete).collect())
 }

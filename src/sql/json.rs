@@ -1,8 +1,12 @@
 //! JSON documents as SQL expressions that store the very same document.
 //!
-//! JSON text covers what JSON knows. SQL values that were put into a document (DECIMAL, DATE, TIME, DATETIME, binary
-//! strings) have no text form: the part of the document around them is built with `JSON_OBJECT` and `JSON_ARRAY`,
-//! which keep the types of their arguments.
+//! JSON text covers what JSON knows. SQL values that were put into a document (DECIMAL, DATE, TIME, DATETIME,
+//! TIMESTAMP, binary strings, BIT) have no text form of their own: the document is made of its text first, and those
+//! values are then put in their places with `JSON_REPLACE`, which keeps the types of its arguments.
+//!
+//! A binary string has the type of the column it came from, and expressions make VARBINARY (15) or one of the larger
+//! BLOBs, by length. A column of `JSON_TABLE` (MySQL 8.0.4) makes any of them; the conversion to JSON has to take place
+//! beside it, as a value that leaves the subquery is a BLOB (252) whatever it was before. Seen on MySQL 9.7.
 
 use crate::{
     binlog::{
@@ -12,104 +16,228 @@ use crate::{
     model::value::Value,
 };
 
-use super::literal;
+use super::{json_path::Path, literal};
+
+/// A value of a document that its text leaves out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Typed {
+    /// Where it stands.
+    pub(crate) path: String,
+    /// An expression that makes it.
+    pub(crate) expression: Vec<u8>,
+}
 
 /// Appends an expression of type JSON.
 ///
 /// # Errors
 /// If the document is malformed, or holds an SQL value of a type that no expression makes.
 pub fn push(out: &mut Vec<u8>, document: &[u8]) -> Result<(), Malformed> {
-    if !jsonb::has_opaque(document)? {
-        let mut text = String::with_capacity(document.len());
-        jsonb::to_text(document, &mut text)?;
-        push_text(out, &text);
-        return Ok(());
-    }
-    // CAST makes a bare SQL value a JSON one; on JSON it changes nothing.
-    out.extend_from_slice(b"CAST(");
-    push_expression(out, document)?;
-    out.extend_from_slice(b" AS JSON)");
+    let mut text = String::with_capacity(document.len());
+    jsonb::to_text(document, &mut text)?;
+    let typed = if jsonb::has_opaque(document)? {
+        typed_values(document)?
+    } else {
+        Vec::new()
+    };
+    push_document(out, &text, &typed);
     Ok(())
 }
 
-fn push_text(out: &mut Vec<u8>, text: &str) {
+/// Appends the document that `text` is, but for the values in `typed`.
+pub(crate) fn push_document(out: &mut Vec<u8>, text: &str, typed: &[Typed]) {
+    if !typed.is_empty() {
+        out.extend_from_slice(b"JSON_REPLACE(");
+    }
     out.extend_from_slice(b"CAST(");
     literal::push_string(out, text);
     out.extend_from_slice(b" AS JSON)");
+    for value in typed {
+        out.push(b',');
+        literal::push_string(out, &value.path);
+        out.push(b',');
+        out.extend_from_slice(&value.expression);
+    }
+    if !typed.is_empty() {
+        out.push(b')');
+    }
 }
 
-fn push_expression(out: &mut Vec<u8>, document: &[u8]) -> Result<(), Malformed> {
-    let mut first = true;
-    let mut after_key = false;
+fn typed_values(document: &[u8]) -> Result<Vec<Typed>, Malformed> {
+    let mut typed = Vec::new();
+    let mut path = Path::new();
+    let mut quoted = String::new();
     for node in jsonb::nodes(document) {
         let node = node?;
-        if let Node::End = node {
-            out.push(b')');
-            first = false;
-            continue;
-        }
-        if !first && !after_key {
-            out.push(b',');
-        }
-        (first, after_key) = (false, false);
         match node {
-            Node::Object { .. } => {
-                out.extend_from_slice(b"JSON_OBJECT(");
-                first = true;
+            Node::End => path.close(),
+            Node::Key(name) => {
+                quoted.clear();
+                jsonb::push_string(name, &mut quoted);
+                path.key(&quoted);
             }
-            Node::Array { .. } => {
-                out.extend_from_slice(b"JSON_ARRAY(");
-                first = true;
+            _ => path.value(),
+        }
+        match node {
+            Node::Object { .. } => path.open(false),
+            Node::Array { .. } => path.open(true),
+            Node::Opaque { field_type, value } => {
+                let mut expression = Vec::new();
+                push_sql_value(&mut expression, field_type, &value)?;
+                typed.push(Typed {
+                    path: path.as_str().to_owned(),
+                    expression,
+                });
             }
-            Node::Key(key) => {
-                literal::push_string(out, key);
-                out.push(b',');
-                after_key = true;
-            }
-            Node::End => {}
-            Node::Null => push_text(out, "null"),
-            Node::Bool(value) => push_text(out, if value { "true" } else { "false" }),
-            Node::Int(number) => push_text(out, &number.to_string()),
-            Node::UInt(number) => push_text(out, &number.to_string()),
-            Node::Double(number) => literal::push_double(out, number),
-            Node::Str(text) => literal::push_string(out, text),
-            Node::Opaque { field_type, value } => push_sql_value(out, field_type, &value)?,
+            Node::Key(_)
+            | Node::End
+            | Node::Null
+            | Node::Bool(_)
+            | Node::Int(_)
+            | Node::UInt(_)
+            | Node::Double(_)
+            | Node::Str(_) => {}
         }
     }
-    Ok(())
+    Ok(typed)
 }
 
 fn push_sql_value(out: &mut Vec<u8>, kind: u8, value: &Value<'_>) -> Result<(), Malformed> {
     match *value {
-        Value::Decimal { bytes, precision, scale } => {
+        Value::Decimal {
+            bytes,
+            precision,
+            scale,
+        } => {
             let mut text = String::new();
             decimal::write(bytes, precision, scale, &mut text)?;
-            out.extend_from_slice(format!("CAST('{text}' AS DECIMAL({precision},{scale}))").as_bytes());
+            push_decimal(out, &text, usize::from(precision.saturating_sub(scale)));
         }
         Value::Date { .. } | Value::Time { .. } | Value::DateTime { .. } => {
-            out.extend_from_slice(b"CAST('");
-            literal::push_temporal(out, value, 6);
-            out.extend_from_slice(match value {
-                Value::Date { .. } => b"' AS DATE)",
-                Value::Time { .. } => b"' AS TIME(6))",
-                _ => b"' AS DATETIME(6))",
-            });
+            let mut text = Vec::new();
+            literal::push_temporal(&mut text, value, 6);
+            push_temporal(out, kind, &String::from_utf8_lossy(&text));
         }
-        // A binary string keeps the type it had where it came from; expressions make VARBINARY (VAR_STRING, 253) and
-        // BLOB only.
-        Value::Bytes(bytes) if matches!(kind, 15 | 253 | 254) => literal::push_binary(out, bytes, 0),
-        Value::Bytes(bytes) if (249..=field_type::BLOB).contains(&kind) => {
-            // The one expression of type BLOB: a binary string too long to be a VARBINARY has it by itself.
-            out.extend_from_slice(b"FROM_BASE64(TO_BASE64(");
-            literal::push_binary(out, bytes, 0);
-            out.extend_from_slice(b"))");
-        }
-        _ => {
-            return Err(Malformed(
-                "it holds a JSON document with an SQL value (BIT, GEOMETRY, …) for which there is no expression; \
-                 change the value at the source to a plain JSON one",
-            ));
-        }
+        Value::Bytes(bytes) => push_bytes(out, kind, bytes.len(), |out| literal::push_binary(out, bytes, 0))?,
+        _ => return Err(NO_EXPRESSION),
     }
     Ok(())
+}
+
+const NO_EXPRESSION: Malformed = Malformed(
+    "it holds a JSON document with an SQL value of a type for which there is no expression; change the value at the \
+     source to a plain JSON one",
+);
+
+/// Appends a DECIMAL. A literal keeps its leading zeros, and JSON its digits before the point, of which there may be
+/// more than the number needs.
+pub(crate) fn push_decimal(out: &mut Vec<u8>, text: &str, integer_digits: usize) {
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+    let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let integer = integer.trim_start_matches('0');
+    out.extend_from_slice(sign.as_bytes());
+    // The parser counts leading zeros among the 65 digits that a DECIMAL may have.
+    let width = integer_digits
+        .min(65_usize.saturating_sub(fraction.len()))
+        .max(usize::from(fraction.is_empty()));
+    out.extend_from_slice(format!("{integer:0>width$}.{fraction}").as_bytes());
+}
+
+/// Appends a DATE, TIME, DATETIME or TIMESTAMP, by its number in [`field_type`].
+pub(crate) fn push_temporal(out: &mut Vec<u8>, kind: u8, text: &str) {
+    let (before, after) = match kind {
+        field_type::DATE => ("CAST('", "' AS DATE)"),
+        field_type::TIME => ("CAST('", "' AS TIME(6))"),
+        // There is no CAST to TIMESTAMP.
+        field_type::TIMESTAMP => (
+            "(SELECT CAST(x AS JSON) FROM JSON_TABLE('[\"",
+            "\"]','$[*]' COLUMNS(x TIMESTAMP(6) PATH '$' ERROR ON ERROR)) AS j)",
+        ),
+        _ => ("CAST('", "' AS DATETIME(6))"),
+    };
+    out.extend_from_slice(before.as_bytes());
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(after.as_bytes());
+}
+
+/// Appends a binary string or BIT of `length` bytes, of the type with the number `kind`. `push` appends the bytes as an
+/// expression.
+///
+/// # Errors
+/// If no column type makes such values.
+pub(crate) fn push_bytes(
+    out: &mut Vec<u8>,
+    kind: u8,
+    length: usize,
+    push: impl FnOnce(&mut Vec<u8>),
+) -> Result<(), Malformed> {
+    let column = match kind {
+        // VARCHAR; old servers wrote VAR_STRING.
+        15 | 253 => format!("VARBINARY({length})"),
+        // STRING.
+        254 if length <= 255 => format!("BINARY({length})"),
+        249 => "TINYBLOB".to_owned(),
+        250 => "MEDIUMBLOB".to_owned(),
+        251 => "LONGBLOB".to_owned(),
+        field_type::BLOB => "BLOB".to_owned(),
+        field_type::BIT if (1..=8).contains(&length) => format!("BIT({})", length * 8),
+        _ => return Err(NO_EXPRESSION),
+    };
+    // A BIT column takes a number only.
+    let (before, after) = if kind == field_type::BIT {
+        ("CAST(CONV(HEX(", "),16,10) AS UNSIGNED)")
+    } else {
+        ("", "")
+    };
+    out.extend_from_slice(b"(SELECT CAST(x AS JSON) FROM JSON_TABLE(JSON_ARRAY(");
+    out.extend_from_slice(before.as_bytes());
+    push(out);
+    out.extend_from_slice(after.as_bytes());
+    out.extend_from_slice(format!("),'$[*]' COLUMNS(x {column} PATH '$' ERROR ON ERROR)) AS j)").as_bytes());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(document: &[u8], expected: &str) {
+        let mut out = Vec::new();
+        push(&mut out, document).unwrap();
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+
+    #[test]
+    fn plain_documents_travel_as_text() {
+        check(b"", "CAST('null' AS JSON)");
+        check(b"\x0c\x03it'", r#"CAST('"it\'"' AS JSON)"#);
+    }
+
+    #[test]
+    fn sql_values_are_put_into_their_places() {
+        check(
+            b"\x0f\xf6\x04\x04\x02\x81\x32",
+            "JSON_REPLACE(CAST('1.50' AS JSON),'$',01.50)",
+        );
+        check(
+            b"\x0f\xf9\x02\x00a",
+            "JSON_REPLACE(CAST('\"base64:type249:AGE=\"' AS JSON),'$',(SELECT CAST(x AS JSON) FROM \
+             JSON_TABLE(JSON_ARRAY(_binary'\\0a'),'$[*]' COLUMNS(x TINYBLOB PATH '$' ERROR ON ERROR)) AS j))",
+        );
+        assert_eq!(push(&mut Vec::new(), b"\x0f\xf2\x01a"), Err(NO_EXPRESSION));
+    }
+
+    #[test]
+    fn decimals_keep_the_digits_they_are_stored_with() {
+        let check = |text: &str, digits: usize, expected: &str| {
+            let mut out = Vec::new();
+            push_decimal(&mut out, text, digits);
+            assert_eq!(String::from_utf8_lossy(&out), expected);
+        };
+        check("0.50", 0, ".50");
+        check("0.50", 1, "0.50");
+        check("-12.5", 4, "-0012.5");
+        check("7", 1, "7.");
+        check("0", 0, "0.");
+        check("123", 0, "123.");
+    }
 }

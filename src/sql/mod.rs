@@ -5,6 +5,7 @@
 
 pub mod ident;
 pub mod json;
+pub(crate) mod json_path;
 pub mod literal;
 pub mod set;
 pub mod single;
