@@ -144,7 +144,7 @@ fn push_list<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut push:
 pub fn delete(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
     let guards = Guards::choose(target, rows.iter().copied())?;
     let mut out = Vec::with_capacity(256 + rows.iter().map(|row| row.image.len() * 2).sum::<usize>());
-    out.extend_from_slice(b"DELETE t FROM (VALUES ");
+    push_delete(&mut out, target);
     for (place, row) in rows.iter().enumerate() {
         push_row_start(&mut out, place);
         guards.push_before(&mut out, &bound_values(target, row)?)?;
@@ -159,14 +159,26 @@ pub fn delete(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> 
     Ok(Statement { text: out, expected_rows: Some(rows.len() as u64) })
 }
 
+/// `DELETE t FROM (VALUES `; without an alias, which the server would look for in the default database.
+fn push_delete(out: &mut Vec<u8>, target: &Target) {
+    out.extend_from_slice(b"DELETE ");
+    ident::push_table(out, &target.table.name);
+    out.extend_from_slice(b" FROM (VALUES ");
+}
+
 /// `DELETE` by row key alone: what is not there is as it should be.
 ///
 /// # Errors
 /// See [`insert`].
 pub fn delete_by_key(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
-    let guards = Guards { target, digests: vec![false; target.columns.len()], compared: target.key.clone() };
+    let guards = Guards {
+        target,
+        name: ident::quoted_table(&target.table.name),
+        digests: vec![false; target.columns.len()],
+        compared: target.key.clone(),
+    };
     let mut out = Vec::with_capacity(256 + rows.len() * 16);
-    out.extend_from_slice(b"DELETE t FROM (VALUES ");
+    push_delete(&mut out, target);
     for (place, row) in rows.iter().enumerate() {
         push_row_start(&mut out, place);
         guards.push_before(&mut out, &bound_values(target, row)?)?;
@@ -208,7 +220,7 @@ pub fn update(target: &Target, rows: &[(&Row, &Row)], changed: &[usize]) -> Resu
     out.extend_from_slice(b" SET ");
     push_list(&mut out, changed, |out, &column| {
         if let Some(definition) = guards.column(column) {
-            out.extend_from_slice(b"t.");
+            out.extend_from_slice(format!("{}.", guards.name).as_bytes());
             ident::push(out, &definition.name);
             out.extend_from_slice(format!("=v.n{column}").as_bytes());
         }
@@ -257,6 +269,8 @@ fn push_row_start(out: &mut Vec<u8>, place: usize) {
 /// How the before images of one statement are compared.
 struct Guards<'a> {
     target: &'a Target,
+    /// What the destination's table is called in the statement.
+    name: String,
     /// Per place in `target.columns`: compared by digest.
     digests: Vec<bool>,
     /// The places that are compared.
@@ -279,7 +293,8 @@ impl<'a> Guards<'a> {
                 *digest = false;
             }
         }
-        Ok(Self { target, digests, compared: (0..target.columns.len()).collect() })
+        let name = ident::quoted_table(&target.table.name);
+        Ok(Self { target, name, digests, compared: (0..target.columns.len()).collect() })
     }
 
     fn column(&self, place: usize) -> Option<&'a TableColumn> {
@@ -311,8 +326,7 @@ impl<'a> Guards<'a> {
     /// statistics say that it is empty, and lock all of it.
     fn push_join(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b" STRAIGHT_JOIN ");
-        ident::push_table(out, &self.target.table.name);
-        out.extend_from_slice(b" AS t");
+        out.extend_from_slice(self.name.as_bytes());
         if let Some(key) = self.target.table.row_key() {
             out.extend_from_slice(b" FORCE INDEX (");
             ident::push(out, &key.name);
@@ -324,7 +338,8 @@ impl<'a> Guards<'a> {
                 out.extend_from_slice(b" AND ");
             }
             if let Some(column) = self.column(place) {
-                out.extend_from_slice(b"t.");
+                out.extend_from_slice(self.name.as_bytes());
+                out.push(b'.');
                 ident::push(out, &column.name);
                 out.push(b'=');
                 push_key_side(out, column, |out| out.extend_from_slice(format!("v.o{place}").as_bytes()));
@@ -338,7 +353,7 @@ impl<'a> Guards<'a> {
                 out.extend_from_slice(b" AND ");
             }
             if let Some(column) = self.column(place) {
-                push_table_side(out, column, self.by_digest(place));
+                push_table_side(out, &self.name, column, self.by_digest(place));
                 out.extend_from_slice(format!("<=>v.o{place}").as_bytes());
             }
         }
@@ -371,7 +386,7 @@ pub(crate) fn push_before_value(
 
 /// A destination column in a guard, as an expression for which `<=>` is true exactly if nothing differs: MySQL's own
 /// `=` takes collations, padding and string-to-date conversions into account.
-pub(crate) fn push_table_side(out: &mut Vec<u8>, column: &TableColumn, digest: bool) {
+pub(crate) fn push_table_side(out: &mut Vec<u8>, table: &str, column: &TableColumn, digest: bool) {
     let cast = match column.family {
         Family::Integer | Family::Decimal | Family::Float | Family::Json => None,
         Family::Binary { .. } | Family::Blob => None,
@@ -389,12 +404,12 @@ pub(crate) fn push_table_side(out: &mut Vec<u8>, column: &TableColumn, digest: b
     }
     match cast {
         Some(to) => {
-            out.extend_from_slice(b"CAST(t.");
+            out.extend_from_slice(format!("CAST({table}.").as_bytes());
             ident::push(out, &column.name);
             out.extend_from_slice(format!(" AS {to})").as_bytes());
         }
         None => {
-            out.extend_from_slice(b"t.");
+            out.extend_from_slice(format!("{table}.").as_bytes());
             ident::push(out, &column.name);
         }
     }
