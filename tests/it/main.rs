@@ -7,3 +7,4 @@
 
 mod servers;
 mod support;
+mod values;
