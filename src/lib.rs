@@ -4,6 +4,7 @@
 //! no async, no clock. The others act: [`source`], [`schema`], [`copy`], [`apply`], [`store`], [`admin`]; they do not
 //! import each other, [`task`] wires them. ARCHITECTURE.md has the whole picture.
 
+pub mod admin;
 pub mod apply;
 pub mod binlog;
 pub mod conflict;
@@ -16,5 +17,8 @@ pub mod model;
 pub mod plan;
 pub mod schedule;
 pub mod schema;
+pub mod serve;
 pub mod source;
 pub mod sql;
+pub mod store;
+pub mod task;

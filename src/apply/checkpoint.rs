@@ -116,7 +116,8 @@ pub struct LinkKey {
 }
 
 impl LinkKey {
-    fn condition(&self) -> String {
+    /// `task = … AND link = …`.
+    pub fn condition(&self) -> String {
         format!("task = {} AND link = '{}'", literal::string(&self.task), self.direction)
     }
 

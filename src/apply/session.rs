@@ -57,19 +57,25 @@ impl Session {
 
     /// Runs several statements, joined by `;`, none of which returns rows. The first error ends it.
     pub async fn run_all(&mut self, statements: Vec<u8>) -> Outcome {
-        let mut rows = Vec::new();
-        match self.conn.query_iter(statements).await {
-            Err(error) => Outcome { rows, error: Some(error) },
-            Ok(mut result) => loop {
-                rows.push(result.affected_rows());
-                if result.is_empty() {
-                    return Outcome { rows, error: None };
-                }
-                // Statements without rows have one empty result set each: this goes on to the next.
-                if let Err(error) = result.next().await {
-                    return Outcome { rows, error: Some(error) };
-                }
-            },
+        let mut result = match self.conn.query_iter(statements).await {
+            Ok(result) => result,
+            Err(error) => return Outcome { rows: Vec::new(), error: Some(error) },
+        };
+        let mut rows = vec![result.affected_rows()];
+        while !result.is_empty() {
+            // Statements without rows have one empty result set each: this goes on to the next.
+            if let Err(error) = result.next().await {
+                return Outcome { rows, error: Some(error) };
+            }
+            rows.push(result.affected_rows());
+        }
+        match result.drop_result().await {
+            Ok(()) => Outcome { rows, error: None },
+            Err(error) => {
+                // The error of any but the first statement is told only now; the last count was none of its.
+                rows.pop();
+                Outcome { rows, error: Some(error) }
+            }
         }
     }
 }

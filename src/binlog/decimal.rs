@@ -7,10 +7,13 @@
 use super::cursor::Cursor;
 use super::error::Malformed;
 
-/// The most digits a DECIMAL has.
+/// The most digits a DECIMAL column has.
 pub const MAX_PRECISION: u8 = 65;
 /// The most digits a DECIMAL has after the point.
 pub const MAX_SCALE: u8 = 30;
+/// The most digits a packed decimal has room for. In JSON, the server counts the digits before the point in whole
+/// groups, so that a number of 65 digits has a precision of 72 there.
+const MAX_DIGITS: u8 = 81;
 
 /// Bytes taken by 0 to 8 digits.
 const BYTES_OF_DIGITS: [u8; 9] = [0, 1, 1, 2, 2, 3, 3, 4, 4];
@@ -28,13 +31,13 @@ const POWERS_OF_TEN: [u32; 10] = [
     1_000_000_000,
 ];
 
-/// How many bytes a DECIMAL(precision, scale) takes.
+/// How many bytes a packed decimal of `precision` digits, `scale` of them after the point, takes.
 ///
 /// # Errors
-/// If MySQL has no such type.
+/// If there is no such decimal.
 #[inline]
 pub fn packed_len(precision: u8, scale: u8) -> Result<usize, Malformed> {
-    if precision == 0 || precision > MAX_PRECISION || scale > MAX_SCALE || scale > precision {
+    if precision == 0 || precision > MAX_DIGITS || scale > MAX_SCALE || scale > precision {
         return Err(Malformed("DECIMAL has a precision or scale that MySQL does not know"));
     }
     Ok(part_len(precision - scale) + part_len(scale))
@@ -56,14 +59,14 @@ pub fn write(bytes: &[u8], precision: u8, scale: u8, out: &mut String) -> Result
         return Err(Malformed("a DECIMAL has the wrong length"));
     }
     let negative = bytes.first().is_none_or(|byte| byte & 0x80 == 0);
-    let mut plain = [0; 32]; // DECIMAL(65) takes 30 bytes
+    let mut plain = [0; 40]; // 81 digits take at most 38 bytes
     for (position, (target, byte)) in plain.iter_mut().zip(bytes).enumerate() {
         let sign = if position == 0 { 0x80 } else { 0 };
         let flip = if negative { 0xff } else { 0 };
         *target = byte ^ sign ^ flip;
     }
     let mut cursor = Cursor::new(plain.get(..bytes.len()).unwrap_or_default());
-    let mut digits = [0; 72];
+    let mut digits = [0; 96];
     let mut filled = 0;
     let integral = precision - scale;
     let start = integral % DIGITS_IN_GROUP;
@@ -120,7 +123,7 @@ mod tests {
 
     #[test]
     fn decimals_print_as_mysql_prints_them() {
-        let check = |hex, precision, scale, expected: &str| {
+        let check = |hex: &str, precision, scale, expected: &str| {
             assert_eq!(text(hex, precision, scale).as_deref(), Ok(expected), "{hex}");
         };
         // The manual's example in strings/decimal.cc: 1234567890.1234 as DECIMAL(14,4).
@@ -133,6 +136,9 @@ mod tests {
         check("7f", 2, 0, "0");
         check("89", 1, 0, "9");
         check("e3", 2, 0, "99");
+        // As it stands in JSON: 36 and 30 digits.
+        let (packed, text) = (format!("80000001{}", "00".repeat(26)), format!("1{}.{}", "0".repeat(27), "0".repeat(30)));
+        check(&packed, 66, 30, &text);
     }
 
     #[test]
@@ -141,7 +147,7 @@ mod tests {
         assert!(text("8000", 1, 0).is_err(), "too long");
         assert!(text("", 1, 0).is_err(), "too short");
         assert!(text("80", 0, 0).is_err(), "no digits");
-        assert!(text("80", 66, 0).is_err(), "too many digits");
+        assert!(text(&"80".repeat(37), 82, 0).is_err(), "too many digits");
         assert!(text("80", 1, 2).is_err(), "scale above precision");
         assert!(text("ffffffff", 9, 0).is_err(), "a group above 999,999,999");
     }

@@ -71,7 +71,8 @@ pub enum Node<'a> {
         /// Number of its column type: see [`field_type`].
         field_type: u8,
         /// [`Value::Decimal`], [`Value::Date`], [`Value::Time`] and [`Value::DateTime`] (also for a TIMESTAMP) where the
-        /// type is one of these; for others [`Value::Bytes`].
+        /// type is one of these; for others [`Value::Bytes`]. A decimal's precision may be up to 81 here, as the server
+        /// rounds it up; the digits that count are never more than 65.
         value: Value<'a>,
     },
 }

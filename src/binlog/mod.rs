@@ -30,3 +30,8 @@ pub mod temporal;
 
 pub use error::{BinlogError, Malformed};
 pub use event::{Event, EventType, Header, parse};
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod hostile;

@@ -327,6 +327,7 @@ impl Row {
     /// If the image is malformed.
     pub fn decode<'a>(&'a self, out: &mut Vec<Option<Value<'a>>>) -> Result<(), BinlogError> {
         out.clear();
+        out.reserve(self.table.columns.len());
         let mut walk = self.walk()?;
         while let Some((index, definition, null)) = walk.step() {
             let value = match null {

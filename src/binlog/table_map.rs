@@ -117,6 +117,9 @@ fn kind(type_number: u8, details: &mut Cursor<'_>) -> Result<ColumnKind, Malform
         types::NEWDECIMAL => {
             let (precision, scale) = (details.u8()?, details.u8()?);
             decimal::packed_len(precision, scale)?;
+            if precision > decimal::MAX_PRECISION {
+                return Err(Malformed("a DECIMAL has more than 65 digits"));
+            }
             ColumnKind::Decimal { precision, scale }
         }
         types::BIT => {

@@ -43,11 +43,8 @@ pub struct Den {
 impl Den {
     /// Makes a folder under the system's temporary folder (`TMPDIR`); `name` is part of its name.
     pub fn new(name: &str) -> io::Result<Self> {
-        let dir = std::env::temp_dir().join(format!(
-            "causeway-{name}-{}-{:08x}",
-            std::process::id(),
-            rand::random::<u32>()
-        ));
+        let folder = format!("causeway-{name}-{}-{:08x}", std::process::id(), rand::random::<u32>());
+        let dir = std::path::absolute(std::env::temp_dir())?.join(folder);
         fs::create_dir(&dir)?;
         fs::create_dir(dir.join("pids"))?;
         let watchdog = Command::new("sh")

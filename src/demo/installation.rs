@@ -119,6 +119,8 @@ impl Installation {
     }
 
     fn new(mysqld: PathBuf, cache: PathBuf) -> Result<Self, String> {
+        // Servers are started from another working directory.
+        let mysqld = std::path::absolute(&mysqld).map_err(|error| format!("cannot find it: {error}"))?;
         // A fetched installation is told by the mark that the script leaves when it is complete.
         let root = mysqld
             .ancestors()

@@ -278,8 +278,11 @@ impl LocalServer {
                 "--binlog-row-metadata=FULL",
                 "--max-allowed-packet=1G",
                 "--innodb-buffer-pool-size=64M",
+                // Small, as several servers may run at once; this also sets what performance_schema takes.
+                "--innodb-log-buffer-size=16M",
+                "--table-definition-cache=400",
+                "--table-open-cache=400",
                 "--loose-innodb-redo-log-capacity=128M",
-                "--max-connections=500",
             ])
             .args(&self.options.init)
             .args(&self.options.extra);

@@ -77,7 +77,8 @@ impl LocalProxy {
             port: 0,
             password: format!("{:016x}", rand::random::<u64>()),
             dir: den.dir().to_path_buf(),
-            executable: executable.to_path_buf(),
+            // It is started from another working directory.
+            executable: std::path::absolute(executable).map_err(io_error("find the causeway program"))?,
             arguments: arguments.iter().map(ToString::to_string).collect(),
             process: None,
             den,
@@ -202,5 +203,25 @@ impl LocalProxy {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_proxy_that_ends_while_starting_shows_its_log() {
+        let den = Den::new("unit").unwrap();
+        let script = den.dir().join("causeway");
+        fs::write(&script, "#!/bin/sh\necho \"cannot $1: no luck\"\nexit 3\n").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        let error = LocalProxy::start(&script, &[]).await.unwrap_err().to_string();
+        assert!(
+            error.contains("cannot serve: no luck") && error.contains("exit status: 3"),
+            "{error}"
+        );
     }
 }

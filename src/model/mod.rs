@@ -2,6 +2,7 @@
 
 pub mod gtid;
 pub mod name;
+pub mod pattern;
 pub mod row;
 pub mod server;
 pub mod status;

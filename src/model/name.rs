@@ -21,7 +21,11 @@ pub enum NameError {
     BadCharacter(String),
 }
 
-fn check(name: &str) -> Result<(), NameError> {
+/// Checks that the text can be the name of something in MySQL.
+///
+/// # Errors
+/// [`NameError`] if it is empty, too long or holds a control character.
+pub fn check(name: &str) -> Result<(), NameError> {
     if name.is_empty() {
         return Err(NameError::Empty);
     }

@@ -28,6 +28,20 @@ pub enum State {
 }
 
 impl State {
+    /// All states, in the order a task usually meets them.
+    pub const ALL: [State; 10] = [
+        State::Created,
+        State::Prechecking,
+        State::Starting,
+        State::Schema,
+        State::Full,
+        State::Running,
+        State::Paused,
+        State::Retrying,
+        State::Failed,
+        State::Stopped,
+    ];
+
     /// The spelling in `sync.status`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -86,6 +86,35 @@ pub enum ObjectRule {
     },
 }
 
+impl ObjectRule {
+    /// Whether the rule is about this table of the source, be it to include or to exclude it.
+    ///
+    /// Names are LIKE patterns ([`pattern`](super::pattern)), except those that the rule renames: there `_` is `_`, as
+    /// one destination can't take several sources.
+    pub fn is_about(&self, source_database: &str, source_table: &str) -> bool {
+        let fits = |pattern: &str, plain: bool, name: &str| {
+            if plain {
+                pattern == name
+            } else {
+                super::pattern::matches(pattern, name)
+            }
+        };
+        let (database, table, database_plain, table_plain) = match self {
+            ObjectRule::Include {
+                database,
+                table,
+                to_database,
+                to_table,
+            } => (database, table, to_database.is_some(), to_table.is_some()),
+            ObjectRule::Exclude { database, table } => (database, table, false, false),
+        };
+        fits(database, database_plain, source_database)
+            && table
+                .as_ref()
+                .is_none_or(|table| fits(table, table_plain, source_table))
+    }
+}
+
 /// What happens when a change does not fit the destination's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -221,4 +250,35 @@ pub enum Wanted {
     Stopped,
     /// Stopped by an error that only the operator can mend; `RESUME` or `START` tries again.
     Failed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_about_what_its_patterns_fit() {
+        let check = |rule: &ObjectRule, database: &str, table: &str, expected: bool| {
+            assert_eq!(rule.is_about(database, table), expected, "{rule:?} {database}.{table}");
+        };
+        let include = |table: Option<&str>, to_table: Option<&str>| ObjectRule::Include {
+            database: "my_shop".into(),
+            table: table.map(Into::into),
+            to_database: to_table.map(|_| "copy".into()),
+            to_table: to_table.map(Into::into),
+        };
+        check(&include(None, None), "my_shop", "t", true);
+        check(&include(None, None), "my-shop", "t", true);
+        check(&include(None, None), "other", "t", false);
+        check(&include(Some("a_b"), None), "my_shop", "axb", true);
+        check(&include(Some("a_b"), Some("c")), "my_shop", "a_b", true);
+        check(&include(Some("a_b"), Some("c")), "my_shop", "axb", false);
+        check(&include(Some("a_b"), Some("c")), "my-shop", "a_b", false);
+        let exclude = ObjectRule::Exclude {
+            database: "%".into(),
+            table: Some("tmp%".into()),
+        };
+        check(&exclude, "any", "tmp1", true);
+        check(&exclude, "any", "t", false);
+    }
 }

@@ -31,6 +31,12 @@ use super::{
 /// The table that the loop filter reads, see [`super::path`].
 pub const CHECKPOINT_TABLE: &str = "checkpoint";
 
+/// The table that says which statement is about to be run.
+pub const INTENT_TABLE: &str = "ddl";
+
+/// Place of the `statement` column in `causeway.ddl`.
+pub const INTENT_STATEMENT_COLUMN: usize = 3;
+
 /// Place of the `path` column in `causeway.checkpoint`.
 pub const CHECKPOINT_PATH_COLUMN: usize = 5;
 
@@ -112,6 +118,7 @@ pub enum AssembleError {
 enum Table {
     Selected(Arc<Target>),
     Checkpoint(Arc<TableMap>),
+    Intent(Arc<TableMap>),
     Own,
     NotSelected,
 }
@@ -145,6 +152,8 @@ pub struct Assembler {
     file: String,
     position: u64,
     current: Option<Current>,
+    /// The statement that Causeway last said it would run here.
+    intended: Option<String>,
 }
 
 impl Assembler {
@@ -159,6 +168,7 @@ impl Assembler {
             file: String::new(),
             position: 0,
             current: None,
+            intended: None,
         }
     }
 
@@ -170,6 +180,12 @@ impl Assembler {
     /// Whether a transaction has begun and not ended.
     pub fn in_transaction(&self) -> bool {
         self.current.is_some()
+    }
+
+    /// The statement that Causeway last said it would run on this server (a row in `causeway.ddl`): when it comes, it
+    /// is an echo.
+    pub fn intended_statement(&self) -> Option<&str> {
+        self.intended.as_deref()
     }
 
     /// The objects of this link.
@@ -205,6 +221,8 @@ impl Assembler {
             Table::NotSelected
         } else if map.name.table == CHECKPOINT_TABLE {
             Table::Checkpoint(map.clone())
+        } else if map.name.table == INTENT_TABLE {
+            Table::Intent(map.clone())
         } else {
             Table::Own
         };
@@ -370,6 +388,10 @@ impl Assembler {
                 current.onward = path::onward(&current.origin, &self.here, &self.there);
                 return Ok(None);
             }
+            Table::Intent(map) => {
+                self.intended = read_intent(event, map)?;
+                return Ok(None);
+            }
             Table::Checkpoint(_) | Table::Own => return Ok(None),
             Table::NotSelected => {
                 current.foreign_rows = true;
@@ -446,4 +468,18 @@ fn read_origin(event: &RowsEvent, map: &Arc<TableMap>) -> Result<Origin, Assembl
     }
     // A checkpoint row that is deleted: a task was dropped.
     Ok(Origin::Bookkeeping)
+}
+
+/// The statement of the intent row that a rows event writes; `None` if it removes the row.
+fn read_intent(event: &RowsEvent, map: &Arc<TableMap>) -> Result<Option<String>, AssembleError> {
+    let mut intended = None;
+    for change in rows::split(event, map)? {
+        let (_, after) = change?;
+        if let Some(after) = after
+            && let Some(Value::Bytes(statement)) = after.value(INTENT_STATEMENT_COLUMN)?
+        {
+            intended = Some(String::from_utf8_lossy(statement).into_owned());
+        }
+    }
+    Ok(intended)
 }

@@ -2,6 +2,7 @@
 
 use crate::model::{
     name::TableName,
+    pattern,
     task::{Direction, ObjectRule},
 };
 
@@ -48,43 +49,30 @@ impl Objects {
         if is_system_database(database) {
             return None;
         }
-        self.rules.iter().find_map(|rule| match rule {
-            ObjectRule::Include { database: pattern, table: None, to_database, .. } => {
-                let to = to_database.as_deref();
-                if self.mapped_back {
-                    match to {
-                        Some(to) => (to == database).then(|| pattern.clone()),
-                        None => like(pattern, database).then(|| database.to_owned()),
-                    }
-                } else {
-                    like(pattern, database).then(|| to.unwrap_or(database).to_owned())
-                }
+        self.rules.iter().find_map(|rule| {
+            let ObjectRule::Include { database: source, table: None, to_database, .. } = rule else { return None };
+            match (to_database, self.mapped_back) {
+                // A renamed database is one database, not a pattern.
+                (Some(to), false) => (source == database).then(|| to.clone()),
+                (Some(to), true) => (to == database).then(|| source.clone()),
+                (None, _) => pattern::matches(source, database).then(|| database.to_owned()),
             }
-            ObjectRule::Include { .. } | ObjectRule::Exclude { .. } => None,
         })
     }
 
     /// Forward: the first rule that includes the table, unless any excludes it.
     fn apply(&self, table: &TableName) -> Option<TableName> {
-        let mut mapped = None;
-        for rule in &self.rules {
-            match rule {
-                ObjectRule::Include { database, table: pattern, to_database, to_table } => {
-                    if mapped.is_none() && matches(database, pattern.as_deref(), table) {
-                        mapped = Some(TableName::new(
-                            to_database.clone().unwrap_or_else(|| table.database.clone()),
-                            to_table.clone().unwrap_or_else(|| table.table.clone()),
-                        ));
-                    }
-                }
-                ObjectRule::Exclude { database, table: pattern } => {
-                    if matches(database, pattern.as_deref(), table) {
-                        return None;
-                    }
-                }
-            }
+        let about = || self.rules.iter().filter(|rule| rule.is_about(&table.database, &table.table));
+        if about().any(|rule| matches!(rule, ObjectRule::Exclude { .. })) {
+            return None;
         }
-        mapped
+        about().find_map(|rule| match rule {
+            ObjectRule::Include { to_database, to_table, .. } => Some(TableName::new(
+                to_database.as_ref().unwrap_or(&table.database),
+                to_table.as_ref().unwrap_or(&table.table),
+            )),
+            ObjectRule::Exclude { .. } => None,
+        })
     }
 
     /// Mapped back: the table that the forward rules would call `table`.
@@ -100,31 +88,6 @@ impl Objects {
             );
             (self.apply(&original).as_ref() == Some(table)).then_some(original)
         })
-    }
-}
-
-fn matches(database: &str, pattern: Option<&str>, table: &TableName) -> bool {
-    like(database, &table.database) && pattern.is_none_or(|pattern| like(pattern, &table.table))
-}
-
-/// MySQL's LIKE over whole names: `%` any characters, `_` one character, `\` takes the next one as it is. Compared
-/// with case, as MySQL does for names where `lower_case_table_names` is 0.
-pub fn like(pattern: &str, name: &str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let name: Vec<char> = name.chars().collect();
-    like_from(&pattern, &name)
-}
-
-fn like_from(pattern: &[char], name: &[char]) -> bool {
-    match pattern.split_first() {
-        None => name.is_empty(),
-        Some(('%', rest)) => (0..=name.len()).any(|from| name.get(from..).is_some_and(|tail| like_from(rest, tail))),
-        Some(('_', rest)) => name.split_first().is_some_and(|(_, tail)| like_from(rest, tail)),
-        Some(('\\', rest)) if !rest.is_empty() => match (rest.split_first(), name.split_first()) {
-            (Some((wanted, rest)), Some((found, tail))) => wanted == found && like_from(rest, tail),
-            _ => false,
-        },
-        Some((wanted, rest)) => name.split_first().is_some_and(|(found, tail)| wanted == found && like_from(rest, tail)),
     }
 }
 
@@ -179,15 +142,6 @@ mod tests {
         let back = Objects::new(Direction::Reverse, &rules, None);
         for unselected in ["crm2.clients", "new.secret", "old.t", "crm.clients", "shop.tmp_9", "causeway.checkpoint"] {
             assert_eq!(back.map(&table(unselected)), None, "{unselected}");
-        }
-    }
-
-    #[test]
-    fn like_follows_mysql() {
-        for (pattern, name, expected) in
-            [("a%", "a", true), ("a_", "a", false), ("%b%", "abc", true), (r"a\_", "ab", false), (r"a\_", "a_", true), ("", "", true)]
-        {
-            assert_eq!(like(pattern, name), expected, "{pattern} {name}");
         }
     }
 }

@@ -56,6 +56,13 @@ impl Watermark {
         &self.done
     }
 
+    /// All transactions that have begun, finished or not.
+    pub fn read(&self) -> GtidSet {
+        let mut read = self.done.clone();
+        self.pending.iter().for_each(|entry| read.insert(&entry.gtid));
+        read
+    }
+
     /// Commit time of the oldest unfinished transaction.
     pub fn oldest_pending_us(&self) -> Option<u64> {
         self.pending.front().map(|entry| entry.commit_us)

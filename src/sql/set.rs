@@ -21,6 +21,9 @@ use super::{ident, literal};
 /// Character values longer than this are compared by their SHA-256, so that a statement does not carry them twice.
 const GUARD_BY_DIGEST_FROM_BYTES: usize = 512;
 
+/// Lets one statement store an ENUM's error value (index 0). It stands right after the verb.
+pub(crate) const ENUM_ERROR_VALUE_HINT: &str = " /*+ SET_VAR(sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO') */";
+
 /// A statement and how many rows it must match or insert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
@@ -49,7 +52,10 @@ pub(crate) fn bound_values<'a>(target: &Target, row: &'a Row) -> Result<Vec<Valu
 
 /// The destination columns that are written, in order.
 pub(crate) fn bound_columns(target: &Target) -> impl Iterator<Item = &TableColumn> {
-    target.columns.iter().filter_map(|binding| target.table.columns.get(binding.destination))
+    target
+        .columns
+        .iter()
+        .filter_map(|binding| target.table.columns.get(binding.destination))
 }
 
 /// [`literal::push`] with an error that names the column.
@@ -68,7 +74,10 @@ pub(crate) fn push_literal(
 /// If a row image is malformed or incomplete. The same holds for all functions here.
 pub fn insert(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
     let text = insert_text(b"INSERT INTO ", target, rows)?;
-    Ok(Statement { text, expected_rows: Some(rows.len() as u64) })
+    Ok(Statement {
+        text,
+        expected_rows: Some(rows.len() as u64),
+    })
 }
 
 /// `REPLACE INTO t (…) VALUES (…),(…)`: whatever holds one of the rows' unique keys gives way.
@@ -77,7 +86,10 @@ pub fn insert(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> 
 /// See [`insert`].
 pub fn replace(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
     let text = insert_text(b"REPLACE INTO ", target, rows)?;
-    Ok(Statement { text, expected_rows: None })
+    Ok(Statement {
+        text,
+        expected_rows: None,
+    })
 }
 
 fn insert_text(verb: &[u8], target: &Target, rows: &[&Row]) -> Result<Vec<u8>, BinlogError> {
@@ -85,7 +97,9 @@ fn insert_text(verb: &[u8], target: &Target, rows: &[&Row]) -> Result<Vec<u8>, B
     push_optimizer_hint(&mut out, verb, target, rows)?;
     ident::push_table(&mut out, &target.table.name);
     out.extend_from_slice(b" (");
-    push_list(&mut out, bound_columns(target), |out, column| ident::push(out, &column.name));
+    push_list(&mut out, bound_columns(target), |out, column| {
+        ident::push(out, &column.name)
+    });
     out.extend_from_slice(b") VALUES ");
     for (place, row) in rows.iter().enumerate() {
         if place > 0 {
@@ -108,8 +122,7 @@ fn push_optimizer_hint(out: &mut Vec<u8>, verb: &[u8], target: &Target, rows: &[
             if bound_values(target, row)?.contains(&Value::Enum(0)) {
                 // The hint stands right after the verb: INSERT /*+ … */ INTO.
                 let space = out.iter().position(|byte| *byte == b' ').unwrap_or(out.len());
-                let hint = b" /*+ SET_VAR(sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO') */";
-                out.splice(space..space, hint.iter().copied());
+                out.splice(space..space, ENUM_ERROR_VALUE_HINT.bytes());
                 break;
             }
         }
@@ -144,7 +157,7 @@ fn push_list<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut push:
 pub fn delete(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
     let guards = Guards::choose(target, rows.iter().copied())?;
     let mut out = Vec::with_capacity(256 + rows.iter().map(|row| row.image.len() * 2).sum::<usize>());
-    out.extend_from_slice(b"DELETE t FROM (VALUES ");
+    push_delete(&mut out, target);
     for (place, row) in rows.iter().enumerate() {
         push_row_start(&mut out, place);
         guards.push_before(&mut out, &bound_values(target, row)?)?;
@@ -156,7 +169,17 @@ pub fn delete(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> 
     guards.push_join(&mut out);
     out.extend_from_slice(b" WHERE ");
     guards.push_condition(&mut out);
-    Ok(Statement { text: out, expected_rows: Some(rows.len() as u64) })
+    Ok(Statement {
+        text: out,
+        expected_rows: Some(rows.len() as u64),
+    })
+}
+
+/// `DELETE t FROM (VALUES `; without an alias, which the server would look for in the default database.
+fn push_delete(out: &mut Vec<u8>, target: &Target) {
+    out.extend_from_slice(b"DELETE ");
+    ident::push_table(out, &target.table.name);
+    out.extend_from_slice(b" FROM (VALUES ");
 }
 
 /// `DELETE` by row key alone: what is not there is as it should be.
@@ -164,9 +187,14 @@ pub fn delete(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> 
 /// # Errors
 /// See [`insert`].
 pub fn delete_by_key(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
-    let guards = Guards { target, digests: vec![false; target.columns.len()], compared: target.key.clone() };
+    let guards = Guards {
+        target,
+        name: ident::quoted_table(&target.table.name),
+        digests: vec![false; target.columns.len()],
+        compared: target.key.clone(),
+    };
     let mut out = Vec::with_capacity(256 + rows.len() * 16);
-    out.extend_from_slice(b"DELETE t FROM (VALUES ");
+    push_delete(&mut out, target);
     for (place, row) in rows.iter().enumerate() {
         push_row_start(&mut out, place);
         guards.push_before(&mut out, &bound_values(target, row)?)?;
@@ -176,7 +204,10 @@ pub fn delete_by_key(target: &Target, rows: &[&Row]) -> Result<Statement, Binlog
     guards.push_names(&mut out, &[]);
     out.push(b')');
     guards.push_join(&mut out);
-    Ok(Statement { text: out, expected_rows: None })
+    Ok(Statement {
+        text: out,
+        expected_rows: None,
+    })
 }
 
 /// `UPDATE` of the columns at `changed` (places in `target.columns`), guarded by the before images.
@@ -208,14 +239,17 @@ pub fn update(target: &Target, rows: &[(&Row, &Row)], changed: &[usize]) -> Resu
     out.extend_from_slice(b" SET ");
     push_list(&mut out, changed, |out, &column| {
         if let Some(definition) = guards.column(column) {
-            out.extend_from_slice(b"t.");
+            out.extend_from_slice(format!("{}.", guards.name).as_bytes());
             ident::push(out, &definition.name);
             out.extend_from_slice(format!("=v.n{column}").as_bytes());
         }
     });
     out.extend_from_slice(b" WHERE ");
     guards.push_condition(&mut out);
-    Ok(Statement { text: out, expected_rows: Some(rows.len() as u64) })
+    Ok(Statement {
+        text: out,
+        expected_rows: Some(rows.len() as u64),
+    })
 }
 
 /// The columns (places in `target.columns`) that an update from `before` to `after` has to set: those that differ, and
@@ -257,6 +291,8 @@ fn push_row_start(out: &mut Vec<u8>, place: usize) {
 /// How the before images of one statement are compared.
 struct Guards<'a> {
     target: &'a Target,
+    /// What the destination's table is called in the statement.
+    name: String,
     /// Per place in `target.columns`: compared by digest.
     digests: Vec<bool>,
     /// The places that are compared.
@@ -279,11 +315,20 @@ impl<'a> Guards<'a> {
                 *digest = false;
             }
         }
-        Ok(Self { target, digests, compared: (0..target.columns.len()).collect() })
+        let name = ident::quoted_table(&target.table.name);
+        Ok(Self {
+            target,
+            name,
+            digests,
+            compared: (0..target.columns.len()).collect(),
+        })
     }
 
     fn column(&self, place: usize) -> Option<&'a TableColumn> {
-        self.target.columns.get(place).and_then(|binding| self.target.table.columns.get(binding.destination))
+        self.target
+            .columns
+            .get(place)
+            .and_then(|binding| self.target.table.columns.get(binding.destination))
     }
 
     fn by_digest(&self, place: usize) -> bool {
@@ -295,7 +340,9 @@ impl<'a> Guards<'a> {
             if number > 0 {
                 out.push(b',');
             }
-            let (Some(value), Some(column)) = (values.get(place), self.column(place)) else { continue };
+            let (Some(value), Some(column)) = (values.get(place), self.column(place)) else {
+                continue;
+            };
             push_before_value(out, self.target, value, column, self.by_digest(place))?;
         }
         Ok(())
@@ -304,15 +351,16 @@ impl<'a> Guards<'a> {
     fn push_names(&self, out: &mut Vec<u8>, changed: &[usize]) {
         let old = self.compared.iter().map(|place| ('o', place));
         let new = changed.iter().map(|place| ('n', place));
-        push_list(out, old.chain(new), |out, (kind, place)| out.extend_from_slice(format!("{kind}{place}").as_bytes()));
+        push_list(out, old.chain(new), |out, (kind, place)| {
+            out.extend_from_slice(format!("{kind}{place}").as_bytes())
+        });
     }
 
     /// The list drives the join, by the row key's index: left to itself the optimizer may scan a table whose
     /// statistics say that it is empty, and lock all of it.
     fn push_join(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b" STRAIGHT_JOIN ");
-        ident::push_table(out, &self.target.table.name);
-        out.extend_from_slice(b" AS t");
+        out.extend_from_slice(self.name.as_bytes());
         if let Some(key) = self.target.table.row_key() {
             out.extend_from_slice(b" FORCE INDEX (");
             ident::push(out, &key.name);
@@ -324,10 +372,13 @@ impl<'a> Guards<'a> {
                 out.extend_from_slice(b" AND ");
             }
             if let Some(column) = self.column(place) {
-                out.extend_from_slice(b"t.");
+                out.extend_from_slice(self.name.as_bytes());
+                out.push(b'.');
                 ident::push(out, &column.name);
                 out.push(b'=');
-                push_key_side(out, column, |out| out.extend_from_slice(format!("v.o{place}").as_bytes()));
+                push_key_side(out, column, |out| {
+                    out.extend_from_slice(format!("v.o{place}").as_bytes())
+                });
             }
         }
     }
@@ -338,7 +389,7 @@ impl<'a> Guards<'a> {
                 out.extend_from_slice(b" AND ");
             }
             if let Some(column) = self.column(place) {
-                push_table_side(out, column, self.by_digest(place));
+                push_table_side(out, &self.name, column, self.by_digest(place));
                 out.extend_from_slice(format!("<=>v.o{place}").as_bytes());
             }
         }
@@ -371,7 +422,7 @@ pub(crate) fn push_before_value(
 
 /// A destination column in a guard, as an expression for which `<=>` is true exactly if nothing differs: MySQL's own
 /// `=` takes collations, padding and string-to-date conversions into account.
-pub(crate) fn push_table_side(out: &mut Vec<u8>, column: &TableColumn, digest: bool) {
+pub(crate) fn push_table_side(out: &mut Vec<u8>, table: &str, column: &TableColumn, digest: bool) {
     let cast = match column.family {
         Family::Integer | Family::Decimal | Family::Float | Family::Json => None,
         Family::Binary { .. } | Family::Blob => None,
@@ -389,12 +440,12 @@ pub(crate) fn push_table_side(out: &mut Vec<u8>, column: &TableColumn, digest: b
     }
     match cast {
         Some(to) => {
-            out.extend_from_slice(b"CAST(t.");
+            out.extend_from_slice(format!("CAST({table}.").as_bytes());
             ident::push(out, &column.name);
             out.extend_from_slice(format!(" AS {to})").as_bytes());
         }
         None => {
-            out.extend_from_slice(b"t.");
+            out.extend_from_slice(format!("{table}.").as_bytes());
             ident::push(out, &column.name);
         }
     }
@@ -406,7 +457,9 @@ pub(crate) fn push_table_side(out: &mut Vec<u8>, column: &TableColumn, digest: b
 /// The right side of `t.key = …`, typed like the column so that its index can be used.
 pub(crate) fn push_key_side(out: &mut Vec<u8>, column: &TableColumn, value: impl FnOnce(&mut Vec<u8>)) {
     let (before, after) = match &column.family {
-        Family::Text { charset, collation } => ("CONVERT(".to_owned(), format!(" USING {charset}) COLLATE {collation}")),
+        Family::Text { charset, collation } => {
+            ("CONVERT(".to_owned(), format!(" USING {charset}) COLLATE {collation}"))
+        }
         Family::Date => ("CAST(".to_owned(), " AS DATE)".to_owned()),
         Family::Time { .. } => ("CAST(".to_owned(), " AS TIME(6))".to_owned()),
         Family::DateTime { .. } | Family::Timestamp { .. } => ("CAST(".to_owned(), " AS DATETIME(6))".to_owned()),

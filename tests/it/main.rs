@@ -1,4 +1,4 @@
-//! Tests against real servers.
+//! Tests against real servers and real clients.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -7,4 +7,6 @@
 
 mod servers;
 mod support;
+mod two_way;
+mod wire;
 mod values;

@@ -1,7 +1,8 @@
-//! What the tests share: [`cluster`] starts servers and the proxy, [`ask`] runs SQL and waits, [`compare`] tells
-//! whether two servers hold the same.
+//! What the tests share: [`cluster`] starts servers and the proxy, [`clients`] finds or fetches other MySQL clients,
+//! [`ask`] runs SQL and waits, [`compare`] tells whether two servers hold the same.
 #![allow(dead_code, reason = "not every helper is in use at all times")]
 
 pub(crate) mod ask;
+pub(crate) mod clients;
 pub(crate) mod cluster;
 pub(crate) mod compare;

@@ -1,0 +1,126 @@
+//! The server side of the MySQL protocol, hardened.
+//!
+//! ```text
+//! TCP ─▶ listener ─▶ login ─▶ session ─▶ Handler (the admin language)
+//!        half-open   greeting,  one command      │ Reply
+//!        limits      TLS,       at a time   ◀────┘
+//!                    password   result sets by opensrv-mysql
+//! ```
+//!
+//! Bytes from the network meet only code of this module. `login` owns the connection phase: nothing before a correct
+//! password reaches any parser but the small one in `handshake`, in packets of a few KiB, within seconds. `session`
+//! reads one size-limited packet at a time and answers everything but result sets itself.
+//!
+//! `opensrv-mysql` 0.7.0 makes the result sets (`resultset`). It is not given the socket, for these reasons: two
+//! packets that arrive together are a use-after-free in it, a packet may be of any size, a wrong sequence number is an
+//! assertion, it answers OK to commands that it does not know (a change of user among them), and it can only report
+//! errors of its own list. So it runs over memory, on a request made up here, with rows from the handler.
+//!
+//! What is deliberately absent: compression, server-side cursors, parameters of prepared statements, LOAD DATA LOCAL,
+//! authentication other than the fast path of `caching_sha2_password` (which needs no secret but the hash).
+
+mod command;
+mod half_open;
+mod handshake;
+mod listener;
+mod login;
+mod packet;
+mod resultset;
+mod scramble;
+mod session;
+pub mod tls;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use super::reply::{Cell, Column, ColumnKind, Reply, SqlError};
+pub use listener::serve;
+pub use scramble::hash_password;
+
+/// What the admin language needs to know about the connection a statement came by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The account that logged in.
+    pub user: String,
+    /// The database chosen at login or with `USE`.
+    pub database: Option<String>,
+    /// The number that the client knows this connection by (`CONNECTION_ID()`).
+    pub connection_id: u32,
+    /// Where the client is.
+    pub peer: SocketAddr,
+}
+
+/// Gives the protocol its meaning: who may log in, and what a statement does.
+///
+/// A panic in here ends the statement with error 1105, not the connection, and never the process. A statement whose
+/// client goes away is carried to its end; it is dropped only when the endpoint shuts down and
+/// [`Limits::shutdown_time`] is over.
+#[async_trait]
+pub trait Handler: Send + Sync + 'static {
+    /// SHA256(SHA256(password)) of an account ([`hash_password`]), or `None` if there is no such account. The client
+    /// can't tell an unknown account from a wrong password, provided that this takes the same time for both.
+    async fn password_hash(&self, user: &str) -> Option<[u8; 32]>;
+
+    /// Carries out what a client sent as one query, which may be several statements with `;` between them.
+    async fn execute(&self, session: &mut Session, sql: &str) -> Result<Reply, SqlError>;
+
+    /// Makes `database` the current one (`session.database`), or says why not. `USE` statements end up here too.
+    async fn use_database(&self, session: &mut Session, database: &str) -> Result<(), SqlError>;
+}
+
+/// How much one client, or all of them, may ask of the endpoint.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The whole time from connecting to being logged in.
+    pub login_time: Duration,
+    /// The largest packet before login, in bytes. MySQL's clients send some 300, connection attributes included.
+    pub login_packet_bytes: usize,
+    /// How long a wrong password waits for its answer.
+    pub failed_login_delay: Duration,
+    /// Connections that have not logged in yet, in all. One more, and the oldest of the address that holds most of
+    /// them is dropped, so that a flood leaves room for others.
+    pub half_open: usize,
+    /// The same per address (per /64 network with IPv6), where the oldest of that address is dropped.
+    pub half_open_per_address: usize,
+    /// Connections that are logged in; one more is told 1040 "Too many connections".
+    pub sessions: usize,
+    /// The largest packet after login, in bytes; 16 MiB less 2 bytes is the most that one packet can hold.
+    pub packet_bytes: usize,
+    /// The time that the rest of a packet may take once its first byte is there.
+    pub packet_time: Duration,
+    /// A logged-in connection is closed when no command comes for so long (MySQL's `wait_timeout`).
+    pub idle_time: Duration,
+    /// The time in which a client must take each 64 KiB of an answer.
+    pub write_time: Duration,
+    /// Prepared statements per connection.
+    pub prepared_statements: usize,
+    /// Their text per connection, in bytes.
+    pub prepared_bytes: usize,
+    /// How long a connection that is closed for an error waits until the client has read the error.
+    pub linger_time: Duration,
+    /// How long running statements may go on after the endpoint was told to stop.
+    pub shutdown_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            login_time: Duration::from_secs(10),
+            login_packet_bytes: 16 << 10,
+            failed_login_delay: Duration::from_millis(500),
+            half_open: 256,
+            half_open_per_address: 64,
+            sessions: 128,
+            packet_bytes: (16 << 20) - 2,
+            packet_time: Duration::from_secs(60),
+            idle_time: Duration::from_secs(8 * 60 * 60),
+            write_time: Duration::from_secs(60),
+            prepared_statements: 256,
+            prepared_bytes: 16 << 20,
+            linger_time: Duration::from_secs(1),
+            shutdown_time: Duration::from_secs(5),
+        }
+    }
+}

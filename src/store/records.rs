@@ -1,0 +1,131 @@
+//! What happened and is kept: conflicts, DDL, events. Each log is bounded; the oldest entries make room.
+
+use rusqlite::{Connection, params};
+
+use super::{Result, Store};
+use crate::model::status::{ConflictRecord, DdlRecord, EventRecord};
+
+/// Conflicts kept, of all tasks together.
+const CONFLICTS_MAX: i64 = 1_000_000;
+/// Events kept, and as many DDL statements.
+const LOG_MAX: i64 = 100_000;
+/// A log is looked at each time its ids have grown by this much; so it may be longer than its bound by as much.
+const PRUNE_EVERY: i64 = 256;
+
+impl Store {
+    /// Keeps a conflict and returns its id. The same conflict again (see [`ConflictRecord`]) replaces what was kept
+    /// and has the same id.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn record_conflict(&self, conflict: &ConflictRecord) -> Result<i64> {
+        let ids = self.record_conflicts(std::slice::from_ref(conflict))?;
+        Ok(ids.into_iter().next().unwrap_or_default())
+    }
+
+    /// As [`Store::record_conflict`] for many in one transaction: all or none are kept. Ids come in the same order.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn record_conflicts(&self, conflicts: &[ConflictRecord]) -> Result<Vec<i64>> {
+        let mut writer = self.writer();
+        let transaction = writer.transaction()?;
+        let mut ids = Vec::with_capacity(conflicts.len());
+        for conflict in conflicts {
+            let id = insert_conflict(&transaction, conflict)?;
+            prune(&transaction, "conflicts", id, CONFLICTS_MAX)?;
+            ids.push(id);
+        }
+        transaction.commit()?;
+        Ok(ids)
+    }
+
+    /// Keeps a DDL statement. The same statement (task, direction, position) with the same outcome again replaces it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn record_ddl(&self, ddl: &DdlRecord) -> Result<()> {
+        let mut writer = self.writer();
+        let transaction = writer.transaction()?;
+        let id = transaction.query_row(
+            "INSERT INTO ddl (task, direction, source_position, statement, outcome, applied_statement, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, strftime('%Y-%m-%d %H:%M:%f', 'now'))
+             ON CONFLICT (task, direction, source_position, outcome) DO UPDATE SET
+                statement = excluded.statement, applied_statement = excluded.applied_statement, at = excluded.at
+             RETURNING id",
+            params![
+                ddl.task,
+                ddl.direction.as_str(),
+                ddl.source_position,
+                ddl.statement,
+                ddl.outcome,
+                ddl.applied_statement
+            ],
+            |row| row.get(0),
+        )?;
+        prune(&transaction, "ddl", id, LOG_MAX)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Keeps an event.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn record_event(&self, event: &EventRecord) -> Result<()> {
+        let mut writer = self.writer();
+        let transaction = writer.transaction()?;
+        let id = transaction.query_row(
+            "INSERT INTO events (task, direction, level, message, at)
+             VALUES (?1, ?2, ?3, ?4, strftime('%Y-%m-%d %H:%M:%f', 'now')) RETURNING id",
+            params![
+                event.task,
+                event.direction.map(|direction| direction.as_str()),
+                event.level.as_str(),
+                event.message
+            ],
+            |row| row.get(0),
+        )?;
+        prune(&transaction, "events", id, LOG_MAX)?;
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+fn insert_conflict(connection: &Connection, conflict: &ConflictRecord) -> Result<i64> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO conflicts (task, direction, \"table\", type, \"key\", before_image, incoming_row, destination_row,
+                                policy, outcome, source_position, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, strftime('%Y-%m-%d %H:%M:%f', 'now'))
+         ON CONFLICT (task, direction, source_position, \"table\", \"key\") DO UPDATE SET
+            type = excluded.type, before_image = excluded.before_image, incoming_row = excluded.incoming_row,
+            destination_row = excluded.destination_row, policy = excluded.policy, outcome = excluded.outcome,
+            at = excluded.at
+         RETURNING id",
+    )?;
+    let id = insert.query_row(
+        params![
+            conflict.task,
+            conflict.direction.as_str(),
+            conflict.table,
+            conflict.kind,
+            conflict.key,
+            conflict.before_image,
+            conflict.incoming_row,
+            conflict.destination_row,
+            conflict.policy,
+            conflict.outcome,
+            conflict.source_position,
+        ],
+        |row| row.get(0),
+    )?;
+    Ok(id)
+}
+
+/// Ids only grow (AUTOINCREMENT), so what lies `max` ids behind the newest is beyond the bound.
+fn prune(connection: &Connection, table: &str, newest: i64, max: i64) -> Result<()> {
+    if newest % PRUNE_EVERY == 0 && newest > max {
+        connection.execute(&format!("DELETE FROM {table} WHERE id <= ?1"), [newest - max])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! Status of links and tables: published as a whole by the supervisor, read back after a restart so that the counters
+//! of `sync.status` go on where they were.
+
+use rusqlite::{Connection, Row, params};
+
+use super::tasks::from_json;
+use super::{Result, Store, StoreError, integer};
+use crate::model::status::{ObjectRow, Phase, State, StatusRow};
+use crate::model::task::{Direction, Wanted};
+
+impl Store {
+    /// Replaces `sync.status` and `sync.objects` by these rows, and derives the states in `sync.tasks` from them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn publish(&self, status: &[StatusRow], objects: &[ObjectRow]) -> Result<()> {
+        let mut writer = self.writer();
+        let transaction = writer.transaction()?;
+        transaction.execute_batch("DELETE FROM status; DELETE FROM objects;")?;
+        write_status(&transaction, status)?;
+        write_objects(&transaction, objects)?;
+        refresh_task_states(&transaction)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// The rows of `sync.status` as last published, also by an earlier process.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn last_status(&self) -> Result<Vec<StatusRow>> {
+        let writer = self.writer();
+        let mut statement = writer.prepare_cached(
+            "SELECT task, direction, state, phase, source_position, applied_position, lag_ms, idle, rows_applied,
+                    transactions_applied, conflicts, last_error, CAST(round(unixepoch(since, 'subsec') * 1000) AS INTEGER)
+             FROM status ORDER BY task, direction",
+        )?;
+        let rows = statement.query_map([], |row| Ok(read_status(row)))?;
+        rows.map(|row| row?).collect()
+    }
+
+    /// The rows of `sync.objects` as last published, also by an earlier process.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn last_objects(&self) -> Result<Vec<ObjectRow>> {
+        let writer = self.writer();
+        let mut statement = writer.prepare_cached(
+            "SELECT task, direction, source_table, destination_table, phase, rows_copied, rows_estimated, inserts,
+                    updates, deletes, conflicts
+             FROM objects ORDER BY task, direction, source_table",
+        )?;
+        let rows = statement.query_map([], |row| Ok(read_object(row)))?;
+        rows.map(|row| row?).collect()
+    }
+}
+
+fn write_status(connection: &Connection, rows: &[StatusRow]) -> Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT OR REPLACE INTO status VALUES
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, strftime('%Y-%m-%d %H:%M:%f', ?13 / 1000.0, 'unixepoch'))",
+    )?;
+    for row in rows {
+        insert.execute(params![
+            row.task,
+            row.direction.as_str(),
+            row.state.as_str(),
+            row.phase.as_str(),
+            row.source_position,
+            row.applied_position,
+            row.lag_ms.map(integer),
+            row.idle,
+            integer(row.rows_applied),
+            integer(row.transactions_applied),
+            integer(row.conflicts),
+            row.last_error,
+            integer(row.since_ms),
+        ])?;
+    }
+    Ok(())
+}
+
+fn write_objects(connection: &Connection, rows: &[ObjectRow]) -> Result<()> {
+    let mut insert = connection
+        .prepare_cached("INSERT OR REPLACE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?;
+    for row in rows {
+        insert.execute(params![
+            row.task,
+            row.direction.as_str(),
+            row.source_table,
+            row.destination_table,
+            row.phase.as_str(),
+            integer(row.rows_copied),
+            row.rows_estimated.map(integer),
+            integer(row.inserts),
+            integer(row.updates),
+            integer(row.deletes),
+            integer(row.conflicts),
+        ])?;
+    }
+    Ok(())
+}
+
+/// Brings `tasks.state` in line with the links' states and with what is wanted.
+pub(super) fn refresh_task_states(connection: &Connection) -> Result<()> {
+    let mut tasks = connection.prepare_cached("SELECT task, wanted FROM task_definition")?;
+    let tasks: Vec<(String, String)> = tasks
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut links = connection.prepare_cached("SELECT state FROM status WHERE task = ?1")?;
+    let mut update = connection.prepare_cached("UPDATE tasks SET state = ?2 WHERE task = ?1 AND state <> ?2")?;
+    for (task, wanted) in tasks {
+        let names: Vec<String> = links
+            .query_map([&task], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        let states = names.iter().map(|name| state(name)).collect::<Result<Vec<_>>>()?;
+        let state = task_state(from_json(&wanted, &task)?, &states);
+        update.execute([&task, state.as_str()])?;
+    }
+    Ok(())
+}
+
+/// One state for a task of several links: what is wanted if it is not to run, otherwise the link that fares worst.
+fn task_state(wanted: Wanted, links: &[State]) -> State {
+    match wanted {
+        Wanted::Created => State::Created,
+        Wanted::Paused => State::Paused,
+        Wanted::Stopped => State::Stopped,
+        Wanted::Failed => State::Failed,
+        Wanted::Running => links
+            .iter()
+            .copied()
+            .max_by_key(|state| concern(*state))
+            .unwrap_or(State::Starting),
+    }
+}
+
+/// How much a link's state matters to who looks at the task: the highest is shown.
+fn concern(state: State) -> u8 {
+    match state {
+        State::Running => 0,
+        State::Created => 1,
+        State::Stopped => 2,
+        State::Paused => 3,
+        State::Full => 4,
+        State::Schema => 5,
+        State::Starting => 6,
+        State::Prechecking => 7,
+        State::Retrying => 8,
+        State::Failed => 9,
+    }
+}
+
+fn read_status(row: &Row<'_>) -> Result<StatusRow> {
+    Ok(StatusRow {
+        task: row.get(0)?,
+        direction: direction(&row.get::<_, String>(1)?)?,
+        state: state(&row.get::<_, String>(2)?)?,
+        phase: phase(&row.get::<_, String>(3)?)?,
+        source_position: row.get(4)?,
+        applied_position: row.get(5)?,
+        lag_ms: row.get::<_, Option<i64>>(6)?.map(counter),
+        idle: row.get(7)?,
+        rows_applied: counter(row.get(8)?),
+        transactions_applied: counter(row.get(9)?),
+        conflicts: counter(row.get(10)?),
+        last_error: row.get(11)?,
+        since_ms: counter(row.get(12)?),
+    })
+}
+
+fn read_object(row: &Row<'_>) -> Result<ObjectRow> {
+    Ok(ObjectRow {
+        task: row.get(0)?,
+        direction: direction(&row.get::<_, String>(1)?)?,
+        source_table: row.get(2)?,
+        destination_table: row.get(3)?,
+        phase: phase(&row.get::<_, String>(4)?)?,
+        rows_copied: counter(row.get(5)?),
+        rows_estimated: row.get::<_, Option<i64>>(6)?.map(counter),
+        inserts: counter(row.get(7)?),
+        updates: counter(row.get(8)?),
+        deletes: counter(row.get(9)?),
+        conflicts: counter(row.get(10)?),
+    })
+}
+
+fn counter(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+fn direction(text: &str) -> Result<Direction> {
+    [Direction::Forward, Direction::Reverse]
+        .into_iter()
+        .find(|direction| direction.as_str() == text)
+        .ok_or_else(|| StoreError::Damaged(format!("the direction '{text}'")))
+}
+
+fn state(text: &str) -> Result<State> {
+    State::ALL
+        .into_iter()
+        .find(|state| state.as_str() == text)
+        .ok_or_else(|| StoreError::Damaged(format!("the state '{text}'")))
+}
+
+fn phase(text: &str) -> Result<Phase> {
+    [Phase::Schema, Phase::Full, Phase::Incremental]
+        .into_iter()
+        .find(|phase| phase.as_str() == text)
+        .ok_or_else(|| StoreError::Damaged(format!("the phase '{text}'")))
+}

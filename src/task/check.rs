@@ -1,0 +1,184 @@
+//! What a server has to be like, found out over one connection.
+
+use mysql_async::{Conn, Row, prelude::Queryable};
+
+use crate::{
+    connect,
+    failure::Failure,
+    model::{server::ServerDefinition, status::CheckStep},
+};
+
+/// The oldest version: `VALUES ROW(…)` came with 8.0.19.
+const MIN_VERSION: (u16, u16, u16) = (8, 0, 19);
+
+/// What matters of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// `@@server_uuid`.
+    pub server_uuid: String,
+    /// `@@version`.
+    pub version: String,
+    number: (u16, u16, u16),
+    is_mariadb: bool,
+    log_bin: bool,
+    binlog_format: String,
+    binlog_row_image: String,
+    binlog_row_metadata: String,
+    gtid_mode: String,
+    row_value_options: String,
+}
+
+/// Reads the facts.
+///
+/// # Errors
+/// [`Failure`] if the server is out of reach or refuses.
+pub async fn facts(server: &ServerDefinition) -> Result<Facts, Failure> {
+    let mut conn = connect::open_bare(server).await?;
+    let facts = read(&mut conn, server).await?;
+    conn.disconnect()
+        .await
+        .map_err(|error| Failure::mysql(format_args!("closing the connection to server {}", server.name), &error))?;
+    Ok(facts)
+}
+
+async fn read(conn: &mut Conn, server: &ServerDefinition) -> Result<Facts, Failure> {
+    let number = conn.server_version();
+    let row: Option<Row> = conn
+        .query_first(
+            "SELECT @@server_uuid, @@version, @@log_bin, @@binlog_format, @@binlog_row_image, @@binlog_row_metadata, \
+             @@gtid_mode, @@binlog_row_value_options",
+        )
+        .await
+        .map_err(|error| {
+            let failure = Failure::mysql(format_args!("reading the settings of server {}", server.name), &error);
+            // 1193, unknown system variable: not MySQL, or a very old one.
+            if matches!(&error, mysql_async::Error::Server(error) if error.code == 1193) {
+                Failure::data(format!("{failure}. Causeway synchronizes MySQL servers from version 8.0.19 on"))
+            } else {
+                failure
+            }
+        })?;
+    let text = |place: usize| {
+        row.as_ref()
+            .and_then(|row| row.get_opt::<Option<String>, _>(place))
+            .and_then(Result::ok)
+            .flatten()
+            .unwrap_or_default()
+    };
+    let version = text(1);
+    Ok(Facts {
+        server_uuid: text(0),
+        is_mariadb: version.to_ascii_lowercase().contains("mariadb"),
+        version,
+        number,
+        log_bin: text(2) == "1",
+        binlog_format: text(3),
+        binlog_row_image: text(4),
+        binlog_row_metadata: text(5),
+        gtid_mode: text(6),
+        row_value_options: text(7),
+    })
+}
+
+fn step(name: &'static str, good: bool, found: impl Into<String>, remedy: &str) -> CheckStep {
+    CheckStep {
+        step: name,
+        result: if good { "pass" } else { "fail" },
+        found: found.into(),
+        remedy: if good { String::new() } else { remedy.to_owned() },
+    }
+}
+
+impl Facts {
+    /// What any server of a task needs.
+    fn common(&self) -> Vec<CheckStep> {
+        vec![step(
+            "version",
+            self.number >= MIN_VERSION && !self.is_mariadb,
+            self.version.clone(),
+            "Causeway synchronizes MySQL servers from version 8.0.19 on",
+        )]
+    }
+
+    /// What a server needs whose changes are followed.
+    fn followed(&self) -> Vec<CheckStep> {
+        let mut metadata = step(
+            "binlog_row_metadata",
+            self.binlog_row_metadata == "FULL",
+            self.binlog_row_metadata.clone(),
+            "SET PERSIST binlog_row_metadata = 'FULL' makes the binlog say which columns it speaks of",
+        );
+        if metadata.result == "fail" {
+            metadata.result = "warn";
+        }
+        vec![
+            step("log_bin", self.log_bin, if self.log_bin { "ON" } else { "OFF" }, "start the server with log_bin"),
+            step(
+                "binlog_format",
+                self.binlog_format == "ROW",
+                self.binlog_format.clone(),
+                "SET PERSIST binlog_format = 'ROW'",
+            ),
+            step(
+                "binlog_row_image",
+                self.binlog_row_image == "FULL",
+                self.binlog_row_image.clone(),
+                "SET PERSIST binlog_row_image = 'FULL'",
+            ),
+            step(
+                "binlog_row_value_options",
+                self.row_value_options.is_empty(),
+                self.row_value_options.clone(),
+                "SET PERSIST binlog_row_value_options = ''",
+            ),
+            step(
+                "gtid_mode",
+                self.gtid_mode == "ON",
+                self.gtid_mode.clone(),
+                "SET PERSIST enforce_gtid_consistency = ON, then raise gtid_mode step by step to ON (OFF_PERMISSIVE, \
+                 ON_PERMISSIVE, ON)",
+            ),
+            metadata,
+        ]
+    }
+
+    /// Why a task can't use the server in this role, if it can't.
+    pub fn refusal(&self, server: &ServerDefinition, followed: bool) -> Option<String> {
+        let mut steps = self.common();
+        if followed {
+            steps.extend(self.followed());
+        }
+        let failed: Vec<String> = steps
+            .iter()
+            .filter(|step| step.result == "fail")
+            .map(|step| format!("{} is {} ({})", step.step, step.found, step.remedy))
+            .collect();
+        (!failed.is_empty()).then(|| format!("server {}: {}", server.name, failed.join("; ")))
+    }
+}
+
+/// The rows of `CHECK SERVER`, and the facts if it could be reached.
+pub async fn check_server(server: &ServerDefinition) -> (Vec<CheckStep>, Option<Facts>) {
+    let mut conn = match connect::open_bare(server).await {
+        Ok(conn) => conn,
+        Err(failure) => {
+            let remedy = "check HOST, PORT, USER, PASSWORD and SSL_MODE, and that the server lets this host in";
+            return (vec![step("connect", false, failure.message, remedy)], None);
+        }
+    };
+    let mut steps = vec![step("connect", true, format!("{} as {}", server.address, server.user), "")];
+    let tls: Result<Option<(String, String)>, _> = conn.query_first("SHOW SESSION STATUS LIKE 'Ssl_version'").await;
+    let tls = tls.ok().flatten().map(|(_, version)| version).unwrap_or_default();
+    steps.push(step("encryption", true, if tls.is_empty() { "none".to_owned() } else { tls }, ""));
+    match read(&mut conn, server).await {
+        Ok(facts) => {
+            steps.extend(facts.common());
+            steps.extend(facts.followed());
+            (steps, Some(facts))
+        }
+        Err(failure) => {
+            steps.push(step("settings", false, failure.message, "see docs/privileges.md"));
+            (steps, None)
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Schema sync and full sync of a link that has not followed changes yet.
+
+use std::sync::Arc;
+
+use mysql_async::{Conn, prelude::Queryable};
+
+use crate::{
+    apply::checkpoint::{self, COPY_SLOTS_FROM, LINK_SLOT, LinkKey, Stage, Taken},
+    connect,
+    copy::{self, CopyTable, Fence, Progress},
+    failure::Failure,
+    model::{
+        gtid::GtidSet,
+        name::TableName,
+        status::{Level, Phase, State},
+        task::{Direction, ExistingTables},
+    },
+    plan::{objects::Objects, path},
+    schema::{
+        self,
+        create::{self, Definition},
+    },
+};
+
+use super::{link::Link, status::LinkStatus};
+
+/// Times the definitions are read again until no DDL comes between them and the position.
+const STABLE_ATTEMPTS: usize = 20;
+
+/// Does what is left of schema and full sync. Returns the checkpoint from which changes are followed.
+///
+/// # Errors
+/// [`Failure`]; the next attempt goes on where this one ended.
+pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
+    let mut source = connect::open(&link.source).await?;
+    let mut destination = connect::open(&link.destination).await?;
+    let pairs = selected_tables(&mut source, &link.objects).await?;
+    if pairs.is_empty() {
+        link.tell(Level::Warning, "no table at the source is selected yet").await;
+    }
+    link.status.tables(pairs.iter().cloned(), Phase::Schema);
+    let tables: Vec<(TableName, TableName)> = pairs.into_iter().map(|(from, to, _)| (from, to)).collect();
+    if taken.stage != Some(Stage::Full) {
+        link.status.enter(State::Schema, None);
+        link.status.enter_phase(Phase::Schema);
+        let (position, definitions) = definitions_at_a_position(&mut source, &tables).await?;
+        if taken.stage.is_none() {
+            refuse_existing(link, &mut destination, &definitions).await?;
+        }
+        checkpoint::set_stage(&mut destination, &link.key, taken.epoch, Stage::Schema, &position, &GtidSet::new()).await?;
+        if link.options.schema_sync {
+            make_tables(link, &mut source, &mut destination, &definitions).await?;
+        }
+        if link.two_way && link.key.direction == Direction::Forward {
+            prepare_reverse(link, &mut source, &mut destination).await?;
+        }
+        checkpoint::set_stage(&mut destination, &link.key, taken.epoch, Stage::Full, &position, &GtidSet::new()).await?;
+        taken.applied = position;
+    }
+    let mut tolerant_until = GtidSet::new();
+    if link.options.full_sync {
+        link.status.enter(State::Full, None);
+        link.status.enter_phase(Phase::Full);
+        copy_tables(link, &mut source, &mut destination, &tables, taken.epoch).await?;
+        tolerant_until = executed(&mut source).await?;
+    }
+    checkpoint::set_stage(
+        &mut destination,
+        &link.key,
+        taken.epoch,
+        Stage::Incremental,
+        &taken.applied,
+        &tolerant_until,
+    )
+    .await?;
+    destination
+        .query_drop(format!("DELETE FROM causeway.copy WHERE {}", link.key.condition()))
+        .await
+        .map_err(|error| Failure::mysql("finishing full sync", &error))?;
+    link.tell(Level::Info, "schema and full sync are complete").await;
+    for conn in [source, destination] {
+        conn.disconnect().await.map_err(|error| Failure::mysql("closing a connection", &error))?;
+    }
+    Ok(Taken { stage: Some(Stage::Incremental), tolerant_until, ..taken })
+}
+
+/// The transactions a server has executed.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn executed(conn: &mut Conn) -> Result<GtidSet, Failure> {
+    let text: Option<String> = conn
+        .query_first("SELECT @@GLOBAL.gtid_executed")
+        .await
+        .map_err(|error| Failure::mysql("reading gtid_executed", &error))?;
+    text.unwrap_or_default()
+        .parse()
+        .map_err(|error| Failure::data(format!("the server's gtid_executed can't be read: {error}")))
+}
+
+async fn selected_tables(
+    source: &mut Conn,
+    objects: &Objects,
+) -> Result<Vec<(TableName, TableName, Option<u64>)>, Failure> {
+    let tables = schema::list_tables(source).await?;
+    Ok(tables
+        .into_iter()
+        .filter_map(|(name, rows)| objects.map(&name).map(|destination| (name, destination, rows)))
+        .collect())
+}
+
+/// The definitions of `tables`, and a position at which they hold: a DDL between the two would be lost or run twice.
+async fn definitions_at_a_position(
+    source: &mut Conn,
+    tables: &[(TableName, TableName)],
+) -> Result<(GtidSet, Vec<Definition>), Failure> {
+    let mut before = create::read(source, tables).await?;
+    for _ in 0..STABLE_ATTEMPTS {
+        let position = executed(source).await?;
+        let after = create::read(source, tables).await?;
+        let counters_apart = |definitions: &[Definition]| -> Vec<String> {
+            definitions.iter().map(|definition| without_counter(&definition.create)).collect()
+        };
+        if counters_apart(&before) == counters_apart(&after) {
+            return Ok((position, after));
+        }
+        before = after;
+    }
+    Err(Failure::environment("the definitions at the source keep changing; full sync waits until they rest"))
+}
+
+/// `AUTO_INCREMENT=` moves with every insert.
+fn without_counter(create: &str) -> String {
+    match create.split_once(" AUTO_INCREMENT=") {
+        Some((head, tail)) => format!("{head}{}", tail.trim_start_matches(|c: char| c.is_ascii_digit())),
+        None => create.to_owned(),
+    }
+}
+
+async fn refuse_existing(link: &Link, destination: &mut Conn, definitions: &[Definition]) -> Result<(), Failure> {
+    if link.options.existing_tables == ExistingTables::Proceed || !link.options.schema_sync {
+        return Ok(());
+    }
+    let there: Vec<TableName> = schema::list_tables(destination).await?.into_iter().map(|(name, _)| name).collect();
+    let existing: Vec<String> = definitions
+        .iter()
+        .filter(|definition| there.contains(&definition.destination))
+        .map(|definition| definition.destination.to_string())
+        .collect();
+    if existing.is_empty() {
+        return Ok(());
+    }
+    let shown = existing.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    Err(Failure::data(format!(
+        "{} table(s) exist at the destination already ({shown}{}); drop them there, rename in OBJECTS (… AS …), or set \
+         existing_tables = 'proceed'",
+        existing.len(),
+        if existing.len() > 5 { ", …" } else { "" }
+    )))
+}
+
+async fn make_tables(
+    link: &Link,
+    source: &mut Conn,
+    destination: &mut Conn,
+    definitions: &[Definition],
+) -> Result<(), Failure> {
+    create::databases(source, destination, definitions).await?;
+    let version = version_number(&source.server_version());
+    let map = |name: &TableName| link.objects.map(name);
+    for definition in definitions {
+        let there = schema::read_table(destination, &definition.destination).await?;
+        if there.is_some() {
+            continue;
+        }
+        let statement = create::statement(definition, version, &map)?;
+        destination
+            .query_drop(statement)
+            .await
+            .map_err(|error| Failure::mysql(format_args!("making {} at the destination", definition.destination), &error))?;
+    }
+    Ok(())
+}
+
+/// `9.7.4` as 90704.
+pub(super) fn version_number((major, minor, patch): &(u16, u16, u16)) -> u32 {
+    u32::from(*major) * 10_000 + u32::from(*minor) * 100 + u32::from(*patch)
+}
+
+/// Changes at the destination are followed from here: the tables are made, no row has been copied.
+async fn prepare_reverse(link: &Link, source: &mut Conn, destination: &mut Conn) -> Result<(), Failure> {
+    let position = executed(destination).await?;
+    checkpoint::ensure_schema(source).await?;
+    let reverse = LinkKey { task: link.key.task.clone(), direction: Direction::Reverse };
+    source
+        .query_drop(format!(
+            "INSERT INTO causeway.checkpoint (task, link, slot, epoch, sequence, path, applied, phase, tolerant_until) \
+             VALUES ({}, {LINK_SLOT}, 0, 0, '', '{position}', '{}', '') \
+             ON DUPLICATE KEY UPDATE sequence = sequence",
+            reverse.values(),
+            Stage::Incremental.as_str()
+        ))
+        .await
+        .map_err(|error| Failure::mysql("preparing the reverse direction", &error))
+}
+
+async fn copy_tables(
+    link: &Link,
+    source: &mut Conn,
+    destination: &mut Conn,
+    tables: &[(TableName, TableName)],
+    epoch: u64,
+) -> Result<(), Failure> {
+    let mut copied = Vec::with_capacity(tables.len());
+    for (from, to) in tables {
+        let (Some(there), Some(here)) =
+            (schema::read_table(destination, to).await?, schema::read_table(source, from).await?)
+        else {
+            return Err(Failure::data(format!(
+                "{to} is not there at the destination; make it there, set schema_sync = ON, or take {from} out of the task"
+            )));
+        };
+        copied.push(CopyTable { source: Arc::new(here), destination: Arc::new(there) });
+    }
+    link.status.reset_copied();
+    let writers = usize::from(link.options.workers);
+    let slots: Vec<u16> = (0..link.options.workers).map(|number| COPY_SLOTS_FROM + number).collect();
+    for slot in &slots {
+        destination
+            .query_drop(format!(
+                "INSERT INTO causeway.checkpoint (task, link, slot, epoch, sequence, path, applied, phase, tolerant_until) \
+                 VALUES ({}, {slot}, {epoch}, 0, '', '', '', '') ON DUPLICATE KEY UPDATE epoch = VALUES(epoch)",
+                link.key.values()
+            ))
+            .await
+            .map_err(|error| Failure::mysql("preparing full sync", &error))?;
+    }
+    let path = path::print(std::slice::from_ref(&link.here));
+    let begin = slots
+        .iter()
+        .map(|slot| {
+            let update = checkpoint::update_slot(&link.key, *slot, epoch, &path, &GtidSet::new());
+            format!("BEGIN;{update}")
+        })
+        .collect();
+    let fence = Fence {
+        begin,
+        lost: checkpoint::fenced(&link.key),
+        link_values: link.key.values(),
+        link_condition: link.key.condition(),
+    };
+    let mut connections = Vec::with_capacity(writers);
+    for _ in 0..writers {
+        connections.push((connect::open(&link.source).await?, connect::open(&link.destination).await?));
+    }
+    let boundaries = connect::open(&link.source).await?;
+    let planner = connect::open(&link.destination).await?;
+    let progress = Arc::new(Shown(link.status.clone()));
+    copy::copy(copied, boundaries, planner, connections, fence, progress).await
+}
+
+#[derive(Debug)]
+struct Shown(Arc<LinkStatus>);
+
+impl Progress for Shown {
+    fn copied(&self, table: &TableName, rows: u64) {
+        self.0.copied(table, rows);
+    }
+
+    fn finished(&self, table: &TableName) {
+        self.0.copied_all(table);
+    }
+}

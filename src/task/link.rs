@@ -1,0 +1,190 @@
+//! One direction of a task: takes over its checkpoint, does schema and full sync if they are still to be done, follows
+//! changes; and tries again when a server is out of reach.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    apply::checkpoint::{self, LINK_SLOT, LinkKey, Stage, Taken},
+    connect,
+    failure::{Failure, Kind},
+    model::{
+        change::Site,
+        server::ServerDefinition,
+        status::{EventRecord, Level, Phase, State},
+        task::{Direction, TaskOptions},
+    },
+    plan::objects::Objects,
+    source::stream::Identity,
+    store::Store,
+};
+
+use super::{initial, pipeline, status::LinkStatus};
+
+/// First wait before a lost server is tried again; doubles up to [`BACKOFF_MAX`].
+const BACKOFF: Duration = Duration::from_millis(500);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// A link that has run for this long begins a new retry window when it fails.
+const SETTLED: Duration = Duration::from_secs(30);
+
+/// What both links of a task know.
+#[derive(Debug)]
+pub struct Shared {
+    /// Set when the forward link follows changes: the reverse link may begin.
+    pub forward_runs: watch::Sender<bool>,
+    /// Grows with every DDL that is met: definitions read before are out of date.
+    pub definitions: std::sync::atomic::AtomicU64,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { forward_runs: watch::channel(false).0, definitions: std::sync::atomic::AtomicU64::new(0) }
+    }
+}
+
+/// A link and all it works with.
+#[derive(Debug)]
+pub struct Link {
+    /// Its identity in checkpoints.
+    pub key: LinkKey,
+    /// The task's name.
+    pub task: String,
+    /// The task has a reverse link.
+    pub two_way: bool,
+    /// The server it reads from.
+    pub source: ServerDefinition,
+    /// The server it writes to.
+    pub destination: ServerDefinition,
+    /// The sites of both.
+    pub here: Site,
+    /// See `here`.
+    pub there: Site,
+    /// What it synchronizes.
+    pub objects: Objects,
+    /// How.
+    pub options: TaskOptions,
+    /// Who it is to the source.
+    pub identity: Identity,
+    /// What is shown of it.
+    pub status: Arc<LinkStatus>,
+    /// What it shares with the other link.
+    pub shared: Arc<Shared>,
+    /// Where events, conflicts and DDL are taken down.
+    pub store: Arc<Store>,
+}
+
+impl Link {
+    /// Takes down something worth telling.
+    pub async fn tell(&self, level: Level, message: impl Into<String>) {
+        let message = message.into();
+        match level {
+            Level::Info => tracing::info!(task = %self.task, direction = %self.key.direction, "{message}"),
+            Level::Warning => tracing::warn!(task = %self.task, direction = %self.key.direction, "{message}"),
+            Level::Error => tracing::error!(task = %self.task, direction = %self.key.direction, "{message}"),
+        }
+        let event =
+            EventRecord { task: Some(self.task.clone()), direction: Some(self.key.direction), level, message };
+        let store = self.store.clone();
+        let written = tokio::task::spawn_blocking(move || store.record_event(&event)).await;
+        if let Ok(Err(error)) = written {
+            tracing::error!("an event can't be taken down: {error}");
+        }
+    }
+
+    /// Runs until it is stopped, or has nothing left to do.
+    ///
+    /// # Errors
+    /// [`Failure`] that only the operator can mend, or a server that did not come back within the retry window.
+    pub async fn run(self: &Arc<Self>, stop: &CancellationToken) -> Result<(), Failure> {
+        let window = Duration::from_secs(u64::from(self.options.retry_window_minutes) * 60);
+        let mut failing_since: Option<tokio::time::Instant> = None;
+        let mut backoff = BACKOFF;
+        loop {
+            let began = tokio::time::Instant::now();
+            let result = self.attempt(stop).await;
+            let failure = match result {
+                Ok(()) => return Ok(()),
+                Err(failure) if failure.kind == Kind::Data => return Err(failure),
+                Err(failure) => failure,
+            };
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            if began.elapsed() >= SETTLED {
+                (failing_since, backoff) = (None, BACKOFF);
+            }
+            let since = *failing_since.get_or_insert_with(tokio::time::Instant::now);
+            if since.elapsed() >= window {
+                return Err(Failure::data(format!(
+                    "{failure}. This has gone on for the whole retry window of {} minutes; mend the cause, then RESUME \
+                     the task",
+                    self.options.retry_window_minutes
+                )));
+            }
+            if backoff == BACKOFF {
+                self.tell(Level::Warning, format!("{failure}; trying again")).await;
+            }
+            self.status.enter(State::Retrying, Some(&failure.message));
+            tokio::select! {
+                () = tokio::time::sleep(backoff) => {}
+                () = stop.cancelled() => return Ok(()),
+            }
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+        }
+    }
+
+    async fn attempt(self: &Arc<Self>, stop: &CancellationToken) -> Result<(), Failure> {
+        let prepared = tokio::select! {
+            prepared = self.prepare() => prepared?,
+            () = stop.cancelled() => return Ok(()),
+        };
+        match prepared {
+            Some(taken) => pipeline::run(self, taken, stop).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Comes to where changes are followed; `None` if there is nothing more to do. May be dropped at any point.
+    async fn prepare(&self) -> Result<Option<Taken>, Failure> {
+        if self.status.state() != State::Retrying {
+            self.status.enter(State::Starting, None);
+        }
+        if self.key.direction == Direction::Reverse {
+            // The reverse direction has nothing to do before the forward one follows changes.
+            let mut forward_runs = self.shared.forward_runs.subscribe();
+            if forward_runs.wait_for(|runs| *runs).await.is_err() {
+                return Ok(None);
+            }
+        }
+        let mut taken = self.take_over().await?;
+        if taken.stage != Some(Stage::Incremental) {
+            taken = initial::run(self, taken).await?;
+        }
+        if self.key.direction == Direction::Forward {
+            self.shared.forward_runs.send_replace(true);
+        }
+        self.status.enter_phase(Phase::Incremental);
+        if !self.options.incremental_sync {
+            self.tell(Level::Info, "full sync is complete; changes are not followed (incremental_sync = OFF)").await;
+            return Ok(None);
+        }
+        Ok(Some(taken))
+    }
+
+    /// The slots of this link's appliers.
+    pub fn slots(&self) -> Vec<u16> {
+        (1..=self.options.workers).collect()
+    }
+
+    async fn take_over(&self) -> Result<Taken, Failure> {
+        let mut conn = connect::open(&self.destination).await?;
+        checkpoint::ensure_schema(&mut conn).await?;
+        let taken = checkpoint::take_over(&mut conn, &self.key, &self.slots()).await?;
+        self.status.done(Arc::new(taken.applied.clone()));
+        conn.disconnect().await.map_err(|error| Failure::mysql("closing a connection", &error))?;
+        debug_assert_eq!(LINK_SLOT, 0);
+        Ok(taken)
+    }
+}

@@ -1,0 +1,17 @@
+//! Runs the tasks: wires the modules that act, and decides what happens when one of them fails.
+//!
+//! - [`supervisor`]: what the operator wants of each task, and the tasks that are at work.
+//! - [`link`]: one direction of a task, from taking over its checkpoint to following changes; retries.
+//! - [`initial`]: schema sync and full sync.
+//! - [`pipeline`]: the changes: reads, plans, schedules and applies them.
+//! - [`statements`]: what becomes of a DDL in each direction.
+//! - [`status`]: what is shown of a link while it is at work.
+
+pub mod check;
+pub mod initial;
+pub mod link;
+pub mod pipeline;
+pub mod reader;
+pub mod statements;
+pub mod status;
+pub mod supervisor;

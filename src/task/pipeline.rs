@@ -1,0 +1,505 @@
+//! Follows changes: what the reader hands on is given to the appliers, and what they have done moves the watermark.
+//!
+//! ```text
+//! reader ──items──▶ scheduler ──work──▶ appliers
+//!                       ▲                  │
+//!                       └───────done───────┘
+//! ```
+//!
+//! The scheduler alone knows what is in flight. A statement that commits by itself, and a transaction too large to be
+//! kept whole, wait until nothing is.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use mysql_async::{Conn, prelude::Queryable};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    apply::{
+        checkpoint::{self, Taken},
+        conflict::Recorder,
+        ddl,
+        session::Session,
+        worker::{Done, Job, LargeJob, Part, Work, Worker},
+    },
+    connect,
+    failure::Failure,
+    model::{
+        change::{Transaction, TransactionHeader},
+        gtid::{Gtid, GtidSet},
+        status::{DdlRecord, Level, State},
+    },
+    plan::assemble::Statement,
+    schedule::{
+        causality::{Assignment, Causality},
+        fold::Mode,
+        keys,
+        watermark::Watermark,
+    },
+};
+
+use super::{
+    initial::version_number,
+    link::Link,
+    reader::{self, Item},
+    statements::{self, Verdict},
+    status::now_us,
+};
+
+/// Transactions that may wait for one applier.
+const QUEUE: usize = 4096;
+/// Transactions that may wait to be scheduled; their bytes are bounded by the reader.
+const ITEMS: usize = 4096;
+/// How often status is brought up to date and the watermark looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// The watermark is written at most this often.
+const WATERMARK_EVERY: Duration = Duration::from_secs(1);
+/// How long a clean stop waits for what is in flight.
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// Follows changes until it is stopped.
+///
+/// # Errors
+/// [`Failure`]; what has been applied stands in the checkpoint.
+pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Result<(), Failure> {
+    let mut tasks: JoinSet<Result<(), Failure>> = JoinSet::new();
+    let (done_sender, done) = mpsc::unbounded_channel();
+    let (watermark_sender, watermark) = watch::channel(Arc::new(taken.applied.clone()));
+    let recorder = recorder(link, &mut tasks);
+    let mut queues = Vec::new();
+    for applier in 0..usize::from(link.options.workers) {
+        let session = Session::new(connect::open(&link.destination).await?).await?;
+        let (queue, work) = mpsc::channel(QUEUE);
+        let worker = Worker {
+            applier,
+            link: link.key.clone(),
+            epoch: taken.epoch,
+            policy: link.options.conflict_policy,
+            recorder: recorder.clone(),
+            session,
+            watermark: watermark.clone(),
+            applied: GtidSet::new(),
+        };
+        tasks.spawn(worker.run(work, done_sender.clone()));
+        queues.push(queue);
+    }
+    drop((done_sender, recorder));
+    let (item_sender, items) = mpsc::channel(ITEMS);
+    let reading = tasks.spawn(reader::run(link.clone(), taken.applied.clone(), item_sender));
+    let mut session = Session::new(connect::open(&link.destination).await?).await?;
+    let mut probe = connect::open(&link.source).await?;
+    let clock_offset_us = clock_offset(&mut probe).await?;
+    let version = version_number(&probe.server_version());
+    if link.options.heartbeat {
+        tasks.spawn(heartbeat(link.clone(), probe));
+    }
+    link.status.enter(State::Running, Some(""));
+    let mut scheduler = Scheduler {
+        link: link.clone(),
+        epoch: taken.epoch,
+        tolerant_until: taken.tolerant_until,
+        causality: Causality::new(queues.len()),
+        watermark: Watermark::new(taken.applied),
+        queues,
+        held: None,
+        large: None,
+        persisted: watermark_sender,
+        unwritten: Unwritten::default(),
+        version,
+        clock_offset_us,
+    };
+    let result = scheduler.run(items, done, &mut tasks, &mut session, stop).await;
+    reading.abort();
+    tasks.abort_all();
+    while tasks.join_next().await.is_some() {}
+    result
+}
+
+/// The source's clock minus ours, in microseconds.
+async fn clock_offset(conn: &mut Conn) -> Result<i64, Failure> {
+    let before = now_us();
+    let theirs: Option<u64> = conn
+        .query_first("SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED)")
+        .await
+        .map_err(|error| Failure::mysql("reading the source's clock", &error))?;
+    let ours = before / 2 + now_us() / 2;
+    Ok(i64::try_from(theirs.unwrap_or(ours)).unwrap_or(0) - i64::try_from(ours).unwrap_or(0))
+}
+
+/// One row a second at the source, so that its binlog is never silent and lag is known.
+async fn heartbeat(link: Arc<Link>, mut conn: Conn) -> Result<(), Failure> {
+    if let Err(failure) = checkpoint::ensure_schema(&mut conn).await {
+        link.tell(Level::Warning, format!("{failure}; lag is not known while the source is idle")).await;
+        std::future::pending::<()>().await;
+    }
+    loop {
+        conn.query_drop(format!(
+            "INSERT INTO causeway.heartbeat (task, link, at) VALUES ({}, NOW(6)) ON DUPLICATE KEY UPDATE at = NOW(6)",
+            link.key.values()
+        ))
+        .await
+        .map_err(|error| Failure::mysql("writing the heartbeat at the source", &error))?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Takes conflicts down in the store, one after the other.
+fn recorder(link: &Arc<Link>, tasks: &mut JoinSet<Result<(), Failure>>) -> Recorder {
+    let (sender, mut receiver) = mpsc::channel::<(_, oneshot::Sender<Result<(), Failure>>)>(64);
+    let link = link.clone();
+    tasks.spawn(async move {
+        while let Some((record, answer)) = receiver.recv().await {
+            let store = link.store.clone();
+            let written = tokio::task::spawn_blocking(move || store.record_conflict(&record)).await;
+            let result = match written {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(Failure::data(format!("a conflict can't be taken down: {error}"))),
+                Err(error) => Err(Failure::data(format!("a conflict can't be taken down: {error}"))),
+            };
+            if answer.send(result).is_err() {
+                tracing::debug!("nobody waits for the conflict that was taken down");
+            }
+        }
+        // The appliers have ended, each with its own result.
+        std::future::pending().await
+    });
+    sender
+}
+
+/// What the watermark has passed since it was last written.
+#[derive(Debug, Default)]
+struct Unwritten {
+    /// Transactions other than Causeway's own bookkeeping.
+    changes: bool,
+    /// Anything.
+    any: bool,
+    /// The source has begun another file: older ones may be purged soon.
+    rotated: bool,
+    written_at: Option<Instant>,
+}
+
+struct Scheduler {
+    link: Arc<Link>,
+    epoch: u64,
+    tolerant_until: GtidSet,
+    causality: Causality,
+    watermark: Watermark,
+    queues: Vec<mpsc::Sender<Work>>,
+    /// An item that can't go on yet.
+    held: Option<Held>,
+    /// Number of the large transaction that is at work.
+    large: Option<u64>,
+    persisted: watch::Sender<Arc<GtidSet>>,
+    unwritten: Unwritten,
+    version: u32,
+    clock_offset_us: i64,
+}
+
+enum Held {
+    /// Its keys are with several appliers, or its applier's queue is full.
+    Transaction(Box<Job>),
+    Large(TransactionHeader, mpsc::Receiver<Part>),
+    Statement(Box<Statement>, Option<String>, oneshot::Sender<()>),
+}
+
+impl Scheduler {
+    async fn run(
+        &mut self,
+        mut items: mpsc::Receiver<Item>,
+        mut done: mpsc::UnboundedReceiver<Done>,
+        tasks: &mut JoinSet<Result<(), Failure>>,
+        session: &mut Session,
+        stop: &CancellationToken,
+    ) -> Result<(), Failure> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut stopping: Option<Instant> = None;
+        loop {
+            if self.held.is_some() {
+                self.retry_held(session).await?;
+            }
+            let takes_items = self.held.is_none() && self.large.is_none() && stopping.is_none();
+            tokio::select! {
+                biased;
+                finished = done.recv() => match finished {
+                    Some(finished) => self.finished(finished),
+                    None => return Err(self.ended(tasks).await),
+                },
+                ended = tasks.join_next() => return Err(why(ended)),
+                () = stop.cancelled(), if stopping.is_none() => stopping = Some(Instant::now()),
+                _ = tick.tick() => self.tick(session).await?,
+                item = items.recv(), if takes_items => match item {
+                    Some(item) => self.take(item)?,
+                    None => return Err(self.ended(tasks).await),
+                },
+            }
+            if let Some(since) = stopping
+                && (self.is_idle() || self.held_can_wait() || since.elapsed() > STOP_LIMIT)
+            {
+                if self.unwritten.any {
+                    self.write_watermark(session).await?;
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// A channel has closed: the task at its other end knows why.
+    async fn ended(&self, tasks: &mut JoinSet<Result<(), Failure>>) -> Failure {
+        match tokio::time::timeout(Duration::from_secs(10), tasks.join_next()).await {
+            Ok(ended) => why(ended),
+            Err(_) => Failure::environment("a part of the link has ended"),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.watermark.is_idle() && self.causality.is_idle()
+    }
+
+    /// While stopping: nothing is at work, and what is held has not begun.
+    fn held_can_wait(&self) -> bool {
+        self.held.is_some() && self.causality.is_idle() && self.large.is_none()
+    }
+
+    fn mode(&self, gtid: &Gtid) -> Mode {
+        if self.tolerant_until.contains(gtid) { Mode::Tolerant } else { Mode::Strict }
+    }
+
+    fn take(&mut self, item: Item) -> Result<(), Failure> {
+        match item {
+            Item::Transaction(transaction, permit) => self.schedule(transaction, permit),
+            Item::Large(header, parts) => {
+                self.held = Some(Held::Large(header, parts));
+                Ok(())
+            }
+            Item::Statement(statement, echo, dealt_with) => {
+                self.held = Some(Held::Statement(statement, echo, dealt_with));
+                Ok(())
+            }
+            Item::Skipped { gtid, commit_us, bookkeeping } => {
+                let number = self.watermark.begin(gtid, commit_us);
+                self.watermark.finish(number);
+                self.unwritten.any = true;
+                self.unwritten.changes |= !bookkeeping;
+                Ok(())
+            }
+            Item::Rotated => {
+                self.unwritten.rotated = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn schedule(
+        &mut self,
+        transaction: Transaction,
+        permit: tokio::sync::OwnedSemaphorePermit,
+    ) -> Result<(), Failure> {
+        let mut touched = Vec::new();
+        for change in &transaction.changes {
+            keys::of_change(change, &mut touched).map_err(|error| Failure::data(error.to_string()))?;
+        }
+        touched.sort_unstable_by_key(|key| (key.hash, key.shared));
+        touched.dedup();
+        let number = self.watermark.begin(transaction.header.gtid.clone(), transaction.header.commit_us);
+        let mode = self.mode(&transaction.header.gtid);
+        self.assign(Box::new(Job { number, keys: touched, transaction, mode, permit: Some(permit) }));
+        Ok(())
+    }
+
+    /// Gives a transaction to an applier, or holds it.
+    fn assign(&mut self, job: Box<Job>) {
+        let weight = job.transaction.changes.len();
+        match self.causality.assign(&job.keys, weight) {
+            Assignment::Wait => self.held = Some(Held::Transaction(job)),
+            Assignment::To(applier) => {
+                let keys = job.keys.clone();
+                let Some(queue) = self.queues.get(applier) else { return };
+                match queue.try_send(Work::Transaction(job)) {
+                    Ok(()) => {}
+                    Err(mpsc::error::TrySendError::Full(work) | mpsc::error::TrySendError::Closed(work)) => {
+                        // A closed queue: the applier's failure is about to be told.
+                        self.causality.finished(applier, &keys, weight);
+                        if let Work::Transaction(job) = work {
+                            self.held = Some(Held::Transaction(job));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn retry_held(&mut self, session: &mut Session) -> Result<(), Failure> {
+        match self.held.take() {
+            None => {}
+            Some(Held::Transaction(job)) => self.assign(job),
+            Some(held) if !self.is_idle() => self.held = Some(held),
+            Some(Held::Large(header, parts)) => {
+                let number = self.watermark.begin(header.gtid.clone(), header.commit_us);
+                let mode = self.mode(&header.gtid);
+                self.large = Some(number);
+                if let Some(queue) = self.queues.first() {
+                    let job = LargeJob { number, header, mode, parts };
+                    // An applier that is gone has told why.
+                    queue.send(Work::Large(Box::new(job))).await.ok();
+                }
+            }
+            Some(Held::Statement(statement, echo, dealt_with)) => {
+                self.statement(session, &statement, echo.as_deref()).await?;
+                // The reader may be gone; then its failure ends the link.
+                dealt_with.send(()).ok();
+            }
+        }
+        Ok(())
+    }
+
+    /// Deals with a statement; nothing else is at work.
+    async fn statement(
+        &mut self,
+        session: &mut Session,
+        statement: &Statement,
+        echo: Option<&str>,
+    ) -> Result<(), Failure> {
+        let link = self.link.clone();
+        let verdict = statements::judge(
+            statement,
+            link.key.direction,
+            &link.objects,
+            link.options.exclude_ddl,
+            self.version,
+            echo,
+        );
+        let gtid = &statement.header.gtid;
+        if verdict != Verdict::Nothing {
+            link.shared.definitions.fetch_add(1, Ordering::AcqRel);
+        }
+        let record = |outcome, applied_statement: Option<String>| DdlRecord {
+            task: link.task.clone(),
+            direction: link.key.direction,
+            source_position: gtid.to_string(),
+            statement: statement.text.clone(),
+            outcome,
+            applied_statement,
+        };
+        match verdict {
+            Verdict::Nothing => {}
+            Verdict::Refused => {
+                self.log(record("refused", None)).await?;
+                link.tell(
+                    Level::Warning,
+                    format!("a DDL statement at the destination ({gtid}) stays there: DDL goes forward only; see sync.ddl"),
+                )
+                .await;
+            }
+            Verdict::Excluded => self.log(record("excluded", None)).await?,
+            Verdict::Ignored(why) => {
+                self.log(record("ignored", None)).await?;
+                link.tell(Level::Warning, format!("the DDL statement {gtid} is not run at the destination: {why}")).await;
+            }
+            Verdict::Stop(reason) => {
+                self.log(record("failed", None)).await?;
+                return Err(Failure::data(reason));
+            }
+            Verdict::Apply(rewritten) => {
+                let job = ddl::Job {
+                    link: &link.key,
+                    epoch: self.epoch,
+                    gtid,
+                    statement: &rewritten.text,
+                    status: &statement.status,
+                    tables: &rewritten.tables,
+                    databases: &rewritten.databases,
+                    applied: self.watermark.done(),
+                };
+                match ddl::apply(session, &job).await {
+                    Ok(applied) => {
+                        self.persisted.send_replace(Arc::new(applied));
+                        self.log(record("applied", Some(rewritten.text.clone()))).await?;
+                    }
+                    Err(failure) => {
+                        self.log(record("failed", Some(rewritten.text.clone()))).await?;
+                        return Err(failure);
+                    }
+                }
+            }
+        }
+        let number = self.watermark.begin(gtid.clone(), statement.header.commit_us);
+        self.watermark.finish(number);
+        (self.unwritten.any, self.unwritten.changes) = (true, true);
+        Ok(())
+    }
+
+    async fn log(&self, record: DdlRecord) -> Result<(), Failure> {
+        let store = self.link.store.clone();
+        match tokio::task::spawn_blocking(move || store.record_ddl(&record)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Failure::data(format!("a DDL statement can't be taken down: {error}"))),
+            Err(error) => Err(Failure::data(format!("a DDL statement can't be taken down: {error}"))),
+        }
+    }
+
+    fn finished(&mut self, finished: Done) {
+        let transactions = finished.transactions.len() as u64;
+        for (number, keys, weight) in finished.transactions {
+            self.causality.finished(finished.applier, &keys, weight);
+            self.watermark.finish(number);
+            if self.large == Some(number) {
+                self.large = None;
+            }
+        }
+        (self.unwritten.any, self.unwritten.changes) = (true, true);
+        self.link.status.applied(transactions, finished.tables);
+        if self.watermark.is_idle() {
+            self.show();
+        }
+    }
+
+    async fn tick(&mut self, session: &mut Session) -> Result<(), Failure> {
+        self.show();
+        let due = self.unwritten.written_at.is_none_or(|at| at.elapsed() >= WATERMARK_EVERY);
+        // Causeway's own rows alone move nothing: the write would be a row of ours in the other link's log, and the
+        // two links would answer each other for ever.
+        if due && (self.unwritten.changes || (self.unwritten.rotated && self.unwritten.any)) {
+            self.write_watermark(session).await?;
+        }
+        Ok(())
+    }
+
+    fn show(&self) {
+        let status = &self.link.status;
+        status.done(Arc::new(self.watermark.done().clone()));
+        status.read(Arc::new(self.watermark.read()));
+        let now = i64::try_from(now_us()).unwrap_or(i64::MAX).saturating_add(self.clock_offset_us);
+        let lag_us = self
+            .watermark
+            .oldest_pending_us()
+            .map_or(0, |oldest| now.saturating_sub(i64::try_from(oldest).unwrap_or(i64::MAX)).max(0));
+        status.lag(u64::try_from(lag_us / 1000).unwrap_or(0), self.watermark.is_idle());
+    }
+
+    async fn write_watermark(&mut self, session: &mut Session) -> Result<(), Failure> {
+        let done = Arc::new(self.watermark.done().clone());
+        checkpoint::set_watermark(session.conn(), &self.link.key, self.epoch, &done).await?;
+        self.persisted.send_replace(done);
+        self.unwritten = Unwritten { written_at: Some(Instant::now()), ..Unwritten::default() };
+        Ok(())
+    }
+}
+
+/// Why a part of the link has ended, when none should have.
+fn why(ended: Option<Result<Result<(), Failure>, tokio::task::JoinError>>) -> Failure {
+    match ended {
+        Some(Ok(Err(failure))) => failure,
+        Some(Ok(Ok(()))) | None => Failure::environment("a part of the link has ended"),
+        Some(Err(error)) => Failure::data(format!(
+            "the link has come upon an internal error ({error}); nothing was lost, the checkpoint stands. Please report it"
+        )),
+    }
+}

@@ -1,0 +1,230 @@
+//! The front of the pipeline: reads the source's binlog and makes transactions of it.
+
+use std::{collections::HashMap, sync::Arc, sync::atomic::Ordering};
+
+use mysql_async::Conn;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::{
+    apply::worker::Part,
+    binlog::event::Event,
+    connect,
+    failure::Failure,
+    model::{
+        change::{Target, Transaction, TransactionHeader},
+        gtid::{Gtid, GtidSet},
+        name::TableName,
+        table_map::TableMap,
+        task::Direction,
+    },
+    plan::{
+        assemble::{Assembler, Limits, Output, Statement},
+        bind::{UnknownColumn, bind},
+    },
+    schema,
+    source::stream::EventStream,
+};
+
+use super::link::Link;
+
+/// Row images a link keeps in memory at a time, in KiB.
+const MEMORY_KIB: u32 = 64 << 10;
+
+/// When a transaction is passed on in parts.
+const LIMITS: Limits = Limits { whole_bytes: 16 << 20, part_bytes: 2 << 20 };
+
+/// What the reader hands on.
+#[derive(Debug)]
+pub enum Item {
+    /// A whole transaction.
+    Transaction(Transaction, OwnedSemaphorePermit),
+    /// One that comes in parts.
+    Large(TransactionHeader, mpsc::Receiver<Part>),
+    /// A statement; the reader goes on when it has been dealt with.
+    Statement(Box<Statement>, Option<String>, oneshot::Sender<()>),
+    /// Nothing to apply.
+    Skipped {
+        /// Its GTID.
+        gtid: Gtid,
+        /// When it was committed at the source.
+        commit_us: u64,
+        /// It held nothing but Causeway's own rows.
+        bookkeeping: bool,
+    },
+    /// The source has begun another binlog file.
+    Rotated,
+}
+
+/// Reads until the link ends.
+///
+/// # Errors
+/// [`Failure`] of the source, or of a definition that does not fit.
+pub async fn run(link: Arc<Link>, executed: GtidSet, items: mpsc::Sender<Item>) -> Result<(), Failure> {
+    let conn = connect::open_bare(&link.source).await?;
+    let mut stream = EventStream::open(conn, &link.identity, &executed).await?;
+    let assembler = Assembler::new(
+        link.objects.clone(),
+        link.here.clone(),
+        link.there.clone(),
+        LIMITS,
+    );
+    let mut reader = Reader {
+        destination: connect::open(&link.destination).await?,
+        source: None,
+        targets: HashMap::new(),
+        definitions: link.shared.definitions.load(Ordering::Acquire),
+        assembler,
+        memory: Arc::new(Semaphore::new(MEMORY_KIB as usize)),
+        large: None,
+        items,
+        link,
+    };
+    loop {
+        let (event, end) = stream.next().await?;
+        if !reader.take(event, end).await? {
+            return Ok(());
+        }
+    }
+}
+
+struct Reader {
+    link: Arc<Link>,
+    destination: Conn,
+    /// Opened when a definition at the source is needed: the binlog carries no column names.
+    source: Option<Conn>,
+    targets: HashMap<TableName, (Arc<TableMap>, Arc<Target>)>,
+    /// State of [`super::link::Shared::definitions`] at which `targets` were made.
+    definitions: u64,
+    assembler: Assembler,
+    memory: Arc<Semaphore>,
+    large: Option<mpsc::Sender<Part>>,
+    items: mpsc::Sender<Item>,
+}
+
+impl Reader {
+    /// `false`: nobody takes what is read any more.
+    async fn take(&mut self, event: Event, end: u64) -> Result<bool, Failure> {
+        match event {
+            Event::TableMap(map) => {
+                match self.assembler.wants(&map) {
+                    Some(destination) => {
+                        let target = self.target(&map, &destination).await?;
+                        self.assembler.bind(map.table_id, target);
+                    }
+                    None => self.assembler.ignore(&map),
+                }
+                Ok(true)
+            }
+            Event::Rotate { next_file, position } => {
+                self.assembler.rotate(&next_file, position);
+                Ok(self.items.send(Item::Rotated).await.is_ok())
+            }
+            event => {
+                let output =
+                    self.assembler.push(event, end).map_err(|error| Failure::data(error.to_string()))?;
+                match output {
+                    Some(output) => self.hand_on(output).await,
+                    None => Ok(true),
+                }
+            }
+        }
+    }
+
+    async fn hand_on(&mut self, output: Output) -> Result<bool, Failure> {
+        let item = match output {
+            Output::Transaction(transaction) => {
+                let permit = self.permit(transaction.bytes).await?;
+                Item::Transaction(transaction, permit)
+            }
+            Output::Open(header) => {
+                let (send, receive) = mpsc::channel(2);
+                self.large = Some(send);
+                Item::Large(header, receive)
+            }
+            Output::Part(changes, bytes) => return self.part(changes, bytes, false).await,
+            Output::Close(changes, bytes) => {
+                let sent = self.part(changes, bytes, true).await;
+                self.large = None;
+                return sent;
+            }
+            Output::Statement(statement) => {
+                let (done, wait) = oneshot::channel();
+                let echo = self.assembler.intended_statement().map(str::to_owned);
+                if self.items.send(Item::Statement(statement, echo, done)).await.is_err() {
+                    return Ok(false);
+                }
+                // Definitions may be others afterwards, so nothing behind it is planned before.
+                let dealt_with = wait.await.is_ok();
+                self.targets.clear();
+                return Ok(dealt_with);
+            }
+            Output::Skipped { gtid, commit_us, bookkeeping } => Item::Skipped { gtid, commit_us, bookkeeping },
+        };
+        Ok(self.items.send(item).await.is_ok())
+    }
+
+    async fn part(&mut self, changes: Vec<crate::model::change::Change>, bytes: usize, last: bool) -> Result<bool, Failure> {
+        let permit = Some(self.permit(bytes).await?);
+        match &self.large {
+            Some(send) => Ok(send.send(Part { changes, last, permit }).await.is_ok()),
+            None => Ok(false),
+        }
+    }
+
+    /// Waits until the link may hold `bytes` more. What is larger than all it may hold gets all of it.
+    async fn permit(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Failure> {
+        let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(MEMORY_KIB).min(MEMORY_KIB);
+        self.memory
+            .clone()
+            .acquire_many_owned(kib)
+            .await
+            .map_err(|_| Failure::environment("the link is ending"))
+    }
+
+    async fn target(&mut self, map: &Arc<TableMap>, destination: &TableName) -> Result<Arc<Target>, Failure> {
+        let definitions = self.link.shared.definitions.load(Ordering::Acquire);
+        if definitions != self.definitions {
+            self.targets.clear();
+            self.definitions = definitions;
+        }
+        if let Some((known, target)) = self.targets.get(&map.name)
+            && known.columns == map.columns
+            && known.primary_key == map.primary_key
+        {
+            return Ok(target.clone());
+        }
+        let table = schema::read_table(&mut self.destination, destination).await?.ok_or_else(|| {
+            Failure::data(format!(
+                "{destination} is not there at the destination, but {} at the source has changes for it (at {}); make it \
+                 there, or take the table out of the task",
+                map.name,
+                self.assembler.position()
+            ))
+        })?;
+        let table = Arc::new(table);
+        let forward = self.link.key.direction == Direction::Forward;
+        let definition = match (map.has_names(), forward) {
+            (true, _) => None,
+            // It has seen exactly the DDL that precedes this position.
+            (false, true) => Some((*table).clone()),
+            (false, false) => self.source_definition(&map.name).await?,
+        };
+        let unknown = if forward { UnknownColumn::Refuse } else { UnknownColumn::LeaveOut };
+        let target = bind(map, definition.as_ref(), &table, unknown).map_err(|error| Failure::data(error.to_string()))?;
+        let target = Arc::new(target);
+        self.link.status.tables(
+            std::iter::once((map.name.clone(), destination.clone(), None)),
+            crate::model::status::Phase::Incremental,
+        );
+        self.targets.insert(map.name.clone(), (map.clone(), target.clone()));
+        Ok(target)
+    }
+
+    async fn source_definition(&mut self, name: &TableName) -> Result<Option<crate::model::table::Table>, Failure> {
+        let conn = match &mut self.source {
+            Some(conn) => conn,
+            slot => slot.insert(connect::open(&self.link.source).await?),
+        };
+        schema::read_table(conn, name).await
+    }
+}

@@ -1,0 +1,232 @@
+//! What becomes of a statement in the binlog, in each direction. Pure but for the store's log.
+
+use crate::{
+    ddl::{self, Kind, Role, Statement, StatementContext, Unclassified},
+    model::{name::TableName, task::Direction},
+    plan::{
+        assemble,
+        objects::{OWN_DATABASE, Objects},
+    },
+};
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does not concern this link.
+    Nothing,
+    /// Run it at the destination.
+    Apply(Box<Rewritten>),
+    /// DDL goes forward only: it stays where it was made, and is listed.
+    Refused,
+    /// `exclude_ddl` leaves it out.
+    Excluded,
+    /// A kind that is not carried; listed.
+    Ignored(&'static str),
+    /// The link must stop: the sentence says why.
+    Stop(String),
+}
+
+/// A statement under the destination's names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewritten {
+    /// Its text.
+    pub text: String,
+    /// The destination's tables it makes, changes or drops.
+    pub tables: Vec<TableName>,
+    /// The destination's databases it makes, changes or drops.
+    pub databases: Vec<String>,
+}
+
+/// Decides. `echo` is the statement that Causeway last said it would run on this server, see
+/// [`crate::apply::ddl`].
+pub fn judge(
+    statement: &assemble::Statement,
+    direction: Direction,
+    objects: &Objects,
+    exclude_ddl: bool,
+    version: u32,
+    echo: Option<&str>,
+) -> Verdict {
+    let context = StatementContext {
+        default_database: (!statement.database.is_empty()).then_some(statement.database.as_str()),
+        sql_mode: statement.status.sql_mode.unwrap_or(0),
+        server_version: version,
+    };
+    let parsed = match ddl::classify(&statement.text, &context) {
+        Ok(parsed) => parsed,
+        Err(error) => return unclassified(statement, direction, &error),
+    };
+    if parsed.targets().any(|target| target.name.database.eq_ignore_ascii_case(OWN_DATABASE)) {
+        return Verdict::Nothing;
+    }
+    let selected = |name: &TableName| {
+        if name.table.is_empty() {
+            objects.map_database(&name.database).is_some()
+        } else {
+            objects.map(name).is_some()
+        }
+    };
+    let concerns = parsed.targets().any(|target| selected(&target.name));
+    match &parsed.kind {
+        kind if parsed.is_transaction_control() => {
+            debug_assert!(!matches!(kind, Kind::Dml(_)));
+            return Verdict::Nothing;
+        }
+        Kind::TableMaintenance | Kind::Account(_) | Kind::ServerAdministration => return Verdict::Nothing,
+        Kind::CreateTable { temporary: true, .. } | Kind::DropTable { temporary: true, .. } => return Verdict::Nothing,
+        Kind::Dml(_) if concerns || parsed.targets().next().is_none() => {
+            return Verdict::Stop(format!(
+                "a change at {} was logged as a statement, not as rows; set binlog_format=ROW at the source (also for \
+                 the sessions that write), and start the task again with full sync",
+                statement.header.position
+            ));
+        }
+        Kind::Dml(_) => return Verdict::Nothing,
+        _ if !concerns => return Verdict::Nothing,
+        _ => {}
+    }
+    if direction == Direction::Reverse {
+        return if echo.is_some_and(|echo| same_statement(&parsed, echo, version)) {
+            Verdict::Nothing
+        } else {
+            Verdict::Refused
+        };
+    }
+    if exclude_ddl {
+        return Verdict::Excluded;
+    }
+    match &parsed.kind {
+        Kind::View(..) => return Verdict::Ignored("views are not carried yet"),
+        Kind::Routine(..) => return Verdict::Ignored("procedures and functions are not carried yet"),
+        Kind::Trigger(..) => return Verdict::Ignored("triggers are not carried yet"),
+        Kind::Event(..) => return Verdict::Ignored("events are not carried yet"),
+        Kind::CreateTable { start_transaction: true, .. } => {
+            return Verdict::Stop(format!(
+                "CREATE TABLE … SELECT at {} is not carried yet; make the table with CREATE TABLE and fill it with INSERT \
+                 … SELECT, or take it out of the task",
+                statement.header.position
+            ));
+        }
+        _ => {}
+    }
+    rewrite(statement, &parsed, objects, &selected)
+}
+
+fn unclassified(statement: &assemble::Statement, direction: Direction, error: &Unclassified) -> Verdict {
+    // In the reverse direction no statement travels, whatever it is; a statement-based change would be classified.
+    if direction == Direction::Reverse {
+        return Verdict::Refused;
+    }
+    Verdict::Stop(format!(
+        "a statement at {} can't be understood, so it is not known whether it concerns this task: {error}",
+        statement.header.position
+    ))
+}
+
+fn rewrite(
+    statement: &assemble::Statement,
+    parsed: &Statement,
+    objects: &Objects,
+    selected: &dyn Fn(&TableName) -> bool,
+) -> Verdict {
+    let Some(limited) = parsed.limit_to(selected) else { return Verdict::Nothing };
+    let map = |role: Role, name: &TableName| {
+        if name.table.is_empty() {
+            return objects.map_database(&name.database).map(|database| TableName::new(database, ""));
+        }
+        objects.map(name).or_else(|| match role {
+            // A parent or pattern outside of the task: it is looked up under its own name.
+            Role::ForeignKeyParent | Role::LikeSource => Some(name.clone()),
+            _ => None,
+        })
+    };
+    let text = match limited.rewrite(&map) {
+        Ok(text) => text,
+        Err(error) => {
+            return Verdict::Stop(format!(
+                "the statement at {} can't be carried: {error}. It reads: {}",
+                statement.header.position,
+                statement.text.chars().take(200).collect::<String>()
+            ));
+        }
+    };
+    let (databases, tables): (Vec<TableName>, Vec<TableName>) =
+        limited.targets().filter_map(|target| map(target.role, &target.name)).partition(|name| name.table.is_empty());
+    Verdict::Apply(Box::new(Rewritten {
+        text,
+        tables,
+        databases: databases.into_iter().map(|name| name.database).collect(),
+    }))
+}
+
+/// Whether a statement in the log is the one that was to be run: of the same kind, on the same objects. Texts are no
+/// help: the server writes DROP TABLE anew.
+fn same_statement(found: &Statement, intended: &str, version: u32) -> bool {
+    let context = StatementContext { default_database: None, sql_mode: 0, server_version: version };
+    let Ok(intended) = ddl::classify(intended, &context) else { return false };
+    let names = |statement: &Statement| -> std::collections::BTreeSet<TableName> {
+        statement.targets().map(|target| target.name.clone()).collect()
+    };
+    // The server may write one DROP TABLE of several tables as several.
+    std::mem::discriminant(&found.kind) == std::mem::discriminant(&intended.kind)
+        && names(found).is_subset(&names(&intended))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{change::TransactionHeader, task::ObjectRule};
+
+    fn statement(database: &str, text: &str) -> assemble::Statement {
+        assemble::Statement {
+            header: TransactionHeader {
+                gtid: "00000000-0000-0000-0000-000000000001:1".parse().unwrap(),
+                commit_us: 0,
+                position: "binlog.000001:4".into(),
+                path: vec![],
+            },
+            database: database.into(),
+            text: text.into(),
+            status: Default::default(),
+        }
+    }
+
+    fn check(text: &str, direction: Direction, echo: Option<&str>, expected: &str) {
+        let rules = [ObjectRule::Include {
+            database: "shop".into(),
+            table: None,
+            to_database: Some("copy".into()),
+            to_table: None,
+        }];
+        let objects = Objects::new(direction, &rules, None);
+        let database = if direction == Direction::Forward { "shop" } else { "copy" };
+        let found = match judge(&statement(database, text), direction, &objects, false, 90_704, echo) {
+            Verdict::Nothing => "nothing".to_owned(),
+            Verdict::Apply(rewritten) => rewritten.text,
+            Verdict::Refused => "refused".to_owned(),
+            Verdict::Excluded => "excluded".to_owned(),
+            Verdict::Ignored(_) => "ignored".to_owned(),
+            Verdict::Stop(_) => "stop".to_owned(),
+        };
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn ddl_goes_forward_under_the_destinations_names_and_never_back() {
+        use Direction::{Forward, Reverse};
+        check("ALTER TABLE t ADD c INT", Forward, None, "ALTER TABLE `copy`.`t` ADD c INT");
+        check("DROP TABLE t, other.x", Forward, None, "DROP TABLE `copy`.`t`");
+        check("ALTER TABLE other.t ADD c INT", Forward, None, "nothing");
+        check("CREATE USER u", Forward, None, "nothing");
+        check("INSERT INTO t VALUES (1)", Forward, None, "stop");
+        check("INSERT INTO other.t VALUES (1)", Forward, None, "nothing");
+        check("CREATE VIEW v AS SELECT 1", Forward, None, "ignored");
+        check("GIBBERISH t", Forward, None, "stop");
+        check("ALTER TABLE t ADD c INT", Reverse, None, "refused");
+        check("ALTER TABLE t ADD c INT", Reverse, Some("ALTER TABLE `copy`.`t` ADD c INT"), "nothing");
+        check("DROP TABLE `t` /* generated by server */", Reverse, Some("DROP TABLE `copy`.`t`"), "nothing");
+        check("ALTER TABLE t ADD c INT", Reverse, Some("ALTER TABLE `copy`.`u` ADD c INT"), "refused");
+        check("INSERT INTO t VALUES (1)", Reverse, None, "stop");
+        check("CREATE TABLE causeway.x (a INT)", Reverse, None, "nothing");
+    }
+}

@@ -1,0 +1,563 @@
+//! What the operator wants of each task, and the tasks that are at work.
+//!
+//! The store says what is wanted; [`Supervisor::open`] brings that about at every start of the process. A task that is
+//! at work is one tokio task with its links in it; it ends when it is told to, or when a link meets a failure that only
+//! the operator can mend.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use dashmap::DashMap;
+use sha2::{Digest, Sha256};
+use tokio::{
+    sync::Mutex,
+    task::{JoinHandle, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin::statements::{Control, ControlError, code},
+    apply::checkpoint::{self, LinkKey},
+    connect,
+    failure::{Failure, Kind},
+    model::{
+        name::{ServerName, TaskName},
+        server::ServerDefinition,
+        status::{CheckStep, EventRecord, Level, State},
+        task::{Direction, Wanted},
+    },
+    plan::objects::Objects,
+    source::stream::Identity,
+    store::{ServerSeen, Store, StoreError, StoredTask},
+};
+
+use super::{
+    check, initial,
+    link::{Link, Shared},
+    status::LinkStatus,
+};
+
+/// A task did not start: a server is out of reach, or is not as it has to be.
+const NOT_STARTED: u16 = 3105;
+/// How long the end of a task is waited for before it is cut off. Nothing is lost then either.
+const END_LIMIT: Duration = Duration::from_secs(90);
+/// How often a lost server is tried before the links are made.
+const RETRY: Duration = Duration::from_secs(3);
+
+/// All tasks of this process.
+#[derive(Debug)]
+pub struct Supervisor {
+    store: Arc<Store>,
+    tasks: DashMap<TaskName, Arc<Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    statuses: Vec<Arc<LinkStatus>>,
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    stop: CancellationToken,
+    handle: JoinHandle<()>,
+}
+
+fn error(code: u16, message: impl Into<String>) -> ControlError {
+    ControlError { code, sqlstate: "HY000", message: message.into() }
+}
+
+fn store_error(cause: &StoreError) -> ControlError {
+    error(code::STORE, cause.to_string())
+}
+
+impl Supervisor {
+    /// Starts every task that is to be running.
+    ///
+    /// # Errors
+    /// If the store can't be read.
+    pub fn open(store: Arc<Store>) -> Result<Arc<Self>, StoreError> {
+        let supervisor = Arc::new(Self { store, tasks: DashMap::new() });
+        let (status, objects) = (supervisor.store.last_status()?, supervisor.store.last_objects()?);
+        for task in supervisor.store.tasks()? {
+            let entry = entry(&task);
+            for link in &entry.statuses {
+                let last = status.iter().find(|row| {
+                    row.task == task.definition.name.as_str() && row.direction == link.direction()
+                });
+                if let Some(row) = last {
+                    link.restore(row, &objects);
+                }
+            }
+            supervisor.tasks.insert(task.definition.name.clone(), entry.clone());
+            if task.wanted == Wanted::Running {
+                let mut running = entry.running.try_lock().ok();
+                if let Some(running) = &mut running {
+                    **running = Some(supervisor.spawn(task, &entry));
+                }
+            }
+        }
+        Ok(supervisor)
+    }
+
+    /// Stops every task cleanly; they are started again at the next start of the process.
+    pub async fn shutdown(&self) {
+        let entries: Vec<Arc<Entry>> = self.tasks.iter().map(|entry| entry.value().clone()).collect();
+        for entry in &entries {
+            if let Some(running) = &*entry.running.lock().await {
+                running.stop.cancel();
+            }
+        }
+        for entry in &entries {
+            end(entry).await;
+        }
+        self.publish().await;
+    }
+
+    fn entry(&self, task: &StoredTask) -> Arc<Entry> {
+        self.tasks.entry(task.definition.name.clone()).or_insert_with(|| entry(task)).clone()
+    }
+
+    fn stored(&self, name: &TaskName) -> Result<StoredTask, ControlError> {
+        self.store
+            .task(name)
+            .map_err(|cause| store_error(&cause))?
+            .ok_or_else(|| error(code::NO_SUCH_TASK, format!("there is no task {name}; SHOW SYNC TASKS lists them")))
+    }
+
+    fn server(&self, name: &ServerName) -> Result<ServerDefinition, Failure> {
+        self.store
+            .server(name)
+            .map_err(|cause| Failure::data(cause.to_string()))?
+            .ok_or_else(|| Failure::data(format!("there is no server {name}; make it with CREATE SERVER")))
+    }
+
+    fn spawn(self: &Arc<Self>, task: StoredTask, entry: &Arc<Entry>) -> Running {
+        let stop = CancellationToken::new();
+        let (supervisor, entry, token) = (self.clone(), entry.clone(), stop.clone());
+        let handle = tokio::spawn(async move { supervisor.run(task, &entry.statuses, &token).await });
+        Running { stop, handle }
+    }
+
+    /// Runs a task's links until they end, and writes down how.
+    async fn run(&self, task: StoredTask, statuses: &[Arc<LinkStatus>], stop: &CancellationToken) {
+        let name = task.definition.name.clone();
+        for status in statuses {
+            status.enter(State::Starting, Some(""));
+        }
+        let result = self.run_links(&task, statuses, stop).await;
+        match result {
+            Ok(()) if stop.is_cancelled() => {}
+            Ok(()) => {
+                self.want(&name, Wanted::Stopped, "").await;
+                for status in statuses {
+                    status.enter(State::Stopped, None);
+                }
+            }
+            Err((direction, failure)) => {
+                self.want(&name, Wanted::Failed, &failure.message).await;
+                for status in statuses {
+                    let own = status.direction() == direction;
+                    let other = format!("stopped because the {direction} direction failed");
+                    status.enter(State::Failed, Some(if own { &failure.message } else { &other }));
+                }
+                tracing::error!(task = %name, %direction, "{failure}");
+                let event = EventRecord {
+                    task: Some(name.to_string()),
+                    direction: Some(direction),
+                    level: Level::Error,
+                    message: failure.message,
+                };
+                let store = self.store.clone();
+                let written = tokio::task::spawn_blocking(move || store.record_event(&event)).await;
+                if let Ok(Err(cause)) = written {
+                    tracing::error!("an event can't be taken down: {cause}");
+                }
+            }
+        }
+    }
+
+    async fn want(&self, name: &TaskName, wanted: Wanted, last_error: &str) {
+        let (store, name, last_error) = (self.store.clone(), name.clone(), last_error.to_owned());
+        let written = tokio::task::spawn_blocking(move || store.set_wanted(&name, wanted, &last_error)).await;
+        if let Ok(Err(cause)) = written {
+            tracing::error!("what is wanted of a task can't be written down: {cause}");
+        }
+    }
+
+    async fn run_links(
+        &self,
+        task: &StoredTask,
+        statuses: &[Arc<LinkStatus>],
+        stop: &CancellationToken,
+    ) -> Result<(), (Direction, Failure)> {
+        let forward = |failure| (Direction::Forward, failure);
+        let source = self.server(&task.definition.source).map_err(forward)?;
+        let destination = self.server(&task.definition.destination).map_err(forward)?;
+        let uuids = tokio::select! {
+            uuids = self.uuids(task, &source, &destination, statuses) => uuids.map_err(forward)?,
+            () = stop.cancelled() => return Ok(()),
+        };
+        let links = links(task, [source, destination], &uuids, statuses, &self.store);
+        let mut ends = JoinSet::new();
+        let inner = stop.child_token();
+        for link in links {
+            let token = inner.clone();
+            ends.spawn(async move {
+                let direction = link.key.direction;
+                let link = Arc::new(link);
+                (direction, link.run(&token).await)
+            });
+        }
+        let mut first = Ok(());
+        while let Some(ended) = ends.join_next().await {
+            let result = match ended {
+                Ok((_, Ok(()))) => continue,
+                Ok((direction, Err(failure))) => Err((direction, failure)),
+                Err(cause) => Err(forward(Failure::data(format!(
+                    "the task has come upon an internal error ({cause}); nothing was lost, the checkpoint stands. Please \
+                     report it"
+                )))),
+            };
+            if first.is_ok() {
+                first = result;
+                // The task stops as a whole.
+                inner.cancel();
+            }
+        }
+        first
+    }
+
+    /// The uuids of both servers; waits for servers that are out of reach.
+    async fn uuids(
+        &self,
+        task: &StoredTask,
+        source: &ServerDefinition,
+        destination: &ServerDefinition,
+        statuses: &[Arc<LinkStatus>],
+    ) -> Result<[String; 2], Failure> {
+        let window = Duration::from_secs(u64::from(task.definition.options.retry_window_minutes) * 60);
+        let began = tokio::time::Instant::now();
+        loop {
+            let both = async { Ok::<_, Failure>([check::facts(source).await?, check::facts(destination).await?]) };
+            match both.await {
+                Ok([from, to]) => {
+                    self.seen(source, &from).await;
+                    self.seen(destination, &to).await;
+                    return Ok([from.server_uuid, to.server_uuid]);
+                }
+                Err(failure) if failure.kind == Kind::Data || began.elapsed() >= window => {
+                    return Err(Failure::data(failure.message));
+                }
+                Err(failure) => {
+                    for status in statuses {
+                        status.enter(State::Retrying, Some(&failure.message));
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn seen(&self, server: &ServerDefinition, facts: &check::Facts) {
+        let seen = ServerSeen {
+            version: Some(facts.version.clone()),
+            server_uuid: Some(facts.server_uuid.clone()),
+            state: "reachable".to_owned(),
+            last_error: String::new(),
+        };
+        let (store, name) = (self.store.clone(), server.name.clone());
+        let written = tokio::task::spawn_blocking(move || store.set_server_seen(&name, &seen)).await;
+        if let Ok(Err(cause)) = written {
+            tracing::error!("what was found of a server can't be written down: {cause}");
+        }
+    }
+
+    /// Looks at both servers before a task is started, so that whoever starts it hears at once what is wrong.
+    async fn refuse(&self, task: &StoredTask) -> Result<(), ControlError> {
+        let definition = &task.definition;
+        if definition.reverse_objects.is_some() {
+            return Err(ControlError {
+                code: 1235,
+                sqlstate: "42000",
+                message: "REVERSE OBJECTS is not supported yet; leave it out, and the objects are mapped back".to_owned(),
+            });
+        }
+        for (name, followed) in [(&definition.source, true), (&definition.destination, definition.two_way)] {
+            let server = self.server(name).map_err(|failure| error(NOT_STARTED, failure.message))?;
+            let facts = check::facts(&server).await.map_err(|failure| error(NOT_STARTED, failure.message))?;
+            self.seen(&server, &facts).await;
+            if let Some(reason) = facts.refusal(&server, followed) {
+                return Err(error(NOT_STARTED, format!("task {} can't start: {reason}", definition.name)));
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin(self: &Arc<Self>, name: &TaskName) -> Result<(), ControlError> {
+        let task = self.stored(name)?;
+        let entry = self.entry(&task);
+        let mut running = entry.running.lock().await;
+        if running.as_ref().is_some_and(|running| !running.handle.is_finished()) {
+            return Err(error(code::TASK_STATE, format!("task {name} is running already")));
+        }
+        self.refuse(&task).await?;
+        self.store.set_wanted(name, Wanted::Running, "").map_err(|cause| store_error(&cause))?;
+        *running = Some(self.spawn(task, &entry));
+        Ok(())
+    }
+
+    async fn halt(&self, name: &TaskName, wanted: Wanted, state: State) -> Result<(), ControlError> {
+        let task = self.stored(name)?;
+        let entry = self.entry(&task);
+        // Written first: were the process to die now, the task would not start again.
+        self.store.set_wanted(name, wanted, "").map_err(|cause| store_error(&cause))?;
+        end(&entry).await;
+        for status in &entry.statuses {
+            status.enter(state, Some(""));
+        }
+        Ok(())
+    }
+
+    /// Ends a task that is at work and begins it anew.
+    async fn renew(self: &Arc<Self>, name: &TaskName) -> Result<(), ControlError> {
+        let task = self.stored(name)?;
+        if task.wanted != Wanted::Running {
+            return Ok(());
+        }
+        let entry = self.entry(&task);
+        end(&entry).await;
+        *entry.running.lock().await = Some(self.spawn(task, &entry));
+        Ok(())
+    }
+}
+
+fn entry(task: &StoredTask) -> Arc<Entry> {
+    let state = match task.wanted {
+        Wanted::Created => State::Created,
+        Wanted::Running => State::Starting,
+        Wanted::Paused => State::Paused,
+        Wanted::Stopped => State::Stopped,
+        Wanted::Failed => State::Failed,
+    };
+    let name = task.definition.name.as_str();
+    let mut statuses = vec![Arc::new(LinkStatus::new(name, Direction::Forward, state))];
+    if task.definition.two_way {
+        statuses.push(Arc::new(LinkStatus::new(name, Direction::Reverse, state)));
+    }
+    Arc::new(Entry { statuses, running: Mutex::new(None) })
+}
+
+async fn end(entry: &Entry) {
+    let mut running = entry.running.lock().await;
+    if let Some(mut task) = running.take() {
+        task.stop.cancel();
+        if tokio::time::timeout(END_LIMIT, &mut task.handle).await.is_err() {
+            tracing::warn!("a task did not end in time and is cut off");
+            task.handle.abort();
+        }
+    }
+}
+
+/// A task as checkpoints name it: its name, and what tells it from an earlier task of the same name.
+fn task_key(task: &StoredTask) -> String {
+    let name = task.definition.name.as_str();
+    let digest = Sha256::digest(format!("{name}\0{}\0{}", task.created_at, task.definition.source));
+    format!("{name}#{}", hex::encode(digest.get(..4).unwrap_or_default()))
+}
+
+/// A link's identity at its source: the same at every start, so that the source ends a dump thread that was left over.
+fn identity(key: &LinkKey, source_uuid: &str) -> Identity {
+    let digest = Sha256::digest(format!("{}\0{}\0{source_uuid}", key.task, key.direction));
+    let mut bytes = [0u8; 16];
+    bytes.iter_mut().zip(digest.iter()).for_each(|(to, from)| *to = *from);
+    let number = digest.iter().skip(16).take(4).fold(0u32, |number, byte| number << 8 | u32::from(*byte));
+    Identity {
+        // The upper half of the range is seldom used for servers.
+        server_id: number | 0x8000_0000,
+        uuid: uuid::Builder::from_random_bytes(bytes).into_uuid().to_string(),
+    }
+}
+
+fn links(
+    task: &StoredTask,
+    servers: [ServerDefinition; 2],
+    uuids: &[String; 2],
+    statuses: &[Arc<LinkStatus>],
+    store: &Arc<Store>,
+) -> Vec<Link> {
+    let key = task_key(task);
+    let [source_uuid, destination_uuid] = uuids;
+    // Both ends on one server: two sites all the same.
+    let sites = if source_uuid == destination_uuid {
+        [format!("{source_uuid}/{key}/a"), format!("{destination_uuid}/{key}/b")]
+    } else {
+        uuids.clone()
+    };
+    let [first, second] = servers;
+    let shared = Arc::new(Shared::default());
+    statuses
+        .iter()
+        .map(|status| {
+            let direction = status.direction();
+            let key = LinkKey { task: key.clone(), direction };
+            let turned = direction == Direction::Reverse;
+            let turn = |pair: [&str; 2]| if turned { [pair[1].to_owned(), pair[0].to_owned()] } else { pair.map(str::to_owned) };
+            let [here, there] = turn([sites[0].as_str(), sites[1].as_str()]);
+            let (source, destination) =
+                if turned { (second.clone(), first.clone()) } else { (first.clone(), second.clone()) };
+            let uuid = if turned { destination_uuid } else { source_uuid };
+            Link {
+                identity: identity(&key, uuid),
+                task: task.definition.name.to_string(),
+                two_way: task.definition.two_way,
+                source,
+                destination,
+                here,
+                there,
+                objects: Objects::new(direction, &task.definition.objects, task.definition.reverse_objects.as_deref()),
+                options: task.definition.options_for(direction),
+                status: status.clone(),
+                shared: shared.clone(),
+                store: store.clone(),
+                key,
+            }
+        })
+        .collect()
+}
+
+/// [`Supervisor`] as the admin statements see it.
+#[derive(Debug, Clone)]
+pub struct Controller(pub Arc<Supervisor>);
+
+#[async_trait]
+impl Control for Controller {
+    async fn check_server(&self, server: &ServerDefinition) -> Vec<CheckStep> {
+        let (steps, facts) = check::check_server(server).await;
+        let failed = steps.iter().find(|step| step.result == "fail");
+        let seen = ServerSeen {
+            version: facts.as_ref().map(|facts| facts.version.clone()),
+            server_uuid: facts.map(|facts| facts.server_uuid),
+            state: if failed.is_some_and(|step| step.step == "connect") { "unreachable" } else { "reachable" }.to_owned(),
+            last_error: failed.map(|step| format!("{}: {}", step.step, step.found)).unwrap_or_default(),
+        };
+        let (store, name) = (self.0.store.clone(), server.name.clone());
+        let written = tokio::task::spawn_blocking(move || store.set_server_seen(&name, &seen)).await;
+        if let Ok(Err(cause)) = written {
+            tracing::error!("what was found of a server can't be written down: {cause}");
+        }
+        steps
+    }
+
+    async fn start(&self, task: &TaskName) -> Result<(), ControlError> {
+        self.0.begin(task).await
+    }
+
+    async fn pause(&self, task: &TaskName) -> Result<(), ControlError> {
+        self.0.halt(task, Wanted::Paused, State::Paused).await
+    }
+
+    async fn resume(&self, task: &TaskName) -> Result<(), ControlError> {
+        self.0.begin(task).await
+    }
+
+    async fn stop(&self, task: &TaskName) -> Result<(), ControlError> {
+        self.0.halt(task, Wanted::Stopped, State::Stopped).await
+    }
+
+    async fn drop_task(&self, task: &TaskName) -> Result<(), ControlError> {
+        let stored = self.0.stored(task)?;
+        if let Some((_, entry)) = self.0.tasks.remove(task) {
+            end(&entry).await;
+        }
+        let key = task_key(&stored);
+        for name in [&stored.definition.source, &stored.definition.destination] {
+            let removed = async {
+                let mut conn = connect::open(&self.0.server(name)?).await?;
+                checkpoint::remove(&mut conn, &key).await
+            };
+            if let Err(failure) = removed.await {
+                // Its rows harm nobody: a new task of the same name has another key.
+                tracing::warn!(task = %task, server = %name, "rows of the dropped task stay behind: {failure}");
+            }
+        }
+        Ok(())
+    }
+
+    async fn task_changed(&self, task: &TaskName) -> Result<(), ControlError> {
+        self.0.renew(task).await
+    }
+
+    async fn server_changed(&self, server: &ServerName) -> Result<(), ControlError> {
+        for task in self.0.store.tasks().map_err(|cause| store_error(&cause))? {
+            if task.definition.source == *server || task.definition.destination == *server {
+                self.0.renew(&task.definition.name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait_synced(&self, task: &TaskName, timeout: Duration) -> Result<bool, ControlError> {
+        let stored = self.0.stored(task)?;
+        let entry = self.0.entry(&stored);
+        let waiting = async {
+            for status in &entry.statuses {
+                let name = match status.direction() {
+                    Direction::Forward => &stored.definition.source,
+                    Direction::Reverse => &stored.definition.destination,
+                };
+                let executed = async {
+                    let mut conn = connect::open_bare(&self.0.server(name)?).await?;
+                    initial::executed(&mut conn).await
+                };
+                let executed = executed.await.map_err(|failure| error(NOT_STARTED, failure.message))?;
+                let (mut applied, mut state) = (status.watch_applied(), status.watch_state());
+                loop {
+                    if executed.is_subset_of(&applied.borrow_and_update()) && status.state() == State::Running {
+                        break;
+                    }
+                    match *state.borrow_and_update() {
+                        State::Failed => {
+                            return Err(error(code::TASK_STATE, format!("task {task} has failed: {}", status.row().last_error)));
+                        }
+                        State::Created | State::Paused | State::Stopped => {
+                            return Err(error(
+                                code::TASK_STATE,
+                                format!("task {task} is {}; START or RESUME it first", status.state().as_str()),
+                            ));
+                        }
+                        _ => {}
+                    }
+                    tokio::select! {
+                        _ = applied.changed() => {}
+                        _ = state.changed() => {}
+                    }
+                }
+            }
+            Ok(true)
+        };
+        tokio::time::timeout(timeout, waiting).await.unwrap_or(Ok(false))
+    }
+
+    async fn publish(&self) {
+        self.0.publish().await;
+    }
+}
+
+impl Supervisor {
+    /// Brings the live status into the store.
+    pub async fn publish(&self) {
+        let statuses: Vec<Arc<LinkStatus>> =
+            self.tasks.iter().flat_map(|entry| entry.value().statuses.clone()).collect();
+        let store = self.store.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let rows: Vec<_> = statuses.iter().map(|status| status.row()).collect();
+            let objects: Vec<_> = statuses.iter().flat_map(|status| status.objects()).collect();
+            store.publish(&rows, &objects)
+        })
+        .await;
+        if let Ok(Err(cause)) = written {
+            tracing::error!("the status can't be written down: {cause}");
+        }
+    }
+}
