@@ -15,7 +15,7 @@ use super::json;
 
 /// What every session that runs our statements sets first. Strict, so that a value that does not fit is an error;
 /// zero and invalid dates are values like any other here. READ COMMITTED keeps appliers out of each other's gaps.
-pub const SESSION: &str = "SET NAMES utf8mb4, time_zone = '+00:00', \
+pub const SESSION: &str = "NAMES utf8mb4, time_zone = '+00:00', \
      sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', \
      SESSION transaction_isolation = 'READ-COMMITTED', autocommit = 1, foreign_key_checks = 0, \
      sql_safe_updates = 0, sql_select_limit = DEFAULT, max_execution_time = 0, group_concat_max_len = 1048576";

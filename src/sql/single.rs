@@ -66,7 +66,7 @@ pub fn delete_by_unique_key(
     except: &[&Row],
 ) -> Result<Option<Vec<u8>>, BinlogError> {
     let Some(condition) = unique_condition(target, key, row, except)? else { return Ok(None) };
-    let mut out = b"DELETE t".to_vec();
+    let mut out = b"DELETE".to_vec();
     push_from(&mut out, target);
     out.extend_from_slice(&condition);
     Ok(Some(out))
@@ -100,7 +100,7 @@ pub fn update_by_key(target: &Target, find: &Row, row: &Row) -> Result<Vec<u8>, 
 /// # Errors
 /// See [`find_by_key`].
 pub fn delete_by_key(target: &Target, row: &Row) -> Result<Vec<u8>, BinlogError> {
-    let mut out = b"DELETE t".to_vec();
+    let mut out = b"DELETE".to_vec();
     push_from(&mut out, target);
     push_key_condition(&mut out, target, row)?;
     Ok(out)
@@ -149,7 +149,7 @@ fn push_same(out: &mut Vec<u8>, target: &Target, before: &Row) -> Result<(), Bin
         if place > 0 {
             out.extend_from_slice(b" AND ");
         }
-        push_table_side(out, column, false);
+        push_table_side(out, "t", column, false);
         out.extend_from_slice(b"<=>");
         push_before_value(out, target, value, column, false)?;
     }
