@@ -8,7 +8,8 @@
 //! A binary string has the type of the column it came from, and expressions make VARBINARY (15) or one of the larger
 //! BLOBs, by length. A column of `JSON_TABLE` (MySQL 8.0.4) makes any of them; the conversion to JSON has to take place
 //! beside it, as a value that leaves the subquery is a BLOB (252) whatever it was before. The bytes have to go in as a
-//! literal, whatever their length: of a function's BLOB, `JSON_TABLE` takes the text `base64:…`. Seen on MySQL 9.7.
+//! literal, whatever their length: of a function's BLOB, `JSON_TABLE` takes the text `base64:…`. And the session needs a default database, or a
+//! joined UPDATE is refused. Seen on MySQL 9.7.
 
 use crate::{
     binlog::{

@@ -17,7 +17,7 @@ use causeway::{
     source::stream::{EventStream, Identity},
     sql::{literal::SESSION, set},
 };
-use mysql_async::{Conn, prelude::Queryable as _};
+use mysql_async::{Conn, OptsBuilder, prelude::Queryable as _};
 
 use crate::support::{ask, cluster, compare};
 
@@ -134,15 +134,52 @@ const MADE: &str = "CREATE TABLE made (tiny TINYBLOB, blb BLOB, medium MEDIUMBLO
 
 /// Tables whose key is of another type: the key's type, and values.
 const KEYS: &[(&str, &str, &[&str])] = &[
-    ("ci", "VARCHAR(20) COLLATE utf8mb4_0900_ai_ci", &["'a'", "'b '", "'É'", "''", "'😀\\''"]),
-    ("latin", "VARCHAR(20) CHARACTER SET latin1", &["'a'", "'€'", "'é x'", "''"]),
+    (
+        "ci",
+        "VARCHAR(20) COLLATE utf8mb4_0900_ai_ci",
+        &["'a'", "'b '", "'É'", "''", "'😀\\''"],
+    ),
+    (
+        "latin",
+        "VARCHAR(20) CHARACTER SET latin1",
+        &["'a'", "'€'", "'é x'", "''"],
+    ),
     ("fixed", "CHAR(20) CHARACTER SET gbk", &["'a'", "'縗\\\\'", "''"]),
-    ("wide", "VARCHAR(20) CHARACTER SET utf16 COLLATE utf16_bin", &["'a'", "'A'", "'😀'"]),
-    ("datetime", "DATETIME(3)", &["'0000-00-00'", "'2020-01-01 00:00:00.001'", "'9999-12-31 23:59:59.999'", "'2024-02-31'"]),
-    ("day", "DATE", &["'0000-00-00'", "'2020-00-00'", "'2024-02-31'", "'9999-12-31'"]),
-    ("moment", "TIMESTAMP(6)", &["'0000-00-00'", "'1970-01-01 00:00:01'", "'2038-01-19 03:14:07.999999'"]),
-    ("span", "TIME(2)", &["'-838:59:59'", "'-00:00:00.01'", "'00:00:00'", "'838:59:58.99'"]),
-    ("number", "DECIMAL(40,10)", &["-1.5", "0", "123456789012345678901234567890.0123456789"]),
+    (
+        "wide",
+        "VARCHAR(20) CHARACTER SET utf16 COLLATE utf16_bin",
+        &["'a'", "'A'", "'😀'"],
+    ),
+    (
+        "datetime",
+        "DATETIME(3)",
+        &[
+            "'0000-00-00'",
+            "'2020-01-01 00:00:00.001'",
+            "'9999-12-31 23:59:59.999'",
+            "'2024-02-31'",
+        ],
+    ),
+    (
+        "day",
+        "DATE",
+        &["'0000-00-00'", "'2020-00-00'", "'2024-02-31'", "'9999-12-31'"],
+    ),
+    (
+        "moment",
+        "TIMESTAMP(6)",
+        &["'0000-00-00'", "'1970-01-01 00:00:01'", "'2038-01-19 03:14:07.999999'"],
+    ),
+    (
+        "span",
+        "TIME(2)",
+        &["'-838:59:59'", "'-00:00:00.01'", "'00:00:00'", "'838:59:58.99'"],
+    ),
+    (
+        "number",
+        "DECIMAL(40,10)",
+        &["-1.5", "0", "123456789012345678901234567890.0123456789"],
+    ),
     ("real", "DOUBLE", &["-1e300", "0e0", "0.1", "5e-324"]),
     ("single", "FLOAT", &["-3.4e38", "0e0", "0.1", "1.17549435E-38"]),
     ("bytes", "BINARY(4)", &["''", "x'6100'", "x'ffffffff'", "x'61000001'"]),
@@ -150,38 +187,68 @@ const KEYS: &[(&str, &str, &[&str])] = &[
     ("member", "ENUM('b','a','c')", &["1", "2", "3"]),
     ("members", "SET('b','a','c')", &["0", "1", "2", "5"]),
     ("year", "YEAR", &["0", "1901", "2000", "2155"]),
-    ("bits", "BIT(64)", &["0", "1", "9223372036854775808", "18446744073709551615"]),
-    ("big", "BIGINT UNSIGNED", &["0", "1", "9223372036854775808", "18446744073709551615"]),
+    (
+        "bits",
+        "BIT(64)",
+        &["0", "1", "9223372036854775808", "18446744073709551615"],
+    ),
+    (
+        "big",
+        "BIGINT UNSIGNED",
+        &["0", "1", "9223372036854775808", "18446744073709551615"],
+    ),
 ];
 
 /// Makes all tables in `s` and, empty, in `d`.
 async fn make_tables(server: &LocalServer) -> Vec<String> {
     let mut conn = session(server).await;
-    conn.query_drop("CREATE DATABASE s; CREATE DATABASE d; USE s").await.unwrap();
+    conn.query_drop("CREATE DATABASE s; CREATE DATABASE d; USE s")
+        .await
+        .unwrap();
     conn.query_drop(MADE).await.unwrap();
     let mut tables = vec!["made".to_owned()];
     for (name, columns, _) in TABLES {
-        conn.query_drop(format!("CREATE TABLE {name} (id INT PRIMARY KEY, {columns})")).await.unwrap();
+        conn.query_drop(format!("CREATE TABLE {name} (id INT PRIMARY KEY, {columns})"))
+            .await
+            .unwrap();
         tables.push((*name).to_owned());
     }
     for (name, kind, _) in KEYS {
-        conn.query_drop(format!("CREATE TABLE key_{name} (k {kind} NOT NULL, n INT, v INT, j JSON, PRIMARY KEY (k, n))")).await.unwrap();
+        conn.query_drop(format!(
+            "CREATE TABLE key_{name} (k {kind} NOT NULL, n INT, v INT, j JSON, PRIMARY KEY (k, n))"
+        ))
+        .await
+        .unwrap();
         tables.push(format!("key_{name}"));
     }
     let many: Vec<String> = (0..1000).map(|number| format!("c{number} SMALLINT")).collect();
-    conn.query_drop(format!("CREATE TABLE many (id INT PRIMARY KEY, {})", many.join(", "))).await.unwrap();
+    conn.query_drop(format!("CREATE TABLE many (id INT PRIMARY KEY, {})", many.join(", ")))
+        .await
+        .unwrap();
     tables.push("many".to_owned());
     for table in &tables {
-        conn.query_drop(format!("CREATE TABLE d.{table} LIKE s.{table}")).await.unwrap();
+        conn.query_drop(format!("CREATE TABLE d.{table} LIKE s.{table}"))
+            .await
+            .unwrap();
     }
     tables
 }
 
+/// As the product connects.
+fn options(server: &LocalServer) -> OptsBuilder {
+    server
+        .opts()
+        .client_found_rows(true)
+        .db_name(Some("information_schema"))
+}
+
 /// A session like the appliers', but that takes an ENUM's error value.
 async fn session(server: &LocalServer) -> Conn {
-    let mut conn = Conn::new(server.opts().client_found_rows(true)).await.unwrap();
+    let mut conn = Conn::new(options(server)).await.unwrap();
     conn.query_drop(format!("SET {SESSION}")).await.unwrap();
-    conn.query_drop("SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'").await.unwrap();
+    conn.query_drop("SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
+        .await
+        .unwrap();
     conn
 }
 
@@ -189,19 +256,31 @@ async fn fill(server: &LocalServer) {
     let mut conn = session(server).await;
     conn.query_drop("USE s").await.unwrap();
     for (name, _, rows) in TABLES {
-        for (number, row) in rows.split(" / ").flat_map(|row| row.split("\n         / ")).flat_map(|row| row.split("\n    / ")).enumerate() {
+        for (number, row) in rows
+            .split(" / ")
+            .flat_map(|row| row.split("\n         / "))
+            .flat_map(|row| row.split("\n    / "))
+            .enumerate()
+        {
             let statement = format!("INSERT INTO {name} VALUES ({}, {row})", number + 1);
-            conn.query_drop(&statement).await.unwrap_or_else(|error| panic!("{error}\nin: {statement}"));
+            conn.query_drop(&statement)
+                .await
+                .unwrap_or_else(|error| panic!("{error}\nin: {statement}"));
         }
     }
     for (name, _, values) in KEYS {
         for value in *values {
-            let statement = format!("INSERT INTO key_{name} VALUES ({value}, 1, 2, '[1.5]'), ({value}, 2, 2, JSON_ARRAY(1.5))");
-            conn.query_drop(&statement).await.unwrap_or_else(|error| panic!("{error}\nin: {statement}"));
+            let statement =
+                format!("INSERT INTO key_{name} VALUES ({value}, 1, 2, '[1.5]'), ({value}, 2, 2, JSON_ARRAY(1.5))");
+            conn.query_drop(&statement)
+                .await
+                .unwrap_or_else(|error| panic!("{error}\nin: {statement}"));
         }
     }
     let many = vec!["7"; 1000].join(",");
-    conn.query_drop(format!("INSERT INTO many VALUES (1,{many}),(2,{many})")).await.unwrap();
+    conn.query_drop(format!("INSERT INTO many VALUES (1,{many}),(2,{many})"))
+        .await
+        .unwrap();
 }
 
 /// Applies what the binlog has of `s` to `d`, up to a row in the database `m`.
@@ -218,9 +297,14 @@ impl Follower {
         let uuid: String = conn.query_first("SELECT UUID()").await.unwrap().unwrap();
         let identity = Identity { server_id: 77, uuid };
         let stream = EventStream::open(conn, &identity, &GtidSet::default()).await.unwrap();
-        let mut conn = Conn::new(server.opts().client_found_rows(true)).await.unwrap();
+        let mut conn = Conn::new(options(server)).await.unwrap();
         conn.query_drop(format!("SET {SESSION}")).await.unwrap();
-        Self { stream, map: None, conn, failures: Vec::new() }
+        Self {
+            stream,
+            map: None,
+            conn,
+            failures: Vec::new(),
+        }
     }
 
     async fn until_mark(&mut self) {
@@ -269,7 +353,10 @@ impl Follower {
                 let found = result.affected_rows();
                 result.drop_result().await.unwrap();
                 if statement.expected_rows.is_some_and(|expected| expected != found) {
-                    self.failures.push(format!("{table}: {found} rows instead of {:?}: {text}", statement.expected_rows));
+                    self.failures.push(format!(
+                        "{table}: {found} rows instead of {:?}: {text}",
+                        statement.expected_rows
+                    ));
                 }
             }
             Err(error) => self.failures.push(format!("{table}: {error}: {text}")),
@@ -278,7 +365,11 @@ impl Follower {
 }
 
 async fn mark(server: &LocalServer) {
-    ask::sql(server, "CREATE DATABASE IF NOT EXISTS m; CREATE TABLE IF NOT EXISTS m.mark (id INT); INSERT INTO m.mark VALUES (1)").await;
+    ask::sql(
+        server,
+        "CREATE DATABASE IF NOT EXISTS m; CREATE TABLE IF NOT EXISTS m.mark (id INT); INSERT INTO m.mark VALUES (1)",
+    )
+    .await;
 }
 
 fn assert_none(what: &str, failures: &mut Vec<String>) {
@@ -300,14 +391,19 @@ async fn changes_of_every_value_arrive_exactly_and_their_guards_hold() {
     conn.query_drop("USE s").await.unwrap();
     for (name, _, _) in TABLES {
         // Each row takes the values of the next one.
-        conn.query_drop(format!("CREATE TEMPORARY TABLE other AS SELECT * FROM {name}")).await.unwrap();
+        conn.query_drop(format!("CREATE TEMPORARY TABLE other AS SELECT * FROM {name}"))
+            .await
+            .unwrap();
         let columns: Vec<String> = conn
             .query(format!(
                 "SELECT column_name FROM information_schema.columns WHERE table_schema = 's' AND table_name = '{name}' AND column_name <> 'id'"
             ))
             .await
             .unwrap();
-        let sets: Vec<String> = columns.iter().map(|column| format!("t.{column} = o.{column}")).collect();
+        let sets: Vec<String> = columns
+            .iter()
+            .map(|column| format!("t.{column} = o.{column}"))
+            .collect();
         conn.query_drop(format!(
             "SET @n = (SELECT COUNT(*) FROM other); UPDATE {name} t JOIN other o ON o.id = t.id % @n + 1 SET {}; \
              DROP TEMPORARY TABLE other",
@@ -317,7 +413,11 @@ async fn changes_of_every_value_arrive_exactly_and_their_guards_hold() {
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     for (name, _, _) in KEYS {
-        conn.query_drop(format!("UPDATE key_{name} SET v = v + 1, n = n + 10, j = JSON_ARRAY(j) WHERE n = 1")).await.unwrap();
+        conn.query_drop(format!(
+            "UPDATE key_{name} SET v = v + 1, n = n + 10, j = JSON_ARRAY(j) WHERE n = 1"
+        ))
+        .await
+        .unwrap();
     }
     conn.query_drop("UPDATE many SET c7 = 8, c999 = NULL").await.unwrap();
     mark(&server).await;
@@ -348,26 +448,40 @@ async fn full_sync_copies_every_value_exactly() {
     fill(&server).await;
     let mut conn = session(&server).await;
     checkpoint::ensure_schema(&mut conn).await.unwrap();
-    conn.query_drop("CREATE TABLE causeway.slot (id INT PRIMARY KEY); INSERT INTO causeway.slot VALUES (1), (2)").await.unwrap();
+    conn.query_drop("CREATE TABLE causeway.slot (id INT PRIMARY KEY); INSERT INTO causeway.slot VALUES (1), (2)")
+        .await
+        .unwrap();
     let mut copied = Vec::new();
     for table in &tables {
         let read = async |conn: &mut Conn, database: &str| {
-            Arc::new(schema::read_table(conn, &TableName::new(database, table.clone())).await.unwrap().unwrap())
+            Arc::new(
+                schema::read_table(conn, &TableName::new(database, table.clone()))
+                    .await
+                    .unwrap()
+                    .unwrap(),
+            )
         };
-        copied.push(CopyTable { source: read(&mut conn, "s").await, destination: read(&mut conn, "d").await });
+        copied.push(CopyTable {
+            source: read(&mut conn, "s").await,
+            destination: read(&mut conn, "d").await,
+        });
     }
     let ready = async || {
-        let mut conn = Conn::new(server.opts().client_found_rows(true)).await.unwrap();
+        let mut conn = Conn::new(options(&server)).await.unwrap();
         conn.query_drop(format!("SET {SESSION}")).await.unwrap();
         conn
     };
     let fence = Fence {
-        begin: (1..=2).map(|slot| format!("BEGIN; UPDATE causeway.slot SET id = id WHERE id = {slot}")).collect(),
+        begin: (1..=2)
+            .map(|slot| format!("BEGIN; UPDATE causeway.slot SET id = id WHERE id = {slot}"))
+            .collect(),
         lost: Failure::data("the fence did not hold"),
         link_values: "'t','forward'".into(),
         link_condition: "task = 't' AND link = 'forward'".into(),
     };
     let pairs = vec![(ready().await, ready().await), (ready().await, ready().await)];
-    copy::copy(copied, ready().await, ready().await, pairs, fence, Arc::new(Silent)).await.unwrap();
+    copy::copy(copied, ready().await, ready().await, pairs, fence, Arc::new(Silent))
+        .await
+        .unwrap();
     compare::assert_same_as(&server, "s", &server, "d").await;
 }
