@@ -9,3 +9,4 @@ mod servers;
 mod support;
 mod two_way;
 mod wire;
+mod values;
