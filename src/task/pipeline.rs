@@ -30,7 +30,7 @@ use crate::{
         worker::{Done, Job, LargeJob, Part, Work, Worker},
     },
     connect,
-    failure::Failure,
+    failure::{Failure, Kind},
     model::{
         change::{Transaction, TransactionHeader},
         gtid::{Gtid, GtidSet},
@@ -418,16 +418,16 @@ impl Scheduler {
                     databases: &rewritten.databases,
                     applied: self.watermark.done(),
                 };
-                match ddl::apply(session, &job).await {
-                    Ok(applied) => {
-                        self.persisted.send_replace(Arc::new(applied));
-                        self.log(record("applied", Some(rewritten.text.clone()))).await?;
-                    }
-                    Err(failure) => {
+                if let Err(failure) = ddl::apply(session, &job).await {
+                    if failure.kind == Kind::Data {
                         self.log(record("failed", Some(rewritten.text.clone()))).await?;
-                        return Err(failure);
                     }
+                    return Err(failure);
                 }
+                // Listed before the checkpoint passes it: what is done stands in the list, come what may.
+                self.log(record("applied", Some(rewritten.text.clone()))).await?;
+                let applied = ddl::finish(session, &job).await?;
+                self.persisted.send_replace(Arc::new(applied));
             }
         }
         let number = self.watermark.begin(gtid.clone(), statement.header.commit_us);
