@@ -109,6 +109,7 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
         watermark: Watermark::new(taken.applied),
         queues,
         held: None,
+        intent: None,
         large: None,
         persisted: watermark_sender,
         unwritten: Unwritten::default(),
@@ -194,6 +195,10 @@ struct Scheduler {
     queues: Vec<mpsc::Sender<Work>>,
     /// An item that can't go on yet.
     held: Option<Held>,
+    /// The last transaction that says which statement this task will run at the source. The checkpoint does not cover
+    /// it until it is withdrawn: a link that resumed between the two could not tell the statement, when it comes, from
+    /// one that was made there.
+    intent: Option<(Gtid, u64)>,
     /// Number of the large transaction that is at work.
     large: Option<u64>,
     persisted: watch::Sender<Arc<GtidSet>>,
@@ -281,6 +286,17 @@ impl Scheduler {
             }
             Item::Statement(statement, echo, dealt_with) => {
                 self.held = Some(Held::Statement(statement, echo, dealt_with));
+                Ok(())
+            }
+            Item::Intent { gtid, commit_us, begins } => {
+                let due = std::mem::take(&mut self.intent);
+                let intent = (gtid, commit_us);
+                let passed = if begins { self.intent.replace(intent) } else { Some(intent) };
+                for (gtid, commit_us) in due.into_iter().chain(passed) {
+                    let number = self.watermark.begin(gtid, commit_us);
+                    self.watermark.finish(number);
+                }
+                self.unwritten.any = true;
                 Ok(())
             }
             Item::Skipped { gtid, commit_us, bookkeeping } => {

@@ -56,6 +56,15 @@ pub enum Item {
         /// It held nothing but Causeway's own rows.
         bookkeeping: bool,
     },
+    /// Says that this task will run a statement next at the source, or that it has; nothing to apply.
+    Intent {
+        /// Its GTID.
+        gtid: Gtid,
+        /// When it was committed at the source.
+        commit_us: u64,
+        /// It will.
+        begins: bool,
+    },
     /// The source has begun another binlog file.
     Rotated,
 }
@@ -69,6 +78,7 @@ pub async fn run(link: Arc<Link>, executed: GtidSet, items: mpsc::Sender<Item>) 
     let mut stream = EventStream::open(conn, &link.identity, &executed).await?;
     let assembler = Assembler::new(
         link.objects.clone(),
+        link.key.task.clone(),
         link.here.clone(),
         link.there.clone(),
         LIMITS,
@@ -164,7 +174,10 @@ impl Reader {
                 self.targets.clear();
                 return Ok(dealt_with);
             }
-            Output::Skipped { gtid, commit_us, bookkeeping } => Item::Skipped { gtid, commit_us, bookkeeping },
+            Output::Skipped { gtid, commit_us, intent: Some(begins), .. } => Item::Intent { gtid, commit_us, begins },
+            Output::Skipped { gtid, commit_us, bookkeeping, intent: None } => {
+                Item::Skipped { gtid, commit_us, bookkeeping }
+            }
         };
         Ok(self.items.send(item).await.is_ok())
     }
