@@ -105,7 +105,8 @@ impl Path<'_> {
             Resolution::Skip => {}
             Resolution::Remove => {
                 if let Some(before) = change.before() {
-                    self.statement(change, single::delete_by_key(&change.target, before)).await?;
+                    self.statement(change, single::delete_by_key(&change.target, before))
+                        .await?;
                 }
             }
             Resolution::Write => self.overwrite(change, finding.found.row != FoundRow::Missing).await?,
@@ -117,7 +118,10 @@ impl Path<'_> {
     async fn find(&mut self, change: &Change) -> Result<Finding, Stop> {
         let target = &change.target;
         let (row, same) = match (change.before(), change.after()) {
-            (Some(before), _) => self.row(change, single::find_by_key(target, before, Some(before))).await?,
+            (Some(before), _) => {
+                self.row(change, single::find_by_key(target, before, Some(before)))
+                    .await?
+            }
             (None, Some(after)) => self.row(change, single::find_by_key(target, after, None)).await?,
             (None, None) => (None, false),
         };
@@ -130,8 +134,12 @@ impl Path<'_> {
             for key in target.table.unique_keys.iter().skip(1) {
                 let query = single::find_by_unique_key(target, key, after, &except);
                 if let Some(query) = query.map_err(|error| malformed(change, &error))? {
-                    let rows: Vec<String> =
-                        self.session.conn().query(query).await.map_err(|error| server(change, &error))?;
+                    let rows: Vec<String> = self
+                        .session
+                        .conn()
+                        .query(query)
+                        .await
+                        .map_err(|error| server(change, &error))?;
                     others.extend(rows.into_iter().filter(|row| !others.contains(row)).collect::<Vec<_>>());
                 }
             }
@@ -153,13 +161,19 @@ impl Path<'_> {
         query: Result<Vec<u8>, BinlogError>,
     ) -> Result<(Option<String>, bool), Stop> {
         let query = query.map_err(|error| malformed(change, &error))?;
-        let row: Option<(bool, String)> =
-            self.session.conn().query_first(query).await.map_err(|error| server(change, &error))?;
+        let row: Option<(bool, String)> = self
+            .session
+            .conn()
+            .query_first(query)
+            .await
+            .map_err(|error| server(change, &error))?;
         Ok(row.map_or((None, false), |(same, row)| (Some(row), same)))
     }
 
     fn key_changes(&self, change: &Change) -> Result<bool, Stop> {
-        let (Some(before), Some(after)) = (change.before(), change.after()) else { return Ok(false) };
+        let (Some(before), Some(after)) = (change.before(), change.after()) else {
+            return Ok(false);
+        };
         let key = |row| row_key(&change.target, row).map_err(|error| malformed(change, &error));
         Ok(key(before)? != key(after)?)
     }
@@ -198,7 +212,8 @@ impl Path<'_> {
         if let Written::Duplicate = self.statement(change, statement).await? {
             // A unique key over an expression or a prefix: REPLACE makes way whatever holds it.
             self.statement(change, single::delete_by_key(target, find)).await?;
-            self.statement(change, set::replace(target, &[after]).map(|statement| statement.text)).await?;
+            self.statement(change, set::replace(target, &[after]).map(|statement| statement.text))
+                .await?;
         }
         Ok(())
     }
@@ -221,11 +236,18 @@ impl Path<'_> {
         finding: &Finding,
     ) -> Result<(), Stop> {
         let (mut key, mut before_image, mut incoming_row) = (String::new(), None, None);
-        for (row, shown) in [(change.before(), &mut before_image), (change.after(), &mut incoming_row)] {
+        for (row, shown) in [
+            (change.before(), &mut before_image),
+            (change.after(), &mut incoming_row),
+        ] {
             let Some(row) = row else { continue };
             let query = single::show_image(&change.target, row).map_err(|error| malformed(change, &error))?;
-            let texts: Option<(String, String)> =
-                self.session.conn().query_first(query).await.map_err(|error| server(change, &error))?;
+            let texts: Option<(String, String)> = self
+                .session
+                .conn()
+                .query_first(query)
+                .await
+                .map_err(|error| server(change, &error))?;
             if let Some((row_key, row)) = texts {
                 if key.is_empty() {
                     key = row_key;
@@ -237,11 +259,19 @@ impl Path<'_> {
         let destination_row = match rows.len() {
             0 => None,
             1 => rows.pop().cloned(),
-            _ => Some(format!("[{}]", rows.into_iter().cloned().collect::<Vec<_>>().join(", "))),
+            _ => Some(format!(
+                "[{}]",
+                rows.into_iter().cloned().collect::<Vec<_>>().join(", ")
+            )),
         };
         let record = ConflictRecord {
             // The part before '#' is the name the operator gave; see `LinkKey::task`.
-            task: self.link.task.rsplit_once('#').map_or(self.link.task.as_str(), |(name, _)| name).to_owned(),
+            task: self
+                .link
+                .task
+                .rsplit_once('#')
+                .map_or(self.link.task.as_str(), |(name, _)| name)
+                .to_owned(),
             direction: self.link.direction,
             table: change.target.table.name.to_string(),
             kind: kind.as_str(),
@@ -254,7 +284,11 @@ impl Path<'_> {
             source_position: format!("{gtid}#{}", change.ordinal),
         };
         let (safe, answer) = oneshot::channel();
-        let gone = || Stop::Failure(Failure::environment("conflicts can't be taken down: the task is ending"));
+        let gone = || {
+            Stop::Failure(Failure::environment(
+                "conflicts can't be taken down: the task is ending",
+            ))
+        };
         self.recorder.send((record, safe)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?.map_err(Stop::Failure)
     }
@@ -266,10 +300,20 @@ enum Written {
 }
 
 fn malformed(change: &Change, error: &BinlogError) -> Stop {
-    Stop::Failure(Failure::data(format!("a row image of {} can't be read: {error}", change.target.source)))
+    Stop::Failure(Failure::data(format!(
+        "a row image of {} can't be read: {error}",
+        change.target.source
+    )))
 }
 
 fn server(change: &Change, error: &mysql_async::Error) -> Stop {
-    let failure = Failure::mysql(format_args!("writing to {} at the destination", change.target.table.name), error);
-    if is_lock_failure(error) { Stop::Lock(failure) } else { Stop::Failure(failure) }
+    let failure = Failure::mysql(
+        format_args!("writing to {} at the destination", change.target.table.name),
+        error,
+    );
+    if is_lock_failure(error) {
+        Stop::Lock(failure)
+    } else {
+        Stop::Failure(failure)
+    }
 }

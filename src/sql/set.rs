@@ -52,7 +52,10 @@ pub(crate) fn bound_values<'a>(target: &Target, row: &'a Row) -> Result<Vec<Valu
 
 /// The destination columns that are written, in order.
 pub(crate) fn bound_columns(target: &Target) -> impl Iterator<Item = &TableColumn> {
-    target.columns.iter().filter_map(|binding| target.table.columns.get(binding.destination))
+    target
+        .columns
+        .iter()
+        .filter_map(|binding| target.table.columns.get(binding.destination))
 }
 
 /// [`literal::push`] with an error that names the column.
@@ -71,7 +74,10 @@ pub(crate) fn push_literal(
 /// If a row image is malformed or incomplete. The same holds for all functions here.
 pub fn insert(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
     let text = insert_text(b"INSERT INTO ", target, rows)?;
-    Ok(Statement { text, expected_rows: Some(rows.len() as u64) })
+    Ok(Statement {
+        text,
+        expected_rows: Some(rows.len() as u64),
+    })
 }
 
 /// `REPLACE INTO t (…) VALUES (…),(…)`: whatever holds one of the rows' unique keys gives way.
@@ -80,7 +86,10 @@ pub fn insert(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> 
 /// See [`insert`].
 pub fn replace(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
     let text = insert_text(b"REPLACE INTO ", target, rows)?;
-    Ok(Statement { text, expected_rows: None })
+    Ok(Statement {
+        text,
+        expected_rows: None,
+    })
 }
 
 fn insert_text(verb: &[u8], target: &Target, rows: &[&Row]) -> Result<Vec<u8>, BinlogError> {
@@ -88,7 +97,9 @@ fn insert_text(verb: &[u8], target: &Target, rows: &[&Row]) -> Result<Vec<u8>, B
     push_optimizer_hint(&mut out, verb, target, rows)?;
     ident::push_table(&mut out, &target.table.name);
     out.extend_from_slice(b" (");
-    push_list(&mut out, bound_columns(target), |out, column| ident::push(out, &column.name));
+    push_list(&mut out, bound_columns(target), |out, column| {
+        ident::push(out, &column.name)
+    });
     out.extend_from_slice(b") VALUES ");
     for (place, row) in rows.iter().enumerate() {
         if place > 0 {
@@ -158,7 +169,10 @@ pub fn delete(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> 
     guards.push_join(&mut out);
     out.extend_from_slice(b" WHERE ");
     guards.push_condition(&mut out);
-    Ok(Statement { text: out, expected_rows: Some(rows.len() as u64) })
+    Ok(Statement {
+        text: out,
+        expected_rows: Some(rows.len() as u64),
+    })
 }
 
 /// `DELETE t FROM (VALUES `; without an alias, which the server would look for in the default database.
@@ -190,7 +204,10 @@ pub fn delete_by_key(target: &Target, rows: &[&Row]) -> Result<Statement, Binlog
     guards.push_names(&mut out, &[]);
     out.push(b')');
     guards.push_join(&mut out);
-    Ok(Statement { text: out, expected_rows: None })
+    Ok(Statement {
+        text: out,
+        expected_rows: None,
+    })
 }
 
 /// `UPDATE` of the columns at `changed` (places in `target.columns`), guarded by the before images.
@@ -229,7 +246,10 @@ pub fn update(target: &Target, rows: &[(&Row, &Row)], changed: &[usize]) -> Resu
     });
     out.extend_from_slice(b" WHERE ");
     guards.push_condition(&mut out);
-    Ok(Statement { text: out, expected_rows: Some(rows.len() as u64) })
+    Ok(Statement {
+        text: out,
+        expected_rows: Some(rows.len() as u64),
+    })
 }
 
 /// The columns (places in `target.columns`) that an update from `before` to `after` has to set: those that differ, and
@@ -296,11 +316,19 @@ impl<'a> Guards<'a> {
             }
         }
         let name = ident::quoted_table(&target.table.name);
-        Ok(Self { target, name, digests, compared: (0..target.columns.len()).collect() })
+        Ok(Self {
+            target,
+            name,
+            digests,
+            compared: (0..target.columns.len()).collect(),
+        })
     }
 
     fn column(&self, place: usize) -> Option<&'a TableColumn> {
-        self.target.columns.get(place).and_then(|binding| self.target.table.columns.get(binding.destination))
+        self.target
+            .columns
+            .get(place)
+            .and_then(|binding| self.target.table.columns.get(binding.destination))
     }
 
     fn by_digest(&self, place: usize) -> bool {
@@ -312,7 +340,9 @@ impl<'a> Guards<'a> {
             if number > 0 {
                 out.push(b',');
             }
-            let (Some(value), Some(column)) = (values.get(place), self.column(place)) else { continue };
+            let (Some(value), Some(column)) = (values.get(place), self.column(place)) else {
+                continue;
+            };
             push_before_value(out, self.target, value, column, self.by_digest(place))?;
         }
         Ok(())
@@ -321,7 +351,9 @@ impl<'a> Guards<'a> {
     fn push_names(&self, out: &mut Vec<u8>, changed: &[usize]) {
         let old = self.compared.iter().map(|place| ('o', place));
         let new = changed.iter().map(|place| ('n', place));
-        push_list(out, old.chain(new), |out, (kind, place)| out.extend_from_slice(format!("{kind}{place}").as_bytes()));
+        push_list(out, old.chain(new), |out, (kind, place)| {
+            out.extend_from_slice(format!("{kind}{place}").as_bytes())
+        });
     }
 
     /// The list drives the join, by the row key's index: left to itself the optimizer may scan a table whose
@@ -344,7 +376,9 @@ impl<'a> Guards<'a> {
                 out.push(b'.');
                 ident::push(out, &column.name);
                 out.push(b'=');
-                push_key_side(out, column, |out| out.extend_from_slice(format!("v.o{place}").as_bytes()));
+                push_key_side(out, column, |out| {
+                    out.extend_from_slice(format!("v.o{place}").as_bytes())
+                });
             }
         }
     }
@@ -423,7 +457,9 @@ pub(crate) fn push_table_side(out: &mut Vec<u8>, table: &str, column: &TableColu
 /// The right side of `t.key = …`, typed like the column so that its index can be used.
 pub(crate) fn push_key_side(out: &mut Vec<u8>, column: &TableColumn, value: impl FnOnce(&mut Vec<u8>)) {
     let (before, after) = match &column.family {
-        Family::Text { charset, collation } => ("CONVERT(".to_owned(), format!(" USING {charset}) COLLATE {collation}")),
+        Family::Text { charset, collation } => {
+            ("CONVERT(".to_owned(), format!(" USING {charset}) COLLATE {collation}"))
+        }
         Family::Date => ("CAST(".to_owned(), " AS DATE)".to_owned()),
         Family::Time { .. } => ("CAST(".to_owned(), " AS TIME(6))".to_owned()),
         Family::DateTime { .. } | Family::Timestamp { .. } => ("CAST(".to_owned(), " AS DATETIME(6))".to_owned()),

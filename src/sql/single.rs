@@ -46,7 +46,9 @@ pub fn find_by_unique_key(
     row: &Row,
     except: &[&Row],
 ) -> Result<Option<Vec<u8>>, BinlogError> {
-    let Some(condition) = unique_condition(target, key, row, except)? else { return Ok(None) };
+    let Some(condition) = unique_condition(target, key, row, except)? else {
+        return Ok(None);
+    };
     let mut out = b"SELECT ".to_vec();
     push_table_json(&mut out, &target.table);
     push_from(&mut out, target);
@@ -65,7 +67,9 @@ pub fn delete_by_unique_key(
     row: &Row,
     except: &[&Row],
 ) -> Result<Option<Vec<u8>>, BinlogError> {
-    let Some(condition) = unique_condition(target, key, row, except)? else { return Ok(None) };
+    let Some(condition) = unique_condition(target, key, row, except)? else {
+        return Ok(None);
+    };
     let mut out = b"DELETE".to_vec();
     push_from(&mut out, target);
     out.extend_from_slice(&condition);
@@ -115,12 +119,19 @@ pub fn show_image(target: &Target, row: &Row) -> Result<Vec<u8>, BinlogError> {
     let mut out = b"SELECT ".to_vec();
     let all: Vec<usize> = (0..target.columns.len()).collect();
     for (number, places) in [&target.key, &all].into_iter().enumerate() {
-        out.extend_from_slice(if number == 0 { b"JSON_OBJECT(" } else { b", JSON_OBJECT(" });
+        out.extend_from_slice(if number == 0 {
+            b"JSON_OBJECT("
+        } else {
+            b", JSON_OBJECT("
+        });
         let mut first = true;
         for &place in places {
             let (Some(value), Some(column)) = (
                 values.get(place),
-                target.columns.get(place).and_then(|binding| target.table.columns.get(binding.destination)),
+                target
+                    .columns
+                    .get(place)
+                    .and_then(|binding| target.table.columns.get(binding.destination)),
             ) else {
                 continue;
             };
@@ -145,7 +156,11 @@ fn push_from(out: &mut Vec<u8>, target: &Target) {
 
 fn push_same(out: &mut Vec<u8>, target: &Target, before: &Row) -> Result<(), BinlogError> {
     out.push(b'(');
-    for (place, (value, column)) in bound_values(target, before)?.iter().zip(bound_columns(target)).enumerate() {
+    for (place, (value, column)) in bound_values(target, before)?
+        .iter()
+        .zip(bound_columns(target))
+        .enumerate()
+    {
         if place > 0 {
             out.extend_from_slice(b" AND ");
         }
@@ -169,15 +184,13 @@ fn push_key_condition(out: &mut Vec<u8>, target: &Target, row: &Row) -> Result<(
     Ok(())
 }
 
-fn push_equals(
-    out: &mut Vec<u8>,
-    target: &Target,
-    place: usize,
-    values: &[Value<'_>],
-) -> Result<(), BinlogError> {
+fn push_equals(out: &mut Vec<u8>, target: &Target, place: usize, values: &[Value<'_>]) -> Result<(), BinlogError> {
     let (Some(value), Some(column)) = (
         values.get(place),
-        target.columns.get(place).and_then(|binding| target.table.columns.get(binding.destination)),
+        target
+            .columns
+            .get(place)
+            .and_then(|binding| target.table.columns.get(binding.destination)),
     ) else {
         return Err(BinlogError::incomplete_image(&target.source));
     };
@@ -190,12 +203,7 @@ fn push_equals(
     Ok(())
 }
 
-fn unique_condition(
-    target: &Target,
-    key: &Key,
-    row: &Row,
-    except: &[&Row],
-) -> Result<Option<Vec<u8>>, BinlogError> {
+fn unique_condition(target: &Target, key: &Key, row: &Row, except: &[&Row]) -> Result<Option<Vec<u8>>, BinlogError> {
     let Some(columns) = key.columns() else { return Ok(None) };
     let values = bound_values(target, row)?;
     let mut out = Vec::new();
@@ -256,9 +264,10 @@ fn push_shown_value(
 ) -> Result<(), BinlogError> {
     let (before, after) = match (&column.family, value) {
         (_, Value::Null) => (String::new(), String::new()),
-        (Family::Text { charset, .. }, _) => {
-            ("CONVERT(CONVERT(".to_owned(), format!(" USING {charset}) USING utf8mb4)"))
-        }
+        (Family::Text { charset, .. }, _) => (
+            "CONVERT(CONVERT(".to_owned(),
+            format!(" USING {charset}) USING utf8mb4)"),
+        ),
         (Family::Binary { .. } | Family::Blob | Family::Geometry | Family::Vector, _) => {
             ("CONCAT('0x',HEX(".to_owned(), "))".to_owned())
         }

@@ -36,7 +36,8 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     let mut destination = connect::open(&link.destination).await?;
     let pairs = selected_tables(&mut source, &link.objects).await?;
     if pairs.is_empty() {
-        link.tell(Level::Warning, "no table at the source is selected yet").await;
+        link.tell(Level::Warning, "no table at the source is selected yet")
+            .await;
     }
     link.status.tables(pairs.iter().cloned(), Phase::Schema);
     let tables: Vec<(TableName, TableName)> = pairs.into_iter().map(|(from, to, _)| (from, to)).collect();
@@ -47,14 +48,30 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         if taken.stage.is_none() {
             refuse_existing(link, &mut destination, &definitions).await?;
         }
-        checkpoint::set_stage(&mut destination, &link.key, taken.epoch, Stage::Schema, &position, &GtidSet::new()).await?;
+        checkpoint::set_stage(
+            &mut destination,
+            &link.key,
+            taken.epoch,
+            Stage::Schema,
+            &position,
+            &GtidSet::new(),
+        )
+        .await?;
         if link.options.schema_sync {
             make_tables(link, &mut source, &mut destination, &definitions).await?;
         }
         if link.two_way && link.key.direction == Direction::Forward {
             prepare_reverse(link, &mut source, &mut destination).await?;
         }
-        checkpoint::set_stage(&mut destination, &link.key, taken.epoch, Stage::Full, &position, &GtidSet::new()).await?;
+        checkpoint::set_stage(
+            &mut destination,
+            &link.key,
+            taken.epoch,
+            Stage::Full,
+            &position,
+            &GtidSet::new(),
+        )
+        .await?;
         taken.applied = position;
     }
     let mut tolerant_until = GtidSet::new();
@@ -79,9 +96,15 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         .map_err(|error| Failure::mysql("finishing full sync", &error))?;
     link.tell(Level::Info, "schema and full sync are complete").await;
     for conn in [source, destination] {
-        conn.disconnect().await.map_err(|error| Failure::mysql("closing a connection", &error))?;
+        conn.disconnect()
+            .await
+            .map_err(|error| Failure::mysql("closing a connection", &error))?;
     }
-    Ok(Taken { stage: Some(Stage::Incremental), tolerant_until, ..taken })
+    Ok(Taken {
+        stage: Some(Stage::Incremental),
+        tolerant_until,
+        ..taken
+    })
 }
 
 /// The transactions a server has executed.
@@ -119,14 +142,19 @@ async fn definitions_at_a_position(
         let position = executed(source).await?;
         let after = create::read(source, tables).await?;
         let counters_apart = |definitions: &[Definition]| -> Vec<String> {
-            definitions.iter().map(|definition| without_counter(&definition.create)).collect()
+            definitions
+                .iter()
+                .map(|definition| without_counter(&definition.create))
+                .collect()
         };
         if counters_apart(&before) == counters_apart(&after) {
             return Ok((position, after));
         }
         before = after;
     }
-    Err(Failure::environment("the definitions at the source keep changing; full sync waits until they rest"))
+    Err(Failure::environment(
+        "the definitions at the source keep changing; full sync waits until they rest",
+    ))
 }
 
 /// `AUTO_INCREMENT=` moves with every insert.
@@ -141,7 +169,11 @@ async fn refuse_existing(link: &Link, destination: &mut Conn, definitions: &[Def
     if link.options.existing_tables == ExistingTables::Proceed || !link.options.schema_sync {
         return Ok(());
     }
-    let there: Vec<TableName> = schema::list_tables(destination).await?.into_iter().map(|(name, _)| name).collect();
+    let there: Vec<TableName> = schema::list_tables(destination)
+        .await?
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     let existing: Vec<String> = definitions
         .iter()
         .filter(|definition| there.contains(&definition.destination))
@@ -174,10 +206,12 @@ async fn make_tables(
             continue;
         }
         let statement = create::statement(definition, version, &map)?;
-        destination
-            .query_drop(statement)
-            .await
-            .map_err(|error| Failure::mysql(format_args!("making {} at the destination", definition.destination), &error))?;
+        destination.query_drop(statement).await.map_err(|error| {
+            Failure::mysql(
+                format_args!("making {} at the destination", definition.destination),
+                &error,
+            )
+        })?;
     }
     Ok(())
 }
@@ -191,7 +225,10 @@ pub(super) fn version_number((major, minor, patch): &(u16, u16, u16)) -> u32 {
 async fn prepare_reverse(link: &Link, source: &mut Conn, destination: &mut Conn) -> Result<(), Failure> {
     let position = executed(destination).await?;
     checkpoint::ensure_schema(source).await?;
-    let reverse = LinkKey { task: link.key.task.clone(), direction: Direction::Reverse };
+    let reverse = LinkKey {
+        task: link.key.task.clone(),
+        direction: Direction::Reverse,
+    };
     source
         .query_drop(format!(
             "INSERT INTO causeway.checkpoint (task, link, slot, epoch, sequence, path, applied, phase, tolerant_until) \
@@ -213,18 +250,24 @@ async fn copy_tables(
 ) -> Result<(), Failure> {
     let mut copied = Vec::with_capacity(tables.len());
     for (from, to) in tables {
-        let (Some(there), Some(here)) =
-            (schema::read_table(destination, to).await?, schema::read_table(source, from).await?)
-        else {
+        let (Some(there), Some(here)) = (
+            schema::read_table(destination, to).await?,
+            schema::read_table(source, from).await?,
+        ) else {
             return Err(Failure::data(format!(
                 "{to} is not there at the destination; make it there, set schema_sync = ON, or take {from} out of the task"
             )));
         };
-        copied.push(CopyTable { source: Arc::new(here), destination: Arc::new(there) });
+        copied.push(CopyTable {
+            source: Arc::new(here),
+            destination: Arc::new(there),
+        });
     }
     link.status.reset_copied();
     let writers = usize::from(link.options.workers);
-    let slots: Vec<u16> = (0..link.options.workers).map(|number| COPY_SLOTS_FROM + number).collect();
+    let slots: Vec<u16> = (0..link.options.workers)
+        .map(|number| COPY_SLOTS_FROM + number)
+        .collect();
     for slot in &slots {
         destination
             .query_drop(format!(
@@ -251,7 +294,10 @@ async fn copy_tables(
     };
     let mut connections = Vec::with_capacity(writers);
     for _ in 0..writers {
-        connections.push((connect::open(&link.source).await?, connect::open(&link.destination).await?));
+        connections.push((
+            connect::open(&link.source).await?,
+            connect::open(&link.destination).await?,
+        ));
     }
     let boundaries = connect::open(&link.source).await?;
     let planner = connect::open(&link.destination).await?;

@@ -5,9 +5,10 @@
     reason = "in a test, to panic is to fail"
 )]
 
+mod demo;
 mod load;
 mod servers;
 mod support;
 mod two_way;
-mod wire;
 mod values;
+mod wire;
