@@ -116,7 +116,8 @@ pub enum AssembleError {
 
 #[derive(Debug, Clone)]
 enum Table {
-    Selected(Arc<Target>),
+    /// With the table map that is in force: its number changes while its columns, and so the target, stay.
+    Selected(Arc<Target>, Arc<TableMap>),
     Checkpoint(Arc<TableMap>),
     Intent(Arc<TableMap>),
     Own,
@@ -210,9 +211,9 @@ impl Assembler {
         self.objects.map(&map.name)
     }
 
-    /// Rows of this table go to `target`.
-    pub fn bind(&mut self, table_id: u64, target: Arc<Target>) {
-        self.tables.insert(table_id, Table::Selected(target));
+    /// Rows of this table go to `target`, which was made for a table map with the same columns.
+    pub fn bind(&mut self, map: &Arc<TableMap>, target: Arc<Target>) {
+        self.tables.insert(map.table_id, Table::Selected(target, map.clone()));
     }
 
     /// Rows of this table go nowhere, or are Causeway's own.
@@ -243,7 +244,7 @@ impl Assembler {
             Event::Rows(event) => self.rows(&event),
             Event::Xid { .. } => self.commit("XID event").map(Some),
             Event::PartialUpdateRows(event) => match self.tables.get(&event.table_id) {
-                Some(Table::Selected(target)) => Err(AssembleError::Unsupported {
+                Some(Table::Selected(target, _)) => Err(AssembleError::Unsupported {
                     what: format!("partial JSON update of {}", target.source),
                     position: self.position(),
                     remedy: "not carried yet; SET GLOBAL binlog_row_value_options='' at the source, and start the \
@@ -397,11 +398,11 @@ impl Assembler {
                 current.foreign_rows = true;
                 return Ok(None);
             }
-            Table::Selected(_) => current.foreign_rows = true,
+            Table::Selected(..) => current.foreign_rows = true,
         }
         let Some(onward) = &current.onward else { return Ok(None) };
-        let Table::Selected(target) = table else { return Ok(None) };
-        for change in rows::split(event, &target.map)? {
+        let Table::Selected(target, map) = table else { return Ok(None) };
+        for change in rows::split(event, map)? {
             let images = match (event.kind, change?) {
                 (RowsKind::Write, (_, Some(after))) => Images::Insert(after),
                 (RowsKind::Update, (Some(before), Some(after))) => Images::Update(before, after),

@@ -109,7 +109,7 @@ impl Reader {
                 match self.assembler.wants(&map) {
                     Some(destination) => {
                         let target = self.target(&map, &destination).await?;
-                        self.assembler.bind(map.table_id, target);
+                        self.assembler.bind(&map, target);
                     }
                     None => self.assembler.ignore(&map),
                 }

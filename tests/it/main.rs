@@ -5,8 +5,13 @@
     reason = "in a test, to panic is to fail"
 )]
 
+mod admin;
 mod conflicts;
+mod load;
+mod objects;
+mod privileges;
 mod servers;
 mod support;
 mod two_way;
+mod values;
 mod wire;
