@@ -177,6 +177,23 @@ pub async fn ensure_schema(conn: &mut Conn) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What the link is at; `None` if it has never been started. Changes nothing.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn stage(conn: &mut Conn, link: &LinkKey) -> Result<Option<Stage>, Failure> {
+    let query = format!(
+        "SELECT phase FROM causeway.checkpoint WHERE {} AND slot = {LINK_SLOT}",
+        link.condition()
+    );
+    match conn.query_first::<String, _>(query).await {
+        Ok(phase) => Ok(phase.and_then(|phase| Stage::parse(&phase))),
+        // No such table, no such database; or no privilege, as long as it is not there.
+        Err(mysql_async::Error::Server(error)) if matches!(error.code, 1049 | 1146) => Ok(None),
+        Err(error) => Err(Failure::mysql("reading the checkpoint", &error)),
+    }
+}
+
 /// Takes the link over: from here on whoever held it before can't write any more. Waits for a transaction of theirs
 /// that is about to commit, then reads what has been applied.
 ///

@@ -180,6 +180,28 @@ pub async fn list_tables(conn: &mut Conn) -> Result<Vec<(TableName, Option<u64>)
         .collect())
 }
 
+/// Those of [`list_tables`] that have no primary key.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn list_tables_without_primary_key(conn: &mut Conn) -> Result<Vec<TableName>, Failure> {
+    let rows: Vec<(String, String)> = conn
+        .query(
+            "SELECT t.TABLE_SCHEMA, t.TABLE_NAME FROM information_schema.TABLES t \
+             LEFT JOIN information_schema.TABLE_CONSTRAINTS c ON c.TABLE_SCHEMA = t.TABLE_SCHEMA \
+             AND c.TABLE_NAME = t.TABLE_NAME AND c.CONSTRAINT_TYPE = 'PRIMARY KEY' \
+             WHERE t.TABLE_TYPE = 'BASE TABLE' AND c.TABLE_NAME IS NULL AND t.TABLE_SCHEMA NOT IN \
+             ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway') \
+             ORDER BY t.TABLE_SCHEMA, t.TABLE_NAME",
+        )
+        .await
+        .map_err(|error| Failure::mysql("listing tables without a primary key", &error))?;
+    Ok(rows
+        .into_iter()
+        .map(|(database, table)| TableName::new(database, table))
+        .collect())
+}
+
 /// `SHOW CREATE TABLE`; `None` if there is no such table.
 ///
 /// # Errors

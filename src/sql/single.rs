@@ -15,18 +15,26 @@ use super::{
     set::{bound_columns, bound_values, push_before_value, push_key_side, push_literal, push_table_side},
 };
 
-/// `SELECT same, row FROM t WHERE key FOR UPDATE`: the destination's row with the key of `row`. `same` is 1 if it
-/// equals `before` in every column that is written (0 where no before image is given); `row` is the row as JSON.
+/// `SELECT as_before, as_after, row FROM t WHERE key FOR UPDATE`: the destination's row with the key of `row`. The first
+/// two are 1 if it equals that image in every column that is written (0 where no image is given); `row` is the row as
+/// JSON.
 ///
 /// # Errors
 /// If a row image is malformed or incomplete. The same holds for all functions here.
-pub fn find_by_key(target: &Target, row: &Row, before: Option<&Row>) -> Result<Vec<u8>, BinlogError> {
+pub fn find_by_key(
+    target: &Target,
+    row: &Row,
+    before: Option<&Row>,
+    after: Option<&Row>,
+) -> Result<Vec<u8>, BinlogError> {
     let mut out = b"SELECT ".to_vec();
-    match before {
-        Some(before) => push_same(&mut out, target, before)?,
-        None => out.push(b'0'),
+    for image in [before, after] {
+        match image {
+            Some(image) => push_same(&mut out, target, image)?,
+            None => out.push(b'0'),
+        }
+        out.push(b',');
     }
-    out.extend_from_slice(b" AS same, ");
     push_table_json(&mut out, &target.table);
     push_from(&mut out, target);
     push_key_condition(&mut out, target, row)?;
@@ -35,18 +43,13 @@ pub fn find_by_key(target: &Target, row: &Row, before: Option<&Row>) -> Result<V
 }
 
 /// `SELECT row FROM t WHERE unique key AND NOT row key FOR UPDATE`: another row that holds the values `row` has in
-/// `key`, other than those with the row keys of `except`. `None` if one of the values is NULL, or the key is not made
+/// `key`, other than the one with the row key of `own`. `None` if one of the values is NULL, or the key is not made
 /// of whole columns that are written.
 ///
 /// # Errors
 /// See [`find_by_key`].
-pub fn find_by_unique_key(
-    target: &Target,
-    key: &Key,
-    row: &Row,
-    except: &[&Row],
-) -> Result<Option<Vec<u8>>, BinlogError> {
-    let Some(condition) = unique_condition(target, key, row, except)? else {
+pub fn find_by_unique_key(target: &Target, key: &Key, row: &Row, own: &Row) -> Result<Option<Vec<u8>>, BinlogError> {
+    let Some(condition) = unique_condition(target, key, row, own)? else {
         return Ok(None);
     };
     let mut out = b"SELECT ".to_vec();
@@ -61,13 +64,8 @@ pub fn find_by_unique_key(
 ///
 /// # Errors
 /// See [`find_by_key`].
-pub fn delete_by_unique_key(
-    target: &Target,
-    key: &Key,
-    row: &Row,
-    except: &[&Row],
-) -> Result<Option<Vec<u8>>, BinlogError> {
-    let Some(condition) = unique_condition(target, key, row, except)? else {
+pub fn delete_by_unique_key(target: &Target, key: &Key, row: &Row, own: &Row) -> Result<Option<Vec<u8>>, BinlogError> {
+    let Some(condition) = unique_condition(target, key, row, own)? else {
         return Ok(None);
     };
     let mut out = b"DELETE".to_vec();
@@ -154,9 +152,9 @@ fn push_from(out: &mut Vec<u8>, target: &Target) {
     out.extend_from_slice(b" AS t WHERE ");
 }
 
-fn push_same(out: &mut Vec<u8>, target: &Target, before: &Row) -> Result<(), BinlogError> {
+fn push_same(out: &mut Vec<u8>, target: &Target, image: &Row) -> Result<(), BinlogError> {
     out.push(b'(');
-    for (place, (value, column)) in bound_values(target, before)?
+    for (place, (value, column)) in bound_values(target, image)?
         .iter()
         .zip(bound_columns(target))
         .enumerate()
@@ -203,7 +201,7 @@ fn push_equals(out: &mut Vec<u8>, target: &Target, place: usize, values: &[Value
     Ok(())
 }
 
-fn unique_condition(target: &Target, key: &Key, row: &Row, except: &[&Row]) -> Result<Option<Vec<u8>>, BinlogError> {
+fn unique_condition(target: &Target, key: &Key, row: &Row, own: &Row) -> Result<Option<Vec<u8>>, BinlogError> {
     let Some(columns) = key.columns() else { return Ok(None) };
     let values = bound_values(target, row)?;
     let mut out = Vec::new();
@@ -219,11 +217,9 @@ fn unique_condition(target: &Target, key: &Key, row: &Row, except: &[&Row]) -> R
         }
         push_equals(&mut out, target, place, &values)?;
     }
-    for row in except {
-        out.extend_from_slice(b" AND NOT (");
-        push_key_condition(&mut out, target, row)?;
-        out.push(b')');
-    }
+    out.extend_from_slice(b" AND NOT (");
+    push_key_condition(&mut out, target, own)?;
+    out.push(b')');
     Ok(Some(out))
 }
 

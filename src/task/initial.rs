@@ -1,6 +1,6 @@
 //! Schema sync and full sync of a link that has not followed changes yet.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use mysql_async::{Conn, prelude::Queryable};
 
@@ -12,14 +12,16 @@ use crate::{
     model::{
         gtid::GtidSet,
         name::TableName,
+        server::ServerDefinition,
         status::{Level, Phase, State},
-        task::{Direction, ExistingTables},
+        task::{Direction, ExistingTables, TaskOptions},
     },
     plan::{objects::Objects, path},
     schema::{
         self,
         create::{self, Definition},
     },
+    sql::ident,
 };
 
 use super::{link::Link, status::LinkStatus};
@@ -46,7 +48,14 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         link.status.enter_phase(Phase::Schema);
         let (position, definitions) = definitions_at_a_position(&mut source, &tables).await?;
         if taken.stage.is_none() {
-            refuse_existing(link, &mut destination, &definitions).await?;
+            // Also looked at before the start; but one may have been made since.
+            let wanted = definitions
+                .iter()
+                .map(|definition| definition.destination.clone())
+                .collect();
+            if let Some(reason) = existing(&mut destination, &link.options, wanted).await? {
+                return Err(Failure::data(reason));
+            }
         }
         checkpoint::set_stage(
             &mut destination,
@@ -165,30 +174,91 @@ fn without_counter(create: &str) -> String {
     }
 }
 
-async fn refuse_existing(link: &Link, destination: &mut Conn, definitions: &[Definition]) -> Result<(), Failure> {
-    if link.options.existing_tables == ExistingTables::Proceed || !link.options.schema_sync {
-        return Ok(());
+/// Why a link that has not been started yet can't do its schema and full sync, if it can't. Changes nothing.
+///
+/// # Errors
+/// [`Failure`] if a server is out of reach or refuses.
+pub async fn refusal(
+    servers: [&ServerDefinition; 2],
+    objects: &Objects,
+    options: &TaskOptions,
+    key: &LinkKey,
+) -> Result<Option<String>, Failure> {
+    let [source, destination] = servers;
+    let mut destination = connect::open(destination).await?;
+    if checkpoint::stage(&mut destination, key).await?.is_some() {
+        return Ok(None);
     }
-    let there: Vec<TableName> = schema::list_tables(destination)
+    let mut source = connect::open(source).await?;
+    let pairs = selected_tables(&mut source, objects).await?;
+    let mut reasons = Vec::new();
+    let mut keyless = Vec::new();
+    for name in schema::list_tables_without_primary_key(&mut source).await? {
+        if pairs.iter().any(|(from, ..)| *from == name)
+            && let Some(table) = schema::read_table(&mut source, &name).await?
+            && table.row_key().is_none()
+        {
+            keyless.push(name);
+        }
+    }
+    if !keyless.is_empty() {
+        reasons.push(format!(
+            "{} {} neither a primary key nor a unique key over NOT NULL columns, so rows can't be told apart; add one \
+             (for instance ALTER TABLE {} ADD COLUMN my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY \
+             KEY), or leave the table out (OBJECTS (…, NOT …))",
+            some_of(&keyless),
+            if keyless.len() == 1 { "has" } else { "have" },
+            keyless.first().map(|name| ident::quoted_table(name)).unwrap_or_default(),
+        ));
+    }
+    let there: Vec<TableName> = pairs.into_iter().map(|(_, to, _)| to).collect();
+    reasons.extend(existing(&mut destination, options, there).await?);
+    for conn in [source, destination] {
+        conn.disconnect()
+            .await
+            .map_err(|error| Failure::mysql("closing a connection", &error))?;
+    }
+    Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
+}
+
+/// The first few names, and that there are more.
+fn some_of(names: &[TableName]) -> String {
+    let shown: Vec<String> = names.iter().take(5).map(TableName::to_string).collect();
+    let rest = names.len().saturating_sub(shown.len());
+    format!(
+        "{}{}",
+        shown.join(", "),
+        if rest > 0 {
+            format!(" and {rest} more")
+        } else {
+            String::new()
+        }
+    )
+}
+
+/// Why tables that exist at the destination are in the way, if they are.
+async fn existing(
+    destination: &mut Conn,
+    options: &TaskOptions,
+    mut wanted: Vec<TableName>,
+) -> Result<Option<String>, Failure> {
+    if options.existing_tables == ExistingTables::Proceed || !options.schema_sync {
+        return Ok(None);
+    }
+    let there: HashSet<TableName> = schema::list_tables(destination)
         .await?
         .into_iter()
         .map(|(name, _)| name)
         .collect();
-    let existing: Vec<String> = definitions
-        .iter()
-        .filter(|definition| there.contains(&definition.destination))
-        .map(|definition| definition.destination.to_string())
-        .collect();
-    if existing.is_empty() {
-        return Ok(());
-    }
-    let shown = existing.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-    Err(Failure::data(format!(
-        "{} table(s) exist at the destination already ({shown}{}); drop them there, rename in OBJECTS (… AS …), or set \
-         existing_tables = 'proceed'",
-        existing.len(),
-        if existing.len() > 5 { ", …" } else { "" }
-    )))
+    wanted.retain(|name| there.contains(name));
+    Ok((!wanted.is_empty()).then(|| {
+        format!(
+            "{} {} at the destination already; drop what is there, rename in OBJECTS (… AS …), or set existing_tables = \
+             'proceed'",
+            some_of(&wanted),
+            if wanted.len() == 1 { "exists" } else { "exist" },
+        )
+    }))
 }
 
 async fn make_tables(

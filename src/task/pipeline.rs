@@ -34,7 +34,7 @@ use crate::{
     model::{
         change::{Transaction, TransactionHeader},
         gtid::{Gtid, GtidSet},
-        status::{DdlRecord, Level, State},
+        status::{ConflictRecord, DdlRecord, Level, State},
     },
     plan::assemble::Statement,
     schedule::{
@@ -156,11 +156,15 @@ async fn heartbeat(link: Arc<Link>, mut conn: Conn) -> Result<(), Failure> {
 
 /// Takes conflicts down in the store, one after the other.
 fn recorder(link: &Arc<Link>, tasks: &mut JoinSet<Result<(), Failure>>) -> Recorder {
-    let (sender, mut receiver) = mpsc::channel::<(_, oneshot::Sender<Result<(), Failure>>)>(64);
+    let (sender, mut receiver) = mpsc::channel::<(ConflictRecord, oneshot::Sender<Result<(), Failure>>)>(64);
     let link = link.clone();
     tasks.spawn(async move {
         while let Some((record, answer)) = receiver.recv().await {
             let store = link.store.clone();
+            // A conflict that is settled is counted with the changes of its transaction; this one has none yet.
+            if record.outcome == "failed" {
+                link.status.conflict();
+            }
             let written = tokio::task::spawn_blocking(move || store.record_conflict(&record)).await;
             let result = match written {
                 Ok(Ok(_)) => Ok(()),

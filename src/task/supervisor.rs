@@ -317,7 +317,23 @@ impl Supervisor {
                 ));
             }
         }
-        Ok(())
+        let refusal = async {
+            let (source, destination) = (self.server(&definition.source)?, self.server(&definition.destination)?);
+            let objects = Objects::new(Direction::Forward, &definition.objects, None);
+            let key = LinkKey {
+                task: task_key(task),
+                direction: Direction::Forward,
+            };
+            initial::refusal([&source, &destination], &objects, &definition.options, &key).await
+        };
+        match refusal.await {
+            Ok(None) => Ok(()),
+            Ok(Some(reason)) => Err(error(
+                NOT_STARTED,
+                format!("task {} can't start: {reason}", definition.name),
+            )),
+            Err(failure) => Err(error(NOT_STARTED, failure.message)),
+        }
     }
 
     async fn begin(self: &Arc<Self>, name: &TaskName) -> Result<(), ControlError> {

@@ -5,8 +5,12 @@
     reason = "in a test, to panic is to fail"
 )]
 
+mod admin;
+mod conflicts;
 mod demo;
 mod load;
+mod objects;
+mod privileges;
 mod servers;
 mod support;
 mod two_way;
