@@ -5,6 +5,7 @@
     reason = "in a test, to panic is to fail"
 )]
 
+mod large;
 mod servers;
 mod support;
 mod two_way;
