@@ -43,7 +43,7 @@ pub const CHECKPOINT_PATH_COLUMN: usize = 5;
 /// Sizes at which a transaction is no longer kept whole.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Up to this many bytes of row images a transaction is passed on whole.
+    /// Up to this many bytes ([`Change::bytes`]) a transaction is passed on whole.
     pub whole_bytes: usize,
     /// The parts of a larger one have about this many.
     pub part_bytes: usize,
@@ -254,11 +254,8 @@ impl Assembler {
                 _ => Ok(None),
             },
             Event::XaPrepare(_) => Err(self.xa_unsupported()),
-            Event::Statement(kind) => {
-                // Companions of a statement-based change: what they mean stands in the QUERY event that follows.
-                tracing::trace!(?kind, "companion of a statement");
-                Ok(None)
-            }
+            // Companions of a statement-based change: what they mean stands in the QUERY event that follows.
+            Event::Statement(_) => Ok(None),
             Event::Incident { .. } => Err(AssembleError::Unsupported {
                 what: "INCIDENT event".into(),
                 position: self.position(),
@@ -432,11 +429,7 @@ impl Assembler {
                 ordinal: current.ordinal,
             };
             current.ordinal = current.ordinal.saturating_add(1);
-            current.bytes += [change.before(), change.after()]
-                .iter()
-                .flatten()
-                .map(|row| row.image.len())
-                .sum::<usize>();
+            current.bytes += change.bytes();
             current.changes.push(change);
         }
         let limit = if current.open {

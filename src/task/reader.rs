@@ -27,7 +27,7 @@ use crate::{
 
 use super::link::Link;
 
-/// Row images a link keeps in memory at a time, in KiB.
+/// Changes a link keeps in memory at a time, in KiB ([`crate::model::change::Change::bytes`]).
 const MEMORY_KIB: u32 = 64 << 10;
 
 /// When a transaction is passed on in parts.

@@ -8,6 +8,7 @@
 mod admin;
 mod conflicts;
 mod demo;
+mod large;
 mod load;
 mod objects;
 mod privileges;
