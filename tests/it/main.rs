@@ -8,4 +8,5 @@
 mod servers;
 mod support;
 mod two_way;
+mod types;
 mod wire;
