@@ -55,6 +55,9 @@ fn options(server: &ServerDefinition, encrypted: bool) -> Opts {
     let mut builder = OptsBuilder::default()
         .user(Some(server.user.clone()))
         .pass(Some(server.password.expose_secret().to_owned()))
+        // Without a default database a joined UPDATE is refused (1046) if JSON_TABLE stands in it, see `sql::json`.
+        // This one is there for every account, and no statement of ours leaves a name to it.
+        .db_name(Some("information_schema"))
         // Matched rows, not changed ones: that is what guards count.
         .client_found_rows(true)
         .prefer_socket(false)

@@ -21,6 +21,9 @@ use super::{ident, literal};
 /// Character values longer than this are compared by their SHA-256, so that a statement does not carry them twice.
 const GUARD_BY_DIGEST_FROM_BYTES: usize = 512;
 
+/// Lets one statement store an ENUM's error value (index 0). It stands right after the verb.
+pub(crate) const ENUM_ERROR_VALUE_HINT: &str = " /*+ SET_VAR(sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO') */";
+
 /// A statement and how many rows it must match or insert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
@@ -108,8 +111,7 @@ fn push_optimizer_hint(out: &mut Vec<u8>, verb: &[u8], target: &Target, rows: &[
             if bound_values(target, row)?.contains(&Value::Enum(0)) {
                 // The hint stands right after the verb: INSERT /*+ … */ INTO.
                 let space = out.iter().position(|byte| *byte == b' ').unwrap_or(out.len());
-                let hint = b" /*+ SET_VAR(sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO') */";
-                out.splice(space..space, hint.iter().copied());
+                out.splice(space..space, ENUM_ERROR_VALUE_HINT.bytes());
                 break;
             }
         }

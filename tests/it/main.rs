@@ -10,3 +10,4 @@ mod support;
 mod two_way;
 mod types;
 mod wire;
+mod values;
