@@ -372,7 +372,7 @@ async fn mark(server: &LocalServer) {
     .await;
 }
 
-fn assert_none(what: &str, failures: &mut Vec<String>) {
+fn assert_none(what: &str, failures: &[String]) {
     assert!(failures.is_empty(), "{what}:\n{}", failures.join("\n"));
 }
 
@@ -384,7 +384,7 @@ async fn changes_of_every_value_arrive_exactly_and_their_guards_hold() {
     fill(&server).await;
     mark(&server).await;
     follower.until_mark().await;
-    assert_none("inserts", &mut follower.failures);
+    assert_none("inserts", &follower.failures);
     compare::assert_same_as(&server, "s", &server, "d").await;
 
     let mut conn = session(&server).await;
@@ -422,7 +422,7 @@ async fn changes_of_every_value_arrive_exactly_and_their_guards_hold() {
     conn.query_drop("UPDATE many SET c7 = 8, c999 = NULL").await.unwrap();
     mark(&server).await;
     follower.until_mark().await;
-    assert_none("updates", &mut follower.failures);
+    assert_none("updates", &follower.failures);
     compare::assert_same_as(&server, "s", &server, "d").await;
 
     for table in &tables {
@@ -430,7 +430,7 @@ async fn changes_of_every_value_arrive_exactly_and_their_guards_hold() {
     }
     mark(&server).await;
     follower.until_mark().await;
-    assert_none("deletes", &mut follower.failures);
+    assert_none("deletes", &follower.failures);
     compare::assert_same_as(&server, "s", &server, "d").await;
 }
 
