@@ -237,8 +237,8 @@ async fn every_shape_makes_the_round_trip(options: &[&str]) {
 /// A table of 1,000 columns.
 fn wide_table() -> [String; 2] {
     let column = |number: usize| match number % 2 {
-        0 => format!("c{number} INT DEFAULT {number}"),
-        _ => format!("c{number} VARCHAR(8) DEFAULT 'd{number}'"),
+        0 => format!("c{number} SMALLINT DEFAULT {number}"),
+        _ => format!("c{number} VARCHAR(8) CHARACTER SET latin1 DEFAULT 'd{number}'"),
     };
     let columns: Vec<String> = (0..999).map(column).collect();
     [
