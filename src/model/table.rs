@@ -22,6 +22,15 @@ impl Table {
         self.unique_keys.first().filter(|key| key.identifies(self))
     }
 
+    /// Whether the column at `position` is, as a whole, a part of a unique key.
+    pub fn is_in_unique_key(&self, position: usize) -> bool {
+        let part = KeyPart::Column {
+            position,
+            prefix: false,
+        };
+        self.unique_keys.iter().any(|key| key.parts.contains(&part))
+    }
+
     /// Position of a column by name (column names are case-insensitive in MySQL).
     pub fn position(&self, column: &str) -> Option<usize> {
         self.columns
@@ -131,10 +140,7 @@ impl Key {
             KeyPart::Column {
                 position,
                 prefix: false,
-            } => table
-                .columns
-                .get(*position)
-                .is_some_and(|column| !column.nullable && !column.generated),
+            } => table.columns.get(*position).is_some_and(|column| !column.nullable),
             KeyPart::Column { prefix: true, .. } | KeyPart::Expression => false,
         })
     }

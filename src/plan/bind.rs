@@ -113,7 +113,8 @@ pub fn bind(
         let (Some(column), Some(found)) = (map.columns.get(source), table.columns.get(position)) else {
             continue;
         };
-        if found.generated {
+        // Computed there; its value is of use where it tells rows apart.
+        if found.generated && !table.is_in_unique_key(position) {
             continue;
         }
         if !fits(column, found) {

@@ -12,7 +12,9 @@ use crate::{
 
 use super::{
     ident, literal,
-    set::{bound_columns, bound_values, push_before_value, push_key_side, push_literal, push_table_side},
+    set::{
+        bound_values, push_before_value, push_key_side, push_literal, push_optimizer_hint, push_table_side, written,
+    },
 };
 
 /// `SELECT as_before, as_after, row FROM t WHERE key FOR UPDATE`: the destination's row with the key of `row`. The first
@@ -80,10 +82,11 @@ pub fn delete_by_unique_key(target: &Target, key: &Key, row: &Row, own: &Row) ->
 /// See [`find_by_key`].
 pub fn update_by_key(target: &Target, find: &Row, row: &Row) -> Result<Vec<u8>, BinlogError> {
     let values = bound_values(target, row)?;
-    let mut out = b"UPDATE ".to_vec();
+    let mut out = Vec::new();
+    push_optimizer_hint(&mut out, b"UPDATE ", target, &[row])?;
     ident::push_table(&mut out, &target.table.name);
     out.extend_from_slice(b" AS t SET ");
-    for (place, (value, column)) in values.iter().zip(bound_columns(target)).enumerate() {
+    for (place, (value, column)) in written(target, &values).enumerate() {
         if place > 0 {
             out.push(b',');
         }
@@ -154,11 +157,7 @@ fn push_from(out: &mut Vec<u8>, target: &Target) {
 
 fn push_same(out: &mut Vec<u8>, target: &Target, image: &Row) -> Result<(), BinlogError> {
     out.push(b'(');
-    for (place, (value, column)) in bound_values(target, image)?
-        .iter()
-        .zip(bound_columns(target))
-        .enumerate()
-    {
+    for (place, (value, column)) in written(target, &bound_values(target, image)?).enumerate() {
         if place > 0 {
             out.extend_from_slice(b" AND ");
         }

@@ -15,5 +15,6 @@ mod privileges;
 mod servers;
 mod support;
 mod two_way;
+mod types;
 mod values;
 mod wire;
