@@ -283,13 +283,21 @@ impl Supervisor {
                 message: "REVERSE OBJECTS is not supported yet; leave it out, and the objects are mapped back".to_owned(),
             });
         }
+        let cant = |reason: String| error(NOT_STARTED, format!("task {} can't start: {reason}", definition.name));
+        let mut both = Vec::new();
         for (name, followed) in [(&definition.source, true), (&definition.destination, definition.two_way)] {
             let server = self.server(name).map_err(|failure| error(NOT_STARTED, failure.message))?;
             let facts = check::facts(&server).await.map_err(|failure| error(NOT_STARTED, failure.message))?;
             self.seen(&server, &facts).await;
             if let Some(reason) = facts.refusal(&server, followed) {
-                return Err(error(NOT_STARTED, format!("task {} can't start: {reason}", definition.name)));
+                return Err(cant(reason));
             }
+            both.push(facts);
+        }
+        if let [source, destination] = both.as_slice()
+            && let Some(reason) = source.clash(destination)
+        {
+            return Err(cant(reason));
         }
         Ok(())
     }
