@@ -5,7 +5,10 @@
     reason = "in a test, to panic is to fail"
 )]
 
+mod full_sync;
 mod large;
+mod layering;
+mod pressure;
 mod servers;
 mod support;
 mod two_way;
