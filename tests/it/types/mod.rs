@@ -37,14 +37,22 @@ impl World {
             writing.push_str(", ");
             writing.push_str(session);
         }
-        let world = Self { pair, proxy: Proxy::start().await, session: writing };
+        let world = Self {
+            pair,
+            proxy: Proxy::start().await,
+            session: writing,
+        };
         world.hq(&["CREATE DATABASE d"]).await;
         world
     }
 
     async fn start(&self, objects: &str) {
         self.proxy.register(&self.pair).await;
-        ask::sql(&self.proxy, &format!("CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS ({objects})")).await;
+        ask::sql(
+            &self.proxy,
+            &format!("CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS ({objects})"),
+        )
+        .await;
         ask::sql(&self.proxy, "START SYNC TASK t").await;
         self.proxy.wait_state("t", "running").await;
         self.agreed("d").await;
@@ -81,13 +89,18 @@ impl World {
 /// One statement per table, for all columns in [`COLUMNS`].
 fn of_columns(statement: impl Fn(&str, &[String]) -> Vec<String>) -> Vec<String> {
     let tables = COLUMNS.iter().enumerate();
-    tables.flat_map(|(number, (_, values))| statement(&format!("d.t{number:03}"), values)).collect()
+    tables
+        .flat_map(|(number, (_, values))| statement(&format!("d.t{number:03}"), values))
+        .collect()
 }
 
 /// Inserts each value of a type, with `id`s from `from`.
 fn inserts(table: &str, values: &[String], from: usize) -> String {
-    let rows: Vec<String> =
-        values.iter().enumerate().map(|(place, value)| format!("({}, {value}, 0)", from + place)).collect();
+    let rows: Vec<String> = values
+        .iter()
+        .enumerate()
+        .map(|(place, value)| format!("({}, {value}, 0)", from + place))
+        .collect();
     format!("INSERT INTO {table} VALUES {}", rows.join(", "))
 }
 
@@ -106,18 +119,26 @@ async fn every_type_makes_the_round_trip(options: &[&str], session: &str) {
     let mut create: Vec<String> = Vec::new();
     for (number, (column, values)) in COLUMNS.iter().enumerate() {
         let table = format!("d.t{number:03}");
-        create.push(format!("CREATE TABLE {table} (id INT PRIMARY KEY, v {column}, n INT NOT NULL)"));
+        create.push(format!(
+            "CREATE TABLE {table} (id INT PRIMARY KEY, v {column}, n INT NOT NULL)"
+        ));
         // 0: changed at hq; 100: changed at branch; 200: made at hq later; 300: made at branch later.
         create.push(inserts(&table, values, 0));
         create.push(inserts(&table, values, 100));
     }
     for (number, (column, values)) in KEYS.iter().enumerate() {
         let table = format!("d.k{number:02}");
-        create.push(format!("CREATE TABLE {table} (v {column} NOT NULL, i INT, n INT, PRIMARY KEY (v))"));
-        create.push(format!("CREATE TABLE {table}c (s INT, v {column} NOT NULL, i INT, n INT, PRIMARY KEY (s, v))"));
+        create.push(format!(
+            "CREATE TABLE {table} (v {column} NOT NULL, i INT, n INT, PRIMARY KEY (v))"
+        ));
+        create.push(format!(
+            "CREATE TABLE {table}c (s INT, v {column} NOT NULL, i INT, n INT, PRIMARY KEY (s, v))"
+        ));
         for (i, value) in values.iter().enumerate().skip(1) {
             create.push(format!("INSERT INTO {table} VALUES ({value}, {i}, 0)"));
-            create.push(format!("INSERT INTO {table}c VALUES (1, {value}, {i}, 0), (2, {value}, {i}, 0)"));
+            create.push(format!(
+                "INSERT INTO {table}c VALUES (1, {value}, {i}, 0), (2, {value}, {i}, 0)"
+            ));
         }
     }
     world.hq(&create).await;
@@ -135,20 +156,34 @@ async fn every_type_makes_the_round_trip(options: &[&str], session: &str) {
     world.hq(&come(200, 0)).await;
     world.branch(&come(300, 100)).await;
     world.hq(&of_keys(|table, values| one_key(table, 1, &values[0]))).await;
-    world.branch(&of_keys(|table, _| vec![format!("UPDATE {table} SET n = n + 1 WHERE i = 2")])).await;
+    world
+        .branch(&of_keys(|table, _| {
+            vec![format!("UPDATE {table} SET n = n + 1 WHERE i = 2")]
+        }))
+        .await;
     world.agreed("d").await;
 
     // Every value turns into every other one, in rows that the other side has made.
     world.hq(&of_columns(|table, values| turns(table, values, 300))).await;
-    world.branch(&of_columns(|table, values| turns(table, values, 200))).await;
-    world.branch(&of_keys(|table, values| one_key(table, 1, values[1]))).await;
-    world.hq(&of_keys(|table, _| vec![format!("DELETE FROM {table} WHERE i = 2")])).await;
+    world
+        .branch(&of_columns(|table, values| turns(table, values, 200)))
+        .await;
+    world
+        .branch(&of_keys(|table, values| one_key(table, 1, values[1])))
+        .await;
+    world
+        .hq(&of_keys(|table, _| vec![format!("DELETE FROM {table} WHERE i = 2")]))
+        .await;
     world.agreed("d").await;
 
-    let go = |from: usize| of_columns(|table, _| vec![format!("DELETE FROM {table} WHERE id >= {from} AND id < {from} + 100")]);
+    let go = |from: usize| {
+        of_columns(|table, _| vec![format!("DELETE FROM {table} WHERE id >= {from} AND id < {from} + 100")])
+    };
     world.hq(&[go(100), go(200)].concat()).await;
     world.branch(&go(0)).await;
-    world.branch(&of_keys(|table, _| vec![format!("DELETE FROM {table} WHERE i = 3")])).await;
+    world
+        .branch(&of_keys(|table, _| vec![format!("DELETE FROM {table} WHERE i = 3")]))
+        .await;
     world.agreed("d").await;
     for (number, (column, values)) in COLUMNS.iter().enumerate() {
         let count = ask::cell(&world.pair.hq, &format!("SELECT COUNT(*) FROM d.t{number:03}")).await;
@@ -160,7 +195,14 @@ async fn every_type_makes_the_round_trip(options: &[&str], session: &str) {
 fn of_keys(statements: impl Fn(&str, &[&str]) -> Vec<String>) -> Vec<String> {
     let tables = KEYS.iter().enumerate();
     let both = |number: usize| [format!("d.k{number:02}"), format!("d.k{number:02}c")];
-    tables.flat_map(|(number, (_, values))| both(number).into_iter().flat_map(|t| statements(&t, values)).collect::<Vec<_>>()).collect()
+    tables
+        .flat_map(|(number, (_, values))| {
+            both(number)
+                .into_iter()
+                .flat_map(|t| statements(&t, values))
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// A row gets another key, in passing.
