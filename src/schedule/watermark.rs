@@ -26,12 +26,20 @@ struct Entry {
 impl Watermark {
     /// Everything in `done` was finished before.
     pub fn new(done: GtidSet) -> Self {
-        Self { done, pending: VecDeque::new(), first: 0 }
+        Self {
+            done,
+            pending: VecDeque::new(),
+            first: 0,
+        }
     }
 
     /// The next transaction in the source's order. The number is what [`Watermark::finish`] takes.
     pub fn begin(&mut self, gtid: Gtid, commit_us: u64) -> u64 {
-        self.pending.push_back(Entry { gtid, commit_us, finished: false });
+        self.pending.push_back(Entry {
+            gtid,
+            commit_us,
+            finished: false,
+        });
         self.first + self.pending.len() as u64 - 1
     }
 
@@ -66,6 +74,11 @@ impl Watermark {
     /// Commit time of the oldest unfinished transaction.
     pub fn oldest_pending_us(&self) -> Option<u64> {
         self.pending.front().map(|entry| entry.commit_us)
+    }
+
+    /// Transactions that have begun and that the watermark has not passed.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
     }
 
     /// Nothing is unfinished.

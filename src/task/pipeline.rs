@@ -34,7 +34,7 @@ use crate::{
     model::{
         change::{Transaction, TransactionHeader},
         gtid::{Gtid, GtidSet},
-        status::{DdlRecord, Level, State},
+        status::{ConflictRecord, DdlRecord, Level, State},
     },
     plan::assemble::Statement,
     schedule::{
@@ -57,10 +57,17 @@ use super::{
 const QUEUE: usize = 4096;
 /// Transactions that may wait to be scheduled; their bytes are bounded by the reader.
 const ITEMS: usize = 4096;
+/// Transactions that may be above the watermark. What is done of them stands in the appliers' checkpoint rows one by one,
+/// so this bounds those rows when one transaction is held back (by a lock at the destination) and others are not.
+const WINDOW: usize = 8192;
 /// How often status is brought up to date and the watermark looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// The watermark is written at most this often.
 const WATERMARK_EVERY: Duration = Duration::from_secs(1);
+/// A row of heartbeat at the source.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// A source that refused the last one is asked again.
+const HEARTBEAT_AGAIN: Duration = Duration::from_secs(10);
 /// How long a clean stop waits for what is in flight.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
@@ -134,30 +141,61 @@ async fn clock_offset(conn: &mut Conn) -> Result<i64, Failure> {
     Ok(i64::try_from(theirs.unwrap_or(ours)).unwrap_or(0) - i64::try_from(ours).unwrap_or(0))
 }
 
-/// One row a second at the source, so that its binlog is never silent and lag is known.
+/// One row a second at the source, so that its binlog is never silent and lag is known. A source that refuses (it is
+/// read-only, or the account may not) is followed without; it is asked again and again, for that may change.
 async fn heartbeat(link: Arc<Link>, mut conn: Conn) -> Result<(), Failure> {
-    if let Err(failure) = checkpoint::ensure_schema(&mut conn).await {
-        link.tell(Level::Warning, format!("{failure}; lag is not known while the source is idle")).await;
-        std::future::pending::<()>().await;
-    }
+    let row = format!(
+        "INSERT INTO causeway.heartbeat (task, link, at) VALUES ({}, NOW(6)) ON DUPLICATE KEY UPDATE at = NOW(6)",
+        link.key.values()
+    );
+    let mut has_schema = false;
+    let mut told = false;
     loop {
-        conn.query_drop(format!(
-            "INSERT INTO causeway.heartbeat (task, link, at) VALUES ({}, NOW(6)) ON DUPLICATE KEY UPDATE at = NOW(6)",
-            link.key.values()
-        ))
-        .await
-        .map_err(|error| Failure::mysql("writing the heartbeat at the source", &error))?;
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        let beat = async {
+            if !has_schema {
+                checkpoint::ensure_schema(&mut conn).await?;
+            }
+            has_schema = true;
+            conn.query_drop(row.as_str())
+                .await
+                .map_err(|error| Failure::mysql("writing the heartbeat at the source", &error))
+        };
+        let pause = match beat.await {
+            Ok(()) => {
+                told = false;
+                HEARTBEAT_EVERY
+            }
+            // A lost connection ends the link, as the reader's does.
+            Err(failure) if conn.is_disconnected() => return Err(failure),
+            Err(failure) => {
+                if !std::mem::replace(&mut told, true) {
+                    link.tell(
+                        Level::Warning,
+                        format!(
+                            "{failure}; until the heartbeat can be written, lag is not known while \
+                         the source is idle"
+                        ),
+                    )
+                    .await;
+                }
+                HEARTBEAT_AGAIN
+            }
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 
 /// Takes conflicts down in the store, one after the other.
 fn recorder(link: &Arc<Link>, tasks: &mut JoinSet<Result<(), Failure>>) -> Recorder {
-    let (sender, mut receiver) = mpsc::channel::<(_, oneshot::Sender<Result<(), Failure>>)>(64);
+    let (sender, mut receiver) = mpsc::channel::<(ConflictRecord, oneshot::Sender<Result<(), Failure>>)>(64);
     let link = link.clone();
     tasks.spawn(async move {
         while let Some((record, answer)) = receiver.recv().await {
             let store = link.store.clone();
+            // A conflict that is settled is counted with the changes of its transaction; this one has none yet.
+            if record.outcome == "failed" {
+                link.status.conflict();
+            }
             let written = tokio::task::spawn_blocking(move || store.record_conflict(&record)).await;
             let result = match written {
                 Ok(Ok(_)) => Ok(()),
@@ -230,7 +268,8 @@ impl Scheduler {
             if self.held.is_some() {
                 self.retry_held(session).await?;
             }
-            let takes_items = self.held.is_none() && self.large.is_none() && stopping.is_none();
+            let takes_items =
+                self.held.is_none() && self.large.is_none() && stopping.is_none() && self.watermark.pending() < WINDOW;
             tokio::select! {
                 biased;
                 finished = done.recv() => match finished {
@@ -274,7 +313,11 @@ impl Scheduler {
     }
 
     fn mode(&self, gtid: &Gtid) -> Mode {
-        if self.tolerant_until.contains(gtid) { Mode::Tolerant } else { Mode::Strict }
+        if self.tolerant_until.contains(gtid) {
+            Mode::Tolerant
+        } else {
+            Mode::Strict
+        }
     }
 
     fn take(&mut self, item: Item) -> Result<(), Failure> {
@@ -288,10 +331,18 @@ impl Scheduler {
                 self.held = Some(Held::Statement(statement, echo, dealt_with));
                 Ok(())
             }
-            Item::Intent { gtid, commit_us, begins } => {
+            Item::Intent {
+                gtid,
+                commit_us,
+                begins,
+            } => {
                 let due = std::mem::take(&mut self.intent);
                 let intent = (gtid, commit_us);
-                let passed = if begins { self.intent.replace(intent) } else { Some(intent) };
+                let passed = if begins {
+                    self.intent.replace(intent)
+                } else {
+                    Some(intent)
+                };
                 for (gtid, commit_us) in due.into_iter().chain(passed) {
                     let number = self.watermark.begin(gtid, commit_us);
                     self.watermark.finish(number);
@@ -299,7 +350,11 @@ impl Scheduler {
                 self.unwritten.any = true;
                 Ok(())
             }
-            Item::Skipped { gtid, commit_us, bookkeeping } => {
+            Item::Skipped {
+                gtid,
+                commit_us,
+                bookkeeping,
+            } => {
                 let number = self.watermark.begin(gtid, commit_us);
                 self.watermark.finish(number);
                 self.unwritten.any = true;
@@ -313,20 +368,24 @@ impl Scheduler {
         }
     }
 
-    fn schedule(
-        &mut self,
-        transaction: Transaction,
-        permit: tokio::sync::OwnedSemaphorePermit,
-    ) -> Result<(), Failure> {
+    fn schedule(&mut self, transaction: Transaction, permit: tokio::sync::OwnedSemaphorePermit) -> Result<(), Failure> {
         let mut touched = Vec::new();
         for change in &transaction.changes {
             keys::of_change(change, &mut touched).map_err(|error| Failure::data(error.to_string()))?;
         }
         touched.sort_unstable_by_key(|key| (key.hash, key.shared));
         touched.dedup();
-        let number = self.watermark.begin(transaction.header.gtid.clone(), transaction.header.commit_us);
+        let number = self
+            .watermark
+            .begin(transaction.header.gtid.clone(), transaction.header.commit_us);
         let mode = self.mode(&transaction.header.gtid);
-        self.assign(Box::new(Job { number, keys: touched, transaction, mode, permit: Some(permit) }));
+        self.assign(Box::new(Job {
+            number,
+            keys: touched,
+            transaction,
+            mode,
+            permit: Some(permit),
+        }));
         Ok(())
     }
 
@@ -362,7 +421,12 @@ impl Scheduler {
                 let mode = self.mode(&header.gtid);
                 self.large = Some(number);
                 if let Some(queue) = self.queues.first() {
-                    let job = LargeJob { number, header, mode, parts };
+                    let job = LargeJob {
+                        number,
+                        header,
+                        mode,
+                        parts,
+                    };
                     // An applier that is gone has told why.
                     queue.send(Work::Large(Box::new(job))).await.ok();
                 }
@@ -410,14 +474,20 @@ impl Scheduler {
                 self.log(record("refused", None)).await?;
                 link.tell(
                     Level::Warning,
-                    format!("a DDL statement at the destination ({gtid}) stays there: DDL goes forward only; see sync.ddl"),
+                    format!(
+                        "a DDL statement at the destination ({gtid}) stays there: DDL goes forward only; see sync.ddl"
+                    ),
                 )
                 .await;
             }
             Verdict::Excluded => self.log(record("excluded", None)).await?,
             Verdict::Ignored(why) => {
                 self.log(record("ignored", None)).await?;
-                link.tell(Level::Warning, format!("the DDL statement {gtid} is not run at the destination: {why}")).await;
+                link.tell(
+                    Level::Warning,
+                    format!("the DDL statement {gtid} is not run at the destination: {why}"),
+                )
+                .await;
             }
             Verdict::Stop(reason) => {
                 self.log(record("failed", None)).await?;
@@ -479,7 +549,10 @@ impl Scheduler {
 
     async fn tick(&mut self, session: &mut Session) -> Result<(), Failure> {
         self.show();
-        let due = self.unwritten.written_at.is_none_or(|at| at.elapsed() >= WATERMARK_EVERY);
+        let due = self
+            .unwritten
+            .written_at
+            .is_none_or(|at| at.elapsed() >= WATERMARK_EVERY);
         // Causeway's own rows alone move nothing: the write would be a row of ours in the other link's log, and the
         // two links would answer each other for ever.
         if due && (self.unwritten.changes || (self.unwritten.rotated && self.unwritten.any)) {
@@ -492,11 +565,12 @@ impl Scheduler {
         let status = &self.link.status;
         status.done(Arc::new(self.watermark.done().clone()));
         status.read(Arc::new(self.watermark.read()));
-        let now = i64::try_from(now_us()).unwrap_or(i64::MAX).saturating_add(self.clock_offset_us);
-        let lag_us = self
-            .watermark
-            .oldest_pending_us()
-            .map_or(0, |oldest| now.saturating_sub(i64::try_from(oldest).unwrap_or(i64::MAX)).max(0));
+        let now = i64::try_from(now_us())
+            .unwrap_or(i64::MAX)
+            .saturating_add(self.clock_offset_us);
+        let lag_us = self.watermark.oldest_pending_us().map_or(0, |oldest| {
+            now.saturating_sub(i64::try_from(oldest).unwrap_or(i64::MAX)).max(0)
+        });
         status.lag(u64::try_from(lag_us / 1000).unwrap_or(0), self.watermark.is_idle());
     }
 
@@ -504,7 +578,10 @@ impl Scheduler {
         let done = Arc::new(self.watermark.done().clone());
         checkpoint::set_watermark(session.conn(), &self.link.key, self.epoch, &done).await?;
         self.persisted.send_replace(done);
-        self.unwritten = Unwritten { written_at: Some(Instant::now()), ..Unwritten::default() };
+        self.unwritten = Unwritten {
+            written_at: Some(Instant::now()),
+            ..Unwritten::default()
+        };
         Ok(())
     }
 }

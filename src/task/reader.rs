@@ -32,11 +32,14 @@ use super::{
     renames::Renames,
 };
 
-/// Row images a link keeps in memory at a time, in KiB.
+/// Changes a link keeps in memory at a time, in KiB ([`crate::model::change::Change::bytes`]).
 const MEMORY_KIB: u32 = 64 << 10;
 
 /// When a transaction is passed on in parts.
-const LIMITS: Limits = Limits { whole_bytes: 16 << 20, part_bytes: 2 << 20 };
+const LIMITS: Limits = Limits {
+    whole_bytes: 16 << 20,
+    part_bytes: 2 << 20,
+};
 
 /// What the reader hands on.
 #[derive(Debug)]
@@ -136,8 +139,10 @@ impl Reader {
                 Ok(self.items.send(Item::Rotated).await.is_ok())
             }
             event => {
-                let output =
-                    self.assembler.push(event, end).map_err(|error| Failure::data(error.to_string()))?;
+                let output = self
+                    .assembler
+                    .push(event, end)
+                    .map_err(|error| Failure::data(error.to_string()))?;
                 match output {
                     Some(output) => self.hand_on(output).await,
                     None => Ok(true),
@@ -174,15 +179,36 @@ impl Reader {
                 self.targets.clear();
                 return Ok(dealt_with);
             }
-            Output::Skipped { gtid, commit_us, intent: Some(begins), .. } => Item::Intent { gtid, commit_us, begins },
-            Output::Skipped { gtid, commit_us, bookkeeping, intent: None } => {
-                Item::Skipped { gtid, commit_us, bookkeeping }
-            }
+            Output::Skipped {
+                gtid,
+                commit_us,
+                intent: Some(begins),
+                ..
+            } => Item::Intent {
+                gtid,
+                commit_us,
+                begins,
+            },
+            Output::Skipped {
+                gtid,
+                commit_us,
+                bookkeeping,
+                intent: None,
+            } => Item::Skipped {
+                gtid,
+                commit_us,
+                bookkeeping,
+            },
         };
         Ok(self.items.send(item).await.is_ok())
     }
 
-    async fn part(&mut self, changes: Vec<crate::model::change::Change>, bytes: usize, last: bool) -> Result<bool, Failure> {
+    async fn part(
+        &mut self,
+        changes: Vec<crate::model::change::Change>,
+        bytes: usize,
+        last: bool,
+    ) -> Result<bool, Failure> {
         let permit = Some(self.permit(bytes).await?);
         match &self.large {
             Some(send) => Ok(send.send(Part { changes, last, permit }).await.is_ok()),
@@ -241,14 +267,17 @@ impl Reader {
         // The destination has seen exactly the DDL that precedes this position, so its definition serves where the
         // binlog has no names.
         let definition = (!map.has_names()).then(|| (*table).clone());
-        bind(map, definition.as_ref(), &table, UnknownColumn::Refuse)
-            .map_err(|error| Failure::data(error.to_string()))
+        bind(map, definition.as_ref(), &table, UnknownColumn::Refuse).map_err(|error| Failure::data(error.to_string()))
     }
 
     /// The task's source decides what tables and columns there are. A name that it does not have was renamed or dropped
     /// there by a DDL that these rows do not know of yet, or was made at the other side only; which of them, is known
     /// once the forward link has come to where the source was.
-    async fn reverse_target(&mut self, map: &Arc<TableMap>, destination: &TableName) -> Result<Option<Target>, Failure> {
+    async fn reverse_target(
+        &mut self,
+        map: &Arc<TableMap>,
+        destination: &TableName,
+    ) -> Result<Option<Target>, Failure> {
         let definition = match map.has_names() {
             true => None,
             false => self.source_definition(&map.name).await?,
@@ -256,7 +285,10 @@ impl Reader {
         let names = column_names(map, definition.as_ref()).map_err(|error| Failure::data(error.to_string()))?;
         let mut table = schema::read_table(&mut self.destination, destination).await?;
         let mut renamed = Renamed::new();
-        if table.as_ref().is_none_or(|table| names.iter().any(|name| table.position(name).is_none())) {
+        if table
+            .as_ref()
+            .is_none_or(|table| names.iter().any(|name| table.position(name).is_none()))
+        {
             self.forward_catches_up().await?;
             let renames = self.renames().await?;
             if let Some(last) = self.assembler.objects().map(&renames.table(&map.name)) {
@@ -275,9 +307,14 @@ impl Reader {
             self.link.tell(Level::Warning, message).await;
             return Ok(None);
         };
-        bind(map, definition.as_ref(), &Arc::new(table), UnknownColumn::LeaveOut(&renamed))
-            .map(Some)
-            .map_err(|error| Failure::data(error.to_string()))
+        bind(
+            map,
+            definition.as_ref(),
+            &Arc::new(table),
+            UnknownColumn::LeaveOut(&renamed),
+        )
+        .map(Some)
+        .map_err(|error| Failure::data(error.to_string()))
     }
 
     /// Waits until the forward link has done all that its source has executed by now. It depends on this link in
@@ -286,7 +323,9 @@ impl Reader {
         let executed = initial::executed(&mut self.destination).await?;
         let mut applied = self.link.shared.forward.watch_applied();
         let caught_up = applied.wait_for(|applied| executed.is_subset_of(applied)).await;
-        caught_up.map(drop).map_err(|_| Failure::environment("the forward link has ended"))
+        caught_up
+            .map(drop)
+            .map_err(|_| Failure::environment("the forward link has ended"))
     }
 
     async fn renames(&self) -> Result<Renames, Failure> {

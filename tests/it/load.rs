@@ -80,7 +80,11 @@ async fn writers_on_both_sides_end_equal_and_then_the_binlogs_are_quiet() {
     let tally = load.finish().await;
     let written = begin.elapsed();
     assert_exact(&pair, &proxy, &tally).await;
-    eprintln!("{} transactions written in {written:?}, equal after {:?}", tally.total(), begin.elapsed());
+    eprintln!(
+        "{} transactions written in {written:?}, equal after {:?}",
+        tally.total(),
+        begin.elapsed()
+    );
     quiet(&[&pair.hq, &pair.branch]).await;
     assert_exact(&pair, &proxy, &tally).await;
 }
@@ -243,14 +247,27 @@ async fn ddl_in_the_middle_of_the_load_arrives_in_its_place_and_never_travels_ba
         load.commits(40).await;
     }
     proxy.wait_synced("t").await;
-    sql(&pair.branch, "INSERT INTO load_db.like_it VALUES (100, 'of the branch')").await;
+    sql(
+        &pair.branch,
+        "INSERT INTO load_db.like_it VALUES (100, 'of the branch')",
+    )
+    .await;
 
     // Made at the destination: stays there, and the rows go on in both directions.
-    sql(&pair.branch, "ALTER TABLE load_db.plain ADD COLUMN only_here INT NOT NULL DEFAULT 3").await;
-    sql(&pair.branch, "CREATE TABLE load_db.only_here (id INT PRIMARY KEY); DROP TABLE load_db.only_here").await;
+    sql(
+        &pair.branch,
+        "ALTER TABLE load_db.plain ADD COLUMN only_here INT NOT NULL DEFAULT 3",
+    )
+    .await;
+    sql(
+        &pair.branch,
+        "CREATE TABLE load_db.only_here (id INT PRIMARY KEY); DROP TABLE load_db.only_here",
+    )
+    .await;
     load.commits(300).await;
     proxy.wait_synced("t").await;
-    let columns = "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'load_db' AND column_name = 'only_here'";
+    let columns =
+        "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'load_db' AND column_name = 'only_here'";
     assert_eq!(cell(&pair.hq, columns).await, "0");
     assert_eq!(cell(&pair.branch, columns).await, "1");
     sql(&pair.branch, "ALTER TABLE load_db.plain DROP COLUMN only_here").await;
@@ -305,7 +322,11 @@ async fn rows_that_are_older_than_a_ddl_find_its_names_in_the_reverse_direction(
     // A DDL that is at work when the proxy is killed: the server goes on with it.
     let mut reader = connect(&pair.branch).await;
     reader.query_drop("BEGIN; SELECT * FROM load_db.a").await.unwrap();
-    sql(&pair.hq, "ALTER TABLE load_db.a ADD COLUMN n INT DEFAULT 5; INSERT INTO load_db.a VALUES (0, 0, 0, 0, 6)").await;
+    sql(
+        &pair.hq,
+        "ALTER TABLE load_db.a ADD COLUMN n INT DEFAULT 5; INSERT INTO load_db.a VALUES (0, 0, 0, 0, 6)",
+    )
+    .await;
     let at_work = async |what: &str| {
         let query = format!("SELECT COUNT(*) FROM performance_schema.processlist WHERE info LIKE '{what}%'");
         (cell(&pair.branch, &query).await == "1").then_some(())
@@ -322,7 +343,10 @@ async fn rows_that_are_older_than_a_ddl_find_its_names_in_the_reverse_direction(
     .await;
     proxy.kill9();
     proxy.restart().await.unwrap();
-    eventually("the new process waits for the ALTER", async || at_work("SELECT GET_LOCK").await).await;
+    eventually("the new process waits for the ALTER", async || {
+        at_work("SELECT GET_LOCK").await
+    })
+    .await;
     assert!(at_work(alter).await.is_some(), "the server goes on with it");
     reader.query_drop("COMMIT").await.unwrap();
     proxy.wait_state("t", "running").await;
@@ -375,7 +399,10 @@ async fn stops_pauses_and_restarts_under_load_lose_nothing() {
         load.commits(100).await;
     }
     let begin = Instant::now();
-    assert!(proxy.stop().await.unwrap().unwrap().success(), "SIGTERM must end in exit code 0");
+    assert!(
+        proxy.stop().await.unwrap().unwrap().success(),
+        "SIGTERM must end in exit code 0"
+    );
     eprintln!("a clean stop under load took {:?}", begin.elapsed());
     load.commits(300).await;
     proxy.restart().await.unwrap();
@@ -383,7 +410,11 @@ async fn stops_pauses_and_restarts_under_load_lose_nothing() {
     let tally = load.finish().await;
     assert_exact(&pair, &proxy, &tally).await;
 
-    let shown = ["SHOW SERVERS", "SELECT * FROM sync.tasks", "SELECT direction, source_table, rows_copied, inserts FROM sync.objects ORDER BY 1, 2"];
+    let shown = [
+        "SHOW SERVERS",
+        "SELECT * FROM sync.tasks",
+        "SELECT direction, source_table, rows_copied, inserts FROM sync.objects ORDER BY 1, 2",
+    ];
     let mut before = Vec::new();
     for query in shown {
         before.push(rows(&proxy, query).await);
@@ -434,7 +465,11 @@ async fn a_lost_connection_or_server_is_tried_again_until_it_is_back() {
     let tally = load.finish().await;
     assert_exact(&pair, &proxy, &tally).await;
     let again = rows(&pair.hq, "SHOW REPLICAS").await;
-    assert_eq!((again.len(), &again[0][4]), (1, &replicas[0][4]), "it comes back under its own name");
+    assert_eq!(
+        (again.len(), &again[0][4]),
+        (1, &replicas[0][4]),
+        "it comes back under its own name"
+    );
 }
 
 async fn kill_causeways_connections(server: &LocalServer) {
