@@ -52,7 +52,10 @@ pub(crate) fn bound_values<'a>(target: &Target, row: &'a Row) -> Result<Vec<Valu
 
 /// The destination columns in the order of `target.columns`.
 pub(crate) fn bound_columns(target: &Target) -> impl Iterator<Item = &TableColumn> {
-    target.columns.iter().filter_map(|binding| target.table.columns.get(binding.destination))
+    target
+        .columns
+        .iter()
+        .filter_map(|binding| target.table.columns.get(binding.destination))
 }
 
 /// The columns that are written (the server computes generated ones), each with its value in a row.
@@ -60,7 +63,10 @@ pub(crate) fn written<'a>(
     target: &'a Target,
     values: &'a [Value<'a>],
 ) -> impl Iterator<Item = (&'a Value<'a>, &'a TableColumn)> {
-    values.iter().zip(bound_columns(target)).filter(|(_, column)| !column.generated)
+    values
+        .iter()
+        .zip(bound_columns(target))
+        .filter(|(_, column)| !column.generated)
 }
 
 /// [`literal::push`] with an error that names the column.
@@ -79,7 +85,10 @@ pub(crate) fn push_literal(
 /// If a row image is malformed or incomplete. The same holds for all functions here.
 pub fn insert(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
     let text = insert_text(b"INSERT INTO ", target, rows)?;
-    Ok(Statement { text, expected_rows: Some(rows.len() as u64) })
+    Ok(Statement {
+        text,
+        expected_rows: Some(rows.len() as u64),
+    })
 }
 
 /// `REPLACE INTO t (…) VALUES (…),(…)`: whatever holds one of the rows' unique keys gives way.
@@ -88,7 +97,10 @@ pub fn insert(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> 
 /// See [`insert`].
 pub fn replace(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
     let text = insert_text(b"REPLACE INTO ", target, rows)?;
-    Ok(Statement { text, expected_rows: None })
+    Ok(Statement {
+        text,
+        expected_rows: None,
+    })
 }
 
 fn insert_text(verb: &[u8], target: &Target, rows: &[&Row]) -> Result<Vec<u8>, BinlogError> {
@@ -112,7 +124,12 @@ fn insert_text(verb: &[u8], target: &Target, rows: &[&Row]) -> Result<Vec<u8>, B
 
 /// The verb, and for rows that hold an ENUM's error value (index 0) a hint that lets this one statement store it:
 /// a strict session refuses it.
-pub(crate) fn push_optimizer_hint(out: &mut Vec<u8>, verb: &[u8], target: &Target, rows: &[&Row]) -> Result<(), BinlogError> {
+pub(crate) fn push_optimizer_hint(
+    out: &mut Vec<u8>,
+    verb: &[u8],
+    target: &Target,
+    rows: &[&Row],
+) -> Result<(), BinlogError> {
     out.extend_from_slice(verb);
     let has_enum = bound_columns(target).any(|column| column.column_type.starts_with("enum"));
     if has_enum {
@@ -167,7 +184,10 @@ pub fn delete(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> 
     guards.push_join(&mut out);
     out.extend_from_slice(b" WHERE ");
     guards.push_condition(&mut out);
-    Ok(Statement { text: out, expected_rows: Some(rows.len() as u64) })
+    Ok(Statement {
+        text: out,
+        expected_rows: Some(rows.len() as u64),
+    })
 }
 
 /// `DELETE t FROM (VALUES `; without an alias, which the server would look for in the default database.
@@ -200,7 +220,10 @@ pub fn delete_by_key(target: &Target, rows: &[&Row]) -> Result<Statement, Binlog
     guards.push_names(&mut out, &[]);
     out.push(b')');
     guards.push_join(&mut out);
-    Ok(Statement { text: out, expected_rows: None })
+    Ok(Statement {
+        text: out,
+        expected_rows: None,
+    })
 }
 
 /// `UPDATE` of the columns at `changed` (places in `target.columns`), guarded by the before images.
@@ -237,13 +260,20 @@ pub fn update(target: &Target, rows: &[(&Row, &Row)], changed: &[usize]) -> Resu
             let new = format!("{}.n{column}", guards.list);
             // Numbers above and below 2^63 make a DECIMAL of the list's column, and stored into a SET or BIT as such the
             // highest bit is lost.
-            let new = if definition.family == Family::Number { format!("CAST({new} AS UNSIGNED)") } else { new };
+            let new = if definition.family == Family::Number {
+                format!("CAST({new} AS UNSIGNED)")
+            } else {
+                new
+            };
             out.extend_from_slice(format!("={new}").as_bytes());
         }
     });
     out.extend_from_slice(b" WHERE ");
     guards.push_condition(&mut out);
-    Ok(Statement { text: out, expected_rows: Some(rows.len() as u64) })
+    Ok(Statement {
+        text: out,
+        expected_rows: Some(rows.len() as u64),
+    })
 }
 
 /// The columns (places in `target.columns`) that an update from `before` to `after` has to set: those that differ, and
@@ -261,7 +291,10 @@ pub fn changed_columns(target: &Target, before: &Row, after: &Row) -> Result<Vec
     };
     let mut changed: Vec<usize> = Vec::new();
     let mut automatic: Vec<usize> = Vec::new();
-    for (place, column) in bound_columns(target).enumerate().filter(|(_, column)| !column.generated) {
+    for (place, column) in bound_columns(target)
+        .enumerate()
+        .filter(|(_, column)| !column.generated)
+    {
         match (old.get(place), new.get(place)) {
             (Some(a), Some(b)) if same(a, b) => {
                 if column.on_update {
@@ -285,7 +318,11 @@ fn push_row_start(out: &mut Vec<u8>, place: usize) {
 /// A name for the `VALUES` list: a column reference `v.o0` may not mean two tables, and the database in front of the
 /// destination's name does not help.
 fn list_name(target: &Target) -> &'static str {
-    if target.table.name.table.eq_ignore_ascii_case("v") { "w" } else { "v" }
+    if target.table.name.table.eq_ignore_ascii_case("v") {
+        "w"
+    } else {
+        "v"
+    }
 }
 
 /// How the before images of one statement are compared.
@@ -321,7 +358,13 @@ impl<'a> Guards<'a> {
         // A generated column follows from the others, but the key has to be there for the join.
         let compared = bound_columns(target).enumerate();
         let compared = compared.filter(|(place, column)| !column.generated || target.key.contains(place));
-        Ok(Self { target, name, list: list_name(target), digests, compared: compared.map(|(place, _)| place).collect() })
+        Ok(Self {
+            target,
+            name,
+            list: list_name(target),
+            digests,
+            compared: compared.map(|(place, _)| place).collect(),
+        })
     }
 
     /// Behind the rows: `) AS v(`, for the names of its columns.
@@ -330,7 +373,10 @@ impl<'a> Guards<'a> {
     }
 
     fn column(&self, place: usize) -> Option<&'a TableColumn> {
-        self.target.columns.get(place).and_then(|binding| self.target.table.columns.get(binding.destination))
+        self.target
+            .columns
+            .get(place)
+            .and_then(|binding| self.target.table.columns.get(binding.destination))
     }
 
     fn by_digest(&self, place: usize) -> bool {
@@ -342,7 +388,9 @@ impl<'a> Guards<'a> {
             if number > 0 {
                 out.push(b',');
             }
-            let (Some(value), Some(column)) = (values.get(place), self.column(place)) else { continue };
+            let (Some(value), Some(column)) = (values.get(place), self.column(place)) else {
+                continue;
+            };
             push_before_value(out, self.target, value, column, self.by_digest(place))?;
         }
         Ok(())
@@ -351,7 +399,9 @@ impl<'a> Guards<'a> {
     fn push_names(&self, out: &mut Vec<u8>, changed: &[usize]) {
         let old = self.compared.iter().map(|place| ('o', place));
         let new = changed.iter().map(|place| ('n', place));
-        push_list(out, old.chain(new), |out, (kind, place)| out.extend_from_slice(format!("{kind}{place}").as_bytes()));
+        push_list(out, old.chain(new), |out, (kind, place)| {
+            out.extend_from_slice(format!("{kind}{place}").as_bytes())
+        });
     }
 
     /// The list drives the join, by the row key's index: left to itself the optimizer may scan a table whose
@@ -374,7 +424,9 @@ impl<'a> Guards<'a> {
                 out.push(b'.');
                 ident::push(out, &column.name);
                 out.push(b'=');
-                push_key_side(out, column, |out| out.extend_from_slice(format!("{}.o{place}", self.list).as_bytes()));
+                push_key_side(out, column, |out| {
+                    out.extend_from_slice(format!("{}.o{place}", self.list).as_bytes())
+                });
             }
         }
     }
@@ -453,7 +505,9 @@ pub(crate) fn push_table_side(out: &mut Vec<u8>, table: &str, column: &TableColu
 /// The right side of `t.key = …`, typed like the column so that its index can be used.
 pub(crate) fn push_key_side(out: &mut Vec<u8>, column: &TableColumn, value: impl FnOnce(&mut Vec<u8>)) {
     let (before, after) = match &column.family {
-        Family::Text { charset, collation } => ("CONVERT(".to_owned(), format!(" USING {charset}) COLLATE {collation}")),
+        Family::Text { charset, collation } => {
+            ("CONVERT(".to_owned(), format!(" USING {charset}) COLLATE {collation}"))
+        }
         Family::Date => ("CAST(".to_owned(), " AS DATE)".to_owned()),
         Family::Time { .. } => ("CAST(".to_owned(), " AS TIME(6))".to_owned()),
         Family::DateTime { .. } | Family::Timestamp { .. } => ("CAST(".to_owned(), " AS DATETIME(6))".to_owned()),

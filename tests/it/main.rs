@@ -5,9 +5,16 @@
     reason = "in a test, to panic is to fail"
 )]
 
+mod admin;
+mod conflicts;
+mod demo;
+mod large;
+mod load;
+mod objects;
+mod privileges;
 mod servers;
 mod support;
 mod two_way;
 mod types;
-mod wire;
 mod values;
+mod wire;
