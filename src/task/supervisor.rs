@@ -589,7 +589,9 @@ impl Control for Controller {
                 let executed = executed.await.map_err(|failure| error(NOT_STARTED, failure.message))?;
                 let (mut applied, mut state) = (status.watch_applied(), status.watch_state());
                 loop {
-                    if executed.is_subset_of(&applied.borrow_and_update()) && status.state() == State::Running {
+                    let mut settled = applied.borrow_and_update().as_ref().clone();
+                    settled.union(&status.prepared());
+                    if executed.is_subset_of(&settled) && status.state() == State::Running {
                         break;
                     }
                     match *state.borrow_and_update() {
