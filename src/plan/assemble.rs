@@ -419,9 +419,10 @@ impl Assembler {
                 return Err(AssembleError::Unsupported {
                     what: "XA COMMIT of a transaction that was prepared before the task began".into(),
                     position: self.position(),
-                    remedy: "its rows are in an earlier part of the binlog; start the task again with a full sync while \
+                    remedy:
+                        "its rows are in an earlier part of the binlog; start the task again with a full sync while \
                              no XA transaction is prepared (XA RECOVER lists them)"
-                        .into(),
+                            .into(),
                 });
             }
             _ => return Err(self.order("XA statement", "it stands outside of a transaction")),
@@ -510,9 +511,10 @@ impl Assembler {
                     self.limits.whole_bytes >> 20
                 ),
                 position: self.position(),
-                remedy: "they are kept in memory until they are committed; leave smaller ones open at a time, and start \
+                remedy:
+                    "they are kept in memory until they are committed; leave smaller ones open at a time, and start \
                          the task again with a full sync"
-                    .into(),
+                        .into(),
             });
         }
         if current.bytes <= limit {

@@ -80,7 +80,11 @@ impl Watermark {
         let mut newest = None;
         while self.pending.front().is_some_and(|entry| entry.finished) {
             if let Some(entry) = self.pending.pop_front() {
-                entry.prepared.iter().chain([&entry.gtid]).for_each(|gtid| self.done.insert(gtid));
+                entry
+                    .prepared
+                    .iter()
+                    .chain([&entry.gtid])
+                    .for_each(|gtid| self.done.insert(gtid));
                 self.first += 1;
                 newest = Some(entry.commit_us);
             }
@@ -98,7 +102,11 @@ impl Watermark {
         let mut read = self.done.clone();
         read.union(&self.prepared);
         for entry in &self.pending {
-            entry.prepared.iter().chain([&entry.gtid]).for_each(|gtid| read.insert(gtid));
+            entry
+                .prepared
+                .iter()
+                .chain([&entry.gtid])
+                .for_each(|gtid| read.insert(gtid));
         }
         read
     }

@@ -325,9 +325,7 @@ impl Scheduler {
         }
         touched.sort_unstable_by_key(|key| (key.hash, key.shared));
         touched.dedup();
-        let number = self
-            .watermark
-            .begin_transaction(&transaction.header);
+        let number = self.watermark.begin_transaction(&transaction.header);
         let mode = self.mode(&transaction.header.gtid);
         self.assign(Box::new(Job {
             number,
@@ -513,7 +511,10 @@ impl Scheduler {
 
     fn show(&self) {
         let status = &self.link.status;
-        status.done(Arc::new(self.watermark.done().clone()), self.watermark.prepared().clone());
+        status.done(
+            Arc::new(self.watermark.done().clone()),
+            self.watermark.prepared().clone(),
+        );
         status.read(Arc::new(self.watermark.read()));
         let now = i64::try_from(now_us())
             .unwrap_or(i64::MAX)

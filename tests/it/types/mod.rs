@@ -37,14 +37,22 @@ impl World {
             writing.push_str(", ");
             writing.push_str(session);
         }
-        let world = Self { pair, proxy: Proxy::start().await, session: writing };
+        let world = Self {
+            pair,
+            proxy: Proxy::start().await,
+            session: writing,
+        };
         world.hq(&["CREATE DATABASE d"]).await;
         world
     }
 
     async fn start(&self, objects: &str) {
         self.proxy.register(&self.pair).await;
-        ask::sql(&self.proxy, &format!("CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS ({objects})")).await;
+        ask::sql(
+            &self.proxy,
+            &format!("CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS ({objects})"),
+        )
+        .await;
         ask::sql(&self.proxy, "START SYNC TASK t").await;
         self.proxy.wait_state("t", "running").await;
         self.agreed("d").await;
@@ -86,14 +94,24 @@ struct Group {
 
 fn groups() -> Vec<Group> {
     let groups = COLUMNS.chunks(10).enumerate();
-    groups.map(|(number, columns)| Group { table: format!("d.t{number:02}"), columns }).collect()
+    groups
+        .map(|(number, columns)| Group {
+            table: format!("d.t{number:02}"),
+            columns,
+        })
+        .collect()
 }
 
 impl Group {
     fn create(&self) -> String {
         let columns = self.columns.iter().enumerate();
-        let columns: String = columns.map(|(place, (column, _))| format!("v{place} {column}, ")).collect();
-        format!("CREATE TABLE {} (id INT PRIMARY KEY, {columns}n INT NOT NULL)", self.table)
+        let columns: String = columns
+            .map(|(place, (column, _))| format!("v{place} {column}, "))
+            .collect();
+        format!(
+            "CREATE TABLE {} (id INT PRIMARY KEY, {columns}n INT NOT NULL)",
+            self.table
+        )
     }
 
     /// As many as the column with the most values has; the others begin again.
@@ -102,19 +120,30 @@ impl Group {
     }
 
     fn values(&self, row: usize) -> impl Iterator<Item = &str> {
-        self.columns.iter().map(move |(_, values)| values[row % values.len()].as_str())
+        self.columns
+            .iter()
+            .map(move |(_, values)| values[row % values.len()].as_str())
     }
 
     /// Rows with every value, with `id`s from `from`.
     fn insert(&self, from: usize) -> String {
-        let row = |row| format!("({}, {}, 0)", from + row, self.values(row).collect::<Vec<_>>().join(", "));
+        let row = |row| {
+            format!(
+                "({}, {}, 0)",
+                from + row,
+                self.values(row).collect::<Vec<_>>().join(", ")
+            )
+        };
         let rows: Vec<String> = (0..self.rows()).map(row).collect();
         format!("INSERT INTO {} VALUES {}", self.table, rows.join(", "))
     }
 
     /// Another column than the values changes.
     fn touch(&self, from: usize) -> String {
-        format!("UPDATE {} SET n = n + 1 WHERE id >= {from} AND id < {from} + 100", self.table)
+        format!(
+            "UPDATE {} SET n = n + 1 WHERE id >= {from} AND id < {from} + 100",
+            self.table
+        )
     }
 
     /// Each value gives way to the next one.
@@ -122,7 +151,12 @@ impl Group {
         let turn = |row| {
             let values = self.values(row + 1).enumerate();
             let values: Vec<String> = values.map(|(place, value)| format!("v{place} = {value}")).collect();
-            format!("UPDATE {} SET {} WHERE id = {}", self.table, values.join(", "), from + row)
+            format!(
+                "UPDATE {} SET {} WHERE id = {}",
+                self.table,
+                values.join(", "),
+                from + row
+            )
         };
         (0..self.rows()).map(turn).collect()
     }
@@ -138,12 +172,20 @@ async fn every_type_makes_the_round_trip(options: &[&str], session: &str) {
     let groups = groups();
     let each = |statements: &dyn Fn(&Group) -> Vec<String>| groups.iter().flat_map(statements).collect::<Vec<_>>();
     // 0: changed at hq; 100: changed at branch; 200: made at hq later; 300: made at branch later.
-    world.hq(&each(&|group| vec![group.create(), group.insert(0), group.insert(100)])).await;
+    world
+        .hq(&each(&|group| vec![group.create(), group.insert(0), group.insert(100)]))
+        .await;
     for (number, (column, values)) in KEYS.iter().enumerate() {
         let table = format!("d.k{number:02}");
-        world.hq(&[format!("CREATE TABLE {table} (v {column} NOT NULL, i INT, n INT, PRIMARY KEY (v))")]).await;
+        world
+            .hq(&[format!(
+                "CREATE TABLE {table} (v {column} NOT NULL, i INT, n INT, PRIMARY KEY (v))"
+            )])
+            .await;
         let row = |(i, value)| format!("INSERT INTO {table} VALUES ({value}, {i}, 0)");
-        world.hq(&values.iter().enumerate().skip(1).map(row).collect::<Vec<_>>()).await;
+        world
+            .hq(&values.iter().enumerate().skip(1).map(row).collect::<Vec<_>>())
+            .await;
     }
     world
         .hq(&[
@@ -157,26 +199,42 @@ async fn every_type_makes_the_round_trip(options: &[&str], session: &str) {
 
     // Rows come, and in others a column beside the value changes.
     world.hq(&each(&|group| vec![group.insert(200), group.touch(0)])).await;
-    world.branch(&each(&|group| vec![group.insert(300), group.touch(100)])).await;
-    world.hq(&of_keys(|values| format!("SET v = {}, n = 7 WHERE i = 1", values[0]))).await;
+    world
+        .branch(&each(&|group| vec![group.insert(300), group.touch(100)]))
+        .await;
+    world
+        .hq(&of_keys(|values| format!("SET v = {}, n = 7 WHERE i = 1", values[0])))
+        .await;
     world.branch(&of_keys(|_| "SET n = n + 1 WHERE i = 2".to_owned())).await;
-    world.hq(&["UPDATE d.composite SET a = 'A', d = d + 3 WHERE i = 1"]).await;
-    world.branch(&["UPDATE d.composite SET n = 7, a = 'ä' WHERE i = 2"]).await;
+    world
+        .hq(&["UPDATE d.composite SET a = 'A', d = d + 3 WHERE i = 1"])
+        .await;
+    world
+        .branch(&["UPDATE d.composite SET n = 7, a = 'ä' WHERE i = 2"])
+        .await;
     world.agreed("d").await;
 
     // Every value turns into another one, in rows that the other side has made.
     world.hq(&each(&|group| group.turn(300))).await;
     world.branch(&each(&|group| group.turn(200))).await;
-    world.branch(&of_keys(|values| format!("SET v = {} WHERE i = 1", values[1]))).await;
+    world
+        .branch(&of_keys(|values| format!("SET v = {} WHERE i = 1", values[1])))
+        .await;
     world.hq(&of_keys(|_| "SET n = 9 WHERE i = 3".to_owned())).await;
     world.hq(&["UPDATE d.composite SET n = 8 WHERE i > 1"]).await;
     world.agreed("d").await;
 
-    world.hq(&each(&|group| vec![group.delete(100), group.delete(200)])).await;
+    world
+        .hq(&each(&|group| vec![group.delete(100), group.delete(200)]))
+        .await;
     world.branch(&each(&|group| vec![group.delete(0)])).await;
     let delete = |i: usize| {
-        let tables = (0..KEYS.len()).map(|number| format!("d.k{number:02}")).chain(["d.composite".to_owned()]);
-        tables.map(|table| format!("DELETE FROM {table} WHERE i = {i}")).collect::<Vec<_>>()
+        let tables = (0..KEYS.len())
+            .map(|number| format!("d.k{number:02}"))
+            .chain(["d.composite".to_owned()]);
+        tables
+            .map(|table| format!("DELETE FROM {table} WHERE i = {i}"))
+            .collect::<Vec<_>>()
     };
     world.branch(&delete(3)).await;
     world.hq(&delete(2)).await;
@@ -194,7 +252,9 @@ async fn every_type_makes_the_round_trip(options: &[&str], session: &str) {
 /// An update of each table of [`KEYS`], by the key's values.
 fn of_keys(update: impl Fn(&[&str]) -> String) -> Vec<String> {
     let tables = KEYS.iter().enumerate();
-    tables.map(|(number, (_, values))| format!("UPDATE d.k{number:02} {}", update(values))).collect()
+    tables
+        .map(|(number, (_, values))| format!("UPDATE d.k{number:02} {}", update(values)))
+        .collect()
 }
 
 #[tokio::test]
