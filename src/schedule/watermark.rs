@@ -116,6 +116,11 @@ impl Watermark {
         self.pending.front().map(|entry| entry.commit_us)
     }
 
+    /// Transactions that have begun and that the watermark has not passed.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Nothing is unfinished.
     pub fn is_idle(&self) -> bool {
         self.pending.is_empty()

@@ -57,10 +57,17 @@ use super::{
 const QUEUE: usize = 4096;
 /// Transactions that may wait to be scheduled; their bytes are bounded by the reader.
 const ITEMS: usize = 4096;
+/// Transactions that may be above the watermark. What is done of them stands in the appliers' checkpoint rows one by one,
+/// so this bounds those rows when one transaction is held back (by a lock at the destination) and others are not.
+const WINDOW: usize = 8192;
 /// How often status is brought up to date and the watermark looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// The watermark is written at most this often.
 const WATERMARK_EVERY: Duration = Duration::from_secs(1);
+/// A row of heartbeat at the source.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// A source that refused the last one is asked again.
+const HEARTBEAT_AGAIN: Duration = Duration::from_secs(10);
 /// How long a clean stop waits for what is in flight.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
@@ -133,24 +140,47 @@ async fn clock_offset(conn: &mut Conn) -> Result<i64, Failure> {
     Ok(i64::try_from(theirs.unwrap_or(ours)).unwrap_or(0) - i64::try_from(ours).unwrap_or(0))
 }
 
-/// One row a second at the source, so that its binlog is never silent and lag is known.
+/// One row a second at the source, so that its binlog is never silent and lag is known. A source that refuses (it is
+/// read-only, or the account may not) is followed without; it is asked again and again, for that may change.
 async fn heartbeat(link: Arc<Link>, mut conn: Conn) -> Result<(), Failure> {
-    if let Err(failure) = checkpoint::ensure_schema(&mut conn).await {
-        link.tell(
-            Level::Warning,
-            format!("{failure}; lag is not known while the source is idle"),
-        )
-        .await;
-        std::future::pending::<()>().await;
-    }
+    let row = format!(
+        "INSERT INTO causeway.heartbeat (task, link, at) VALUES ({}, NOW(6)) ON DUPLICATE KEY UPDATE at = NOW(6)",
+        link.key.values()
+    );
+    let mut has_schema = false;
+    let mut told = false;
     loop {
-        conn.query_drop(format!(
-            "INSERT INTO causeway.heartbeat (task, link, at) VALUES ({}, NOW(6)) ON DUPLICATE KEY UPDATE at = NOW(6)",
-            link.key.values()
-        ))
-        .await
-        .map_err(|error| Failure::mysql("writing the heartbeat at the source", &error))?;
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        let beat = async {
+            if !has_schema {
+                checkpoint::ensure_schema(&mut conn).await?;
+            }
+            has_schema = true;
+            conn.query_drop(row.as_str())
+                .await
+                .map_err(|error| Failure::mysql("writing the heartbeat at the source", &error))
+        };
+        let pause = match beat.await {
+            Ok(()) => {
+                told = false;
+                HEARTBEAT_EVERY
+            }
+            // A lost connection ends the link, as the reader's does.
+            Err(failure) if conn.is_disconnected() => return Err(failure),
+            Err(failure) => {
+                if !std::mem::replace(&mut told, true) {
+                    link.tell(
+                        Level::Warning,
+                        format!(
+                            "{failure}; until the heartbeat can be written, lag is not known while \
+                         the source is idle"
+                        ),
+                    )
+                    .await;
+                }
+                HEARTBEAT_AGAIN
+            }
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -233,7 +263,8 @@ impl Scheduler {
             if self.held.is_some() {
                 self.retry_held(session).await?;
             }
-            let takes_items = self.held.is_none() && self.large.is_none() && stopping.is_none();
+            let takes_items =
+                self.held.is_none() && self.large.is_none() && stopping.is_none() && self.watermark.pending() < WINDOW;
             tokio::select! {
                 biased;
                 finished = done.recv() => match finished {

@@ -299,6 +299,8 @@ impl Supervisor {
                     .to_owned(),
             });
         }
+        let cant = |reason: String| error(NOT_STARTED, format!("task {} can't start: {reason}", definition.name));
+        let mut both = Vec::new();
         for (name, followed) in [
             (&definition.source, true),
             (&definition.destination, definition.two_way),
@@ -311,11 +313,14 @@ impl Supervisor {
                 .map_err(|failure| error(NOT_STARTED, failure.message))?;
             self.seen(&server, &facts).await;
             if let Some(reason) = facts.refusal(&server, followed) {
-                return Err(error(
-                    NOT_STARTED,
-                    format!("task {} can't start: {reason}", definition.name),
-                ));
+                return Err(cant(reason));
             }
+            both.push(facts);
+        }
+        if let [source, destination] = both.as_slice()
+            && let Some(reason) = source.clash(destination)
+        {
+            return Err(cant(reason));
         }
         let refusal = async {
             let (source, destination) = (self.server(&definition.source)?, self.server(&definition.destination)?);
