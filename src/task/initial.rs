@@ -38,7 +38,7 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     let mut destination = connect::open(&link.destination).await?;
     let pairs = selected_tables(&mut source, &link.objects).await?;
     if pairs.is_empty() {
-        link.tell(Level::Warning, "no table at the source is selected yet").await;
+        link.tell(Level::Warning, "no table at the source is selected yet, or the account may not see any (it needs SELECT on them)").await;
     }
     link.status.tables(pairs.iter().cloned(), Phase::Schema);
     let tables: Vec<(TableName, TableName)> = pairs.into_iter().map(|(from, to, _)| (from, to)).collect();

@@ -285,7 +285,7 @@ async fn one_way_tasks_do_the_steps_that_are_asked_for() {
     sql(&pair.branch, "INSERT INTO all_steps.t VALUES (9, 9)").await;
     proxy.wait_synced("all_steps").await;
     assert_eq!(cell(&pair.hq, "SELECT COUNT(*) FROM shop.t").await, "3");
-    refused(&proxy, "ALTER SYNC TASK all_steps REVERSE SET (heartbeat = OFF)", 1231, "one-way").await;
+    refused(&proxy, "ALTER SYNC TASK all_steps REVERSE SET (heartbeat = OFF)", 1231, "two-way").await;
 
     // Into tables that were made by hand.
     sql(&pair.branch, "CREATE DATABASE by_hand; CREATE TABLE by_hand.t (id INT PRIMARY KEY, v BIGINT, more INT DEFAULT 5)").await;
