@@ -13,13 +13,7 @@ use crate::{
     binlog::BinlogError,
     conflict::{ConflictKind, Found, FoundRow, Resolution, detect, resolve},
     failure::Failure,
-    model::{
-        change::Change,
-        gtid::Gtid,
-        row::Row,
-        status::ConflictRecord,
-        task::ConflictPolicy,
-    },
+    model::{change::Change, gtid::Gtid, row::Row, status::ConflictRecord, task::ConflictPolicy},
     schedule::fold::TableBatch,
     sql::{set, single},
 };
@@ -106,7 +100,8 @@ impl Path<'_> {
             Resolution::Skip | Resolution::Same => {}
             Resolution::Remove => {
                 if let Some(before) = change.before() {
-                    self.statement(change, single::delete_by_key(&change.target, before)).await?;
+                    self.statement(change, single::delete_by_key(&change.target, before))
+                        .await?;
                 }
             }
             Resolution::Write if written => {}
@@ -119,7 +114,14 @@ impl Path<'_> {
     async fn find(&mut self, change: &Change) -> Result<Finding, Stop> {
         let target = &change.target;
         let Some(mut own) = change.before().or(change.after()) else {
-            return Ok(Finding { found: Found { row: FoundRow::Missing, others: 0 }, row: None, others: vec![] });
+            return Ok(Finding {
+                found: Found {
+                    row: FoundRow::Missing,
+                    others: 0,
+                },
+                row: None,
+                others: vec![],
+            });
         };
         let mut row = self.row(change, own).await?;
         // The row may have its new key already, and be as the change wants it.
@@ -137,8 +139,12 @@ impl Path<'_> {
             for key in &target.table.unique_keys {
                 let query = single::find_by_unique_key(target, key, after, own);
                 if let Some(query) = query.map_err(|error| malformed(change, &error))? {
-                    let rows: Vec<String> =
-                        self.session.conn().query(query).await.map_err(|error| server(change, &error))?;
+                    let rows: Vec<String> = self
+                        .session
+                        .conn()
+                        .query(query)
+                        .await
+                        .map_err(|error| server(change, &error))?;
                     others.extend(rows.into_iter().filter(|row| !others.contains(row)).collect::<Vec<_>>());
                 }
             }
@@ -152,15 +158,26 @@ impl Path<'_> {
             Some((_, true, _)) => FoundRow::AsAfter,
             Some(_) => FoundRow::Different,
         };
-        let found = Found { row: found, others: others.len() };
-        Ok(Finding { found, row: row.map(|(_, _, row)| row), others })
+        let found = Found {
+            row: found,
+            others: others.len(),
+        };
+        Ok(Finding {
+            found,
+            row: row.map(|(_, _, row)| row),
+            others,
+        })
     }
 
     /// The row with the key of `own`: whether it is as before the change, whether it is as after it, and its JSON.
     async fn row(&mut self, change: &Change, own: &Row) -> Result<Option<(bool, bool, String)>, Stop> {
         let query = single::find_by_key(&change.target, own, change.before(), change.after());
         let query = query.map_err(|error| malformed(change, &error))?;
-        self.session.conn().query_first(query).await.map_err(|error| server(change, &error))
+        self.session
+            .conn()
+            .query_first(query)
+            .await
+            .map_err(|error| server(change, &error))
     }
 
     /// Does what the change says; an update of a row that is not there inserts it.
@@ -194,7 +211,8 @@ impl Path<'_> {
         if let Written::Duplicate = self.statement(change, statement).await? {
             // A key that can't be asked for, see above: REPLACE makes way whatever holds it.
             self.statement(change, single::delete_by_key(target, own)).await?;
-            self.statement(change, set::replace(target, &[after]).map(|statement| statement.text)).await?;
+            self.statement(change, set::replace(target, &[after]).map(|statement| statement.text))
+                .await?;
         }
         Ok(())
     }
@@ -217,11 +235,18 @@ impl Path<'_> {
         finding: &Finding,
     ) -> Result<(), Stop> {
         let (mut key, mut before_image, mut incoming_row) = (String::new(), None, None);
-        for (row, shown) in [(change.before(), &mut before_image), (change.after(), &mut incoming_row)] {
+        for (row, shown) in [
+            (change.before(), &mut before_image),
+            (change.after(), &mut incoming_row),
+        ] {
             let Some(row) = row else { continue };
             let query = single::show_image(&change.target, row).map_err(|error| malformed(change, &error))?;
-            let texts: Option<(String, String)> =
-                self.session.conn().query_first(query).await.map_err(|error| server(change, &error))?;
+            let texts: Option<(String, String)> = self
+                .session
+                .conn()
+                .query_first(query)
+                .await
+                .map_err(|error| server(change, &error))?;
             if let Some((row_key, row)) = texts {
                 if key.is_empty() {
                     key = row_key;
@@ -233,11 +258,19 @@ impl Path<'_> {
         let destination_row = match rows.len() {
             0 => None,
             1 => rows.pop().cloned(),
-            _ => Some(format!("[{}]", rows.into_iter().cloned().collect::<Vec<_>>().join(", "))),
+            _ => Some(format!(
+                "[{}]",
+                rows.into_iter().cloned().collect::<Vec<_>>().join(", ")
+            )),
         };
         let record = ConflictRecord {
             // The part before '#' is the name the operator gave; see `LinkKey::task`.
-            task: self.link.task.rsplit_once('#').map_or(self.link.task.as_str(), |(name, _)| name).to_owned(),
+            task: self
+                .link
+                .task
+                .rsplit_once('#')
+                .map_or(self.link.task.as_str(), |(name, _)| name)
+                .to_owned(),
             direction: self.link.direction,
             table: change.target.table.name.to_string(),
             kind: kind.as_str(),
@@ -250,7 +283,11 @@ impl Path<'_> {
             source_position: format!("{gtid}#{}", change.ordinal),
         };
         let (safe, answer) = oneshot::channel();
-        let gone = || Stop::Failure(Failure::environment("conflicts can't be taken down: the task is ending"));
+        let gone = || {
+            Stop::Failure(Failure::environment(
+                "conflicts can't be taken down: the task is ending",
+            ))
+        };
         self.recorder.send((record, safe)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?.map_err(Stop::Failure)
     }
@@ -262,10 +299,20 @@ enum Written {
 }
 
 fn malformed(change: &Change, error: &BinlogError) -> Stop {
-    Stop::Failure(Failure::data(format!("a row image of {} can't be read: {error}", change.target.source)))
+    Stop::Failure(Failure::data(format!(
+        "a row image of {} can't be read: {error}",
+        change.target.source
+    )))
 }
 
 fn server(change: &Change, error: &mysql_async::Error) -> Stop {
-    let failure = Failure::mysql(format_args!("writing to {} at the destination", change.target.table.name), error);
-    if is_lock_failure(error) { Stop::Lock(failure) } else { Stop::Failure(failure) }
+    let failure = Failure::mysql(
+        format_args!("writing to {} at the destination", change.target.table.name),
+        error,
+    );
+    if is_lock_failure(error) {
+        Stop::Lock(failure)
+    } else {
+        Stop::Failure(failure)
+    }
 }

@@ -137,7 +137,10 @@ mod tests {
         check("89", 1, 0, "9");
         check("e3", 2, 0, "99");
         // As it stands in JSON: 36 and 30 digits.
-        let (packed, text) = (format!("80000001{}", "00".repeat(26)), format!("1{}.{}", "0".repeat(27), "0".repeat(30)));
+        let (packed, text) = (
+            format!("80000001{}", "00".repeat(26)),
+            format!("1{}.{}", "0".repeat(27), "0".repeat(30)),
+        );
         check(&packed, 66, 30, &text);
     }
 

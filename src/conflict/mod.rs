@@ -132,7 +132,11 @@ mod tests {
         assert_eq!(detect(change, found), kind, "{change:?} {row:?} {others}");
         if let Some(kind) = kind {
             let policies = [ConflictPolicy::Fail, ConflictPolicy::Ignore, ConflictPolicy::Overwrite];
-            assert_eq!(policies.map(|policy| resolve(policy, kind, found).outcome(kind)), outcomes, "{kind:?}");
+            assert_eq!(
+                policies.map(|policy| resolve(policy, kind, found).outcome(kind)),
+                outcomes,
+                "{kind:?}"
+            );
         }
     }
 
@@ -150,13 +154,25 @@ mod tests {
         check(Insert, AsAfter, 1, Some(C::MultipleUnique), by_policy);
         check(Update, AsBefore, 0, None, [""; 3]);
         check(Update, Missing, 0, Some(C::UpdateMissing), ["inserted"; 3]);
-        check(Update, Missing, 1, Some(C::UpdateMissing), ["failed", "ignored", "inserted"]);
+        check(
+            Update,
+            Missing,
+            1,
+            Some(C::UpdateMissing),
+            ["failed", "ignored", "inserted"],
+        );
         check(Update, Different, 0, Some(C::UpdateDiffers), by_policy);
         check(Update, AsAfter, 0, Some(C::UpdateDiffers), ["same"; 3]);
         check(Update, AsBefore, 1, Some(C::UpdateExists), by_policy);
         check(Update, Different, 2, Some(C::MultipleUnique), by_policy);
         check(Delete, AsBefore, 0, None, [""; 3]);
         check(Delete, Missing, 0, Some(C::DeleteMissing), ["ignored"; 3]);
-        check(Delete, Different, 0, Some(C::DeleteDiffers), ["failed", "ignored", "deleted"]);
+        check(
+            Delete,
+            Different,
+            0,
+            Some(C::DeleteDiffers),
+            ["failed", "ignored", "deleted"],
+        );
     }
 }

@@ -377,10 +377,11 @@ fn insert_head(destination: &Table, source: &Table) -> Vec<u8> {
 
 /// Existing rows stay. IGNORE would do that too, and swallow values that do not fit besides.
 fn insert_tail(destination: &Table) -> String {
-    let column = destination
-        .row_key()
-        .and_then(|key| key.columns())
-        .and_then(|columns| columns.first().and_then(|place| destination.columns.get(*place)))
+    let key = destination.row_key().and_then(|key| key.columns()).unwrap_or_default();
+    let columns = key.into_iter().chain(0..destination.columns.len());
+    let column = columns
+        .filter_map(|place| destination.columns.get(place))
+        .find(|column| !column.generated)
         .map_or_else(String::new, |column| ident::quoted(&column.name));
     format!(
         " ON DUPLICATE KEY UPDATE {column} = {}.{column}",

@@ -27,7 +27,7 @@ pub struct Transaction {
     pub header: TransactionHeader,
     /// Its changes in order.
     pub changes: Vec<Change>,
-    /// Bytes of row images it holds.
+    /// What its changes take in memory, see [`Change::bytes`].
     pub bytes: usize,
 }
 
@@ -64,7 +64,17 @@ pub enum Images {
     Delete(Row),
 }
 
+/// What a change takes in memory besides its images, on its way to the destination: itself, its keys, its place in a
+/// batch. A row of a few bytes takes little more than this.
+const CHANGE_BYTES: usize = 512;
+
 impl Change {
+    /// About how many bytes of memory it takes until it is applied.
+    pub fn bytes(&self) -> usize {
+        let images = [self.before(), self.after()];
+        CHANGE_BYTES + images.iter().flatten().map(|row| row.image.len()).sum::<usize>()
+    }
+
     /// What the change does.
     pub fn kind(&self) -> ChangeKind {
         match self.images {
@@ -100,7 +110,7 @@ pub struct Target {
     pub map: Arc<TableMap>,
     /// The table at the destination.
     pub table: Arc<Table>,
-    /// Columns that are written, in the destination's order.
+    /// Columns that are written, and generated ones that are part of a unique key, in the order of the source's row.
     pub columns: Vec<Binding>,
     /// The key that identifies rows: places in `columns`.
     pub key: Vec<usize>,

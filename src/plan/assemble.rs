@@ -43,7 +43,7 @@ pub const CHECKPOINT_PATH_COLUMN: usize = 5;
 /// Sizes at which a transaction is no longer kept whole.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Up to this many bytes of row images a transaction is passed on whole.
+    /// Up to this many bytes ([`Change::bytes`]) a transaction is passed on whole.
     pub whole_bytes: usize,
     /// The parts of a larger one have about this many.
     pub part_bytes: usize,
@@ -205,7 +205,7 @@ impl Assembler {
     /// The destination table that rows of `map` go to, if they do and it matters now: the caller then has to answer
     /// with [`Assembler::bind`]; otherwise it calls [`Assembler::ignore`].
     pub fn wants(&self, map: &TableMap) -> Option<TableName> {
-        if !self.current.as_ref().is_some_and(|current| current.onward.is_some()) {
+        if self.current.as_ref().is_none_or(|current| current.onward.is_none()) {
             return None;
         }
         self.objects.map(&map.name)
@@ -254,11 +254,8 @@ impl Assembler {
                 _ => Ok(None),
             },
             Event::XaPrepare(_) => Err(self.xa_unsupported()),
-            Event::Statement(kind) => {
-                // Companions of a statement-based change: what they mean stands in the QUERY event that follows.
-                tracing::trace!(?kind, "companion of a statement");
-                Ok(None)
-            }
+            // Companions of a statement-based change: what they mean stands in the QUERY event that follows.
+            Event::Statement(_) => Ok(None),
             Event::Incident { .. } => Err(AssembleError::Unsupported {
                 what: "INCIDENT event".into(),
                 position: self.position(),
@@ -282,7 +279,11 @@ impl Assembler {
     }
 
     fn order(&self, event: &'static str, reason: &str) -> AssembleError {
-        AssembleError::Order { event, position: self.position(), reason: reason.to_owned() }
+        AssembleError::Order {
+            event,
+            position: self.position(),
+            reason: reason.to_owned(),
+        }
     }
 
     fn xa_unsupported(&self) -> AssembleError {
@@ -326,9 +327,17 @@ impl Assembler {
 
     fn query(&mut self, query: Query) -> Result<Option<Output>, AssembleError> {
         let text = String::from_utf8_lossy(&query.text).into_owned();
-        let verb = text.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or("").to_ascii_uppercase();
+        let verb = text
+            .trim_start()
+            .split(|c: char| !c.is_ascii_alphabetic())
+            .next()
+            .unwrap_or("")
+            .to_ascii_uppercase();
         let Some(current) = &mut self.current else {
-            return Err(self.order("QUERY event", "no GTID event precedes it; set gtid_mode=ON at the source"));
+            return Err(self.order(
+                "QUERY event",
+                "no GTID event precedes it; set gtid_mode=ON at the source",
+            ));
         };
         match (verb.as_str(), current.began) {
             ("BEGIN", false) => {
@@ -337,7 +346,7 @@ impl Assembler {
             }
             ("COMMIT", true) => self.commit("COMMIT").map(Some),
             ("SAVEPOINT" | "RELEASE", true) => Ok(None),
-            ("ROLLBACK", true) if current.onward.is_some() && !(current.changes.is_empty() && !current.open) => {
+            ("ROLLBACK", true) if current.onward.is_some() && (current.open || !current.changes.is_empty()) => {
                 Err(AssembleError::Unsupported {
                     what: "transaction that was rolled back after it changed tables without transactions".into(),
                     position: self.position(),
@@ -373,7 +382,10 @@ impl Assembler {
 
     fn rows(&mut self, event: &RowsEvent) -> Result<Option<Output>, AssembleError> {
         let Some(current) = &mut self.current else {
-            return Err(self.order("rows event", "no GTID event precedes it; set gtid_mode=ON at the source"));
+            return Err(self.order(
+                "rows event",
+                "no GTID event precedes it; set gtid_mode=ON at the source",
+            ));
         };
         let first_rows = std::mem::replace(&mut current.first_rows, false);
         let Some(table) = self.tables.get(&event.table_id) else {
@@ -401,7 +413,9 @@ impl Assembler {
             Table::Selected(..) => current.foreign_rows = true,
         }
         let Some(onward) = &current.onward else { return Ok(None) };
-        let Table::Selected(target, map) = table else { return Ok(None) };
+        let Table::Selected(target, map) = table else {
+            return Ok(None);
+        };
         for change in rows::split(event, map)? {
             let images = match (event.kind, change?) {
                 (RowsKind::Write, (_, Some(after))) => Images::Insert(after),
@@ -409,12 +423,20 @@ impl Assembler {
                 (RowsKind::Delete, (Some(before), _)) => Images::Delete(before),
                 _ => continue,
             };
-            let change = Change { target: target.clone(), images, ordinal: current.ordinal };
+            let change = Change {
+                target: target.clone(),
+                images,
+                ordinal: current.ordinal,
+            };
             current.ordinal = current.ordinal.saturating_add(1);
-            current.bytes += [change.before(), change.after()].iter().flatten().map(|row| row.image.len()).sum::<usize>();
+            current.bytes += change.bytes();
             current.changes.push(change);
         }
-        let limit = if current.open { self.limits.part_bytes } else { self.limits.whole_bytes };
+        let limit = if current.open {
+            self.limits.part_bytes
+        } else {
+            self.limits.whole_bytes
+        };
         if current.bytes <= limit {
             return Ok(None);
         }

@@ -12,7 +12,9 @@ use crate::{
 
 use super::{
     ident, literal,
-    set::{bound_columns, bound_values, push_before_value, push_key_side, push_literal, push_table_side},
+    set::{
+        bound_values, push_before_value, push_key_side, push_literal, push_optimizer_hint, push_table_side, written,
+    },
 };
 
 /// `SELECT as_before, as_after, row FROM t WHERE key FOR UPDATE`: the destination's row with the key of `row`. The first
@@ -48,13 +50,10 @@ pub fn find_by_key(
 ///
 /// # Errors
 /// See [`find_by_key`].
-pub fn find_by_unique_key(
-    target: &Target,
-    key: &Key,
-    row: &Row,
-    own: &Row,
-) -> Result<Option<Vec<u8>>, BinlogError> {
-    let Some(condition) = unique_condition(target, key, row, own)? else { return Ok(None) };
+pub fn find_by_unique_key(target: &Target, key: &Key, row: &Row, own: &Row) -> Result<Option<Vec<u8>>, BinlogError> {
+    let Some(condition) = unique_condition(target, key, row, own)? else {
+        return Ok(None);
+    };
     let mut out = b"SELECT ".to_vec();
     push_table_json(&mut out, &target.table);
     push_from(&mut out, target);
@@ -67,13 +66,10 @@ pub fn find_by_unique_key(
 ///
 /// # Errors
 /// See [`find_by_key`].
-pub fn delete_by_unique_key(
-    target: &Target,
-    key: &Key,
-    row: &Row,
-    own: &Row,
-) -> Result<Option<Vec<u8>>, BinlogError> {
-    let Some(condition) = unique_condition(target, key, row, own)? else { return Ok(None) };
+pub fn delete_by_unique_key(target: &Target, key: &Key, row: &Row, own: &Row) -> Result<Option<Vec<u8>>, BinlogError> {
+    let Some(condition) = unique_condition(target, key, row, own)? else {
+        return Ok(None);
+    };
     let mut out = b"DELETE".to_vec();
     push_from(&mut out, target);
     out.extend_from_slice(&condition);
@@ -86,10 +82,11 @@ pub fn delete_by_unique_key(
 /// See [`find_by_key`].
 pub fn update_by_key(target: &Target, find: &Row, row: &Row) -> Result<Vec<u8>, BinlogError> {
     let values = bound_values(target, row)?;
-    let mut out = b"UPDATE ".to_vec();
+    let mut out = Vec::new();
+    push_optimizer_hint(&mut out, b"UPDATE ", target, &[row])?;
     ident::push_table(&mut out, &target.table.name);
     out.extend_from_slice(b" AS t SET ");
-    for (place, (value, column)) in values.iter().zip(bound_columns(target)).enumerate() {
+    for (place, (value, column)) in written(target, &values).enumerate() {
         if place > 0 {
             out.push(b',');
         }
@@ -123,12 +120,19 @@ pub fn show_image(target: &Target, row: &Row) -> Result<Vec<u8>, BinlogError> {
     let mut out = b"SELECT ".to_vec();
     let all: Vec<usize> = (0..target.columns.len()).collect();
     for (number, places) in [&target.key, &all].into_iter().enumerate() {
-        out.extend_from_slice(if number == 0 { b"JSON_OBJECT(" } else { b", JSON_OBJECT(" });
+        out.extend_from_slice(if number == 0 {
+            b"JSON_OBJECT("
+        } else {
+            b", JSON_OBJECT("
+        });
         let mut first = true;
         for &place in places {
             let (Some(value), Some(column)) = (
                 values.get(place),
-                target.columns.get(place).and_then(|binding| target.table.columns.get(binding.destination)),
+                target
+                    .columns
+                    .get(place)
+                    .and_then(|binding| target.table.columns.get(binding.destination)),
             ) else {
                 continue;
             };
@@ -153,7 +157,7 @@ fn push_from(out: &mut Vec<u8>, target: &Target) {
 
 fn push_same(out: &mut Vec<u8>, target: &Target, image: &Row) -> Result<(), BinlogError> {
     out.push(b'(');
-    for (place, (value, column)) in bound_values(target, image)?.iter().zip(bound_columns(target)).enumerate() {
+    for (place, (value, column)) in written(target, &bound_values(target, image)?).enumerate() {
         if place > 0 {
             out.extend_from_slice(b" AND ");
         }
@@ -177,15 +181,13 @@ fn push_key_condition(out: &mut Vec<u8>, target: &Target, row: &Row) -> Result<(
     Ok(())
 }
 
-fn push_equals(
-    out: &mut Vec<u8>,
-    target: &Target,
-    place: usize,
-    values: &[Value<'_>],
-) -> Result<(), BinlogError> {
+fn push_equals(out: &mut Vec<u8>, target: &Target, place: usize, values: &[Value<'_>]) -> Result<(), BinlogError> {
     let (Some(value), Some(column)) = (
         values.get(place),
-        target.columns.get(place).and_then(|binding| target.table.columns.get(binding.destination)),
+        target
+            .columns
+            .get(place)
+            .and_then(|binding| target.table.columns.get(binding.destination)),
     ) else {
         return Err(BinlogError::incomplete_image(&target.source));
     };
@@ -198,12 +200,7 @@ fn push_equals(
     Ok(())
 }
 
-fn unique_condition(
-    target: &Target,
-    key: &Key,
-    row: &Row,
-    own: &Row,
-) -> Result<Option<Vec<u8>>, BinlogError> {
+fn unique_condition(target: &Target, key: &Key, row: &Row, own: &Row) -> Result<Option<Vec<u8>>, BinlogError> {
     let Some(columns) = key.columns() else { return Ok(None) };
     let values = bound_values(target, row)?;
     let mut out = Vec::new();
@@ -262,9 +259,10 @@ fn push_shown_value(
 ) -> Result<(), BinlogError> {
     let (before, after) = match (&column.family, value) {
         (_, Value::Null) => (String::new(), String::new()),
-        (Family::Text { charset, .. }, _) => {
-            ("CONVERT(CONVERT(".to_owned(), format!(" USING {charset}) USING utf8mb4)"))
-        }
+        (Family::Text { charset, .. }, _) => (
+            "CONVERT(CONVERT(".to_owned(),
+            format!(" USING {charset}) USING utf8mb4)"),
+        ),
         (Family::Binary { .. } | Family::Blob | Family::Geometry | Family::Vector, _) => {
             ("CONCAT('0x',HEX(".to_owned(), "))".to_owned())
         }

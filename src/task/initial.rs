@@ -38,7 +38,11 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     let mut destination = connect::open(&link.destination).await?;
     let pairs = selected_tables(&mut source, &link.objects).await?;
     if pairs.is_empty() {
-        link.tell(Level::Warning, "no table at the source is selected yet, or the account may not see any (it needs SELECT on them)").await;
+        link.tell(
+            Level::Warning,
+            "no table at the source is selected yet, or the account may not see any (it needs SELECT on them)",
+        )
+        .await;
     }
     link.status.tables(pairs.iter().cloned(), Phase::Schema);
     let tables: Vec<(TableName, TableName)> = pairs.into_iter().map(|(from, to, _)| (from, to)).collect();
@@ -48,19 +52,38 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         let (position, definitions) = definitions_at_a_position(&mut source, &tables).await?;
         if taken.stage.is_none() {
             // Also looked at before the start; but one may have been made since.
-            let wanted = definitions.iter().map(|definition| definition.destination.clone()).collect();
+            let wanted = definitions
+                .iter()
+                .map(|definition| definition.destination.clone())
+                .collect();
             if let Some(reason) = existing(&mut destination, &link.options, wanted).await? {
                 return Err(Failure::data(reason));
             }
         }
-        checkpoint::set_stage(&mut destination, &link.key, taken.epoch, Stage::Schema, &position, &GtidSet::new()).await?;
+        checkpoint::set_stage(
+            &mut destination,
+            &link.key,
+            taken.epoch,
+            Stage::Schema,
+            &position,
+            &GtidSet::new(),
+        )
+        .await?;
         if link.options.schema_sync {
             make_tables(link, &mut source, &mut destination, &definitions).await?;
         }
         if link.two_way && link.key.direction == Direction::Forward {
             prepare_reverse(link, &mut source, &mut destination).await?;
         }
-        checkpoint::set_stage(&mut destination, &link.key, taken.epoch, Stage::Full, &position, &GtidSet::new()).await?;
+        checkpoint::set_stage(
+            &mut destination,
+            &link.key,
+            taken.epoch,
+            Stage::Full,
+            &position,
+            &GtidSet::new(),
+        )
+        .await?;
         taken.applied = position;
     }
     let mut tolerant_until = GtidSet::new();
@@ -85,9 +108,15 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         .map_err(|error| Failure::mysql("finishing full sync", &error))?;
     link.tell(Level::Info, "schema and full sync are complete").await;
     for conn in [source, destination] {
-        conn.disconnect().await.map_err(|error| Failure::mysql("closing a connection", &error))?;
+        conn.disconnect()
+            .await
+            .map_err(|error| Failure::mysql("closing a connection", &error))?;
     }
-    Ok(Taken { stage: Some(Stage::Incremental), tolerant_until, ..taken })
+    Ok(Taken {
+        stage: Some(Stage::Incremental),
+        tolerant_until,
+        ..taken
+    })
 }
 
 /// The transactions a server has executed.
@@ -125,14 +154,19 @@ async fn definitions_at_a_position(
         let position = executed(source).await?;
         let after = create::read(source, tables).await?;
         let counters_apart = |definitions: &[Definition]| -> Vec<String> {
-            definitions.iter().map(|definition| without_counter(&definition.create)).collect()
+            definitions
+                .iter()
+                .map(|definition| without_counter(&definition.create))
+                .collect()
         };
         if counters_apart(&before) == counters_apart(&after) {
             return Ok((position, after));
         }
         before = after;
     }
-    Err(Failure::environment("the definitions at the source keep changing; full sync waits until they rest"))
+    Err(Failure::environment(
+        "the definitions at the source keep changing; full sync waits until they rest",
+    ))
 }
 
 /// `AUTO_INCREMENT=` moves with every insert.
@@ -183,7 +217,9 @@ pub async fn refusal(
     let there: Vec<TableName> = pairs.into_iter().map(|(_, to, _)| to).collect();
     reasons.extend(existing(&mut destination, options, there).await?);
     for conn in [source, destination] {
-        conn.disconnect().await.map_err(|error| Failure::mysql("closing a connection", &error))?;
+        conn.disconnect()
+            .await
+            .map_err(|error| Failure::mysql("closing a connection", &error))?;
     }
     Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
 }
@@ -192,7 +228,15 @@ pub async fn refusal(
 fn some_of(names: &[TableName]) -> String {
     let shown: Vec<String> = names.iter().take(5).map(TableName::to_string).collect();
     let rest = names.len().saturating_sub(shown.len());
-    format!("{}{}", shown.join(", "), if rest > 0 { format!(" and {rest} more") } else { String::new() })
+    format!(
+        "{}{}",
+        shown.join(", "),
+        if rest > 0 {
+            format!(" and {rest} more")
+        } else {
+            String::new()
+        }
+    )
 }
 
 /// Why tables that exist at the destination are in the way, if they are.
@@ -204,7 +248,11 @@ async fn existing(
     if options.existing_tables == ExistingTables::Proceed || !options.schema_sync {
         return Ok(None);
     }
-    let there: HashSet<TableName> = schema::list_tables(destination).await?.into_iter().map(|(name, _)| name).collect();
+    let there: HashSet<TableName> = schema::list_tables(destination)
+        .await?
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     wanted.retain(|name| there.contains(name));
     Ok((!wanted.is_empty()).then(|| {
         format!(
@@ -231,10 +279,12 @@ async fn make_tables(
             continue;
         }
         let statement = create::statement(definition, version, &map)?;
-        destination
-            .query_drop(statement)
-            .await
-            .map_err(|error| Failure::mysql(format_args!("making {} at the destination", definition.destination), &error))?;
+        destination.query_drop(statement).await.map_err(|error| {
+            Failure::mysql(
+                format_args!("making {} at the destination", definition.destination),
+                &error,
+            )
+        })?;
     }
     Ok(())
 }
@@ -248,7 +298,10 @@ pub(super) fn version_number((major, minor, patch): &(u16, u16, u16)) -> u32 {
 async fn prepare_reverse(link: &Link, source: &mut Conn, destination: &mut Conn) -> Result<(), Failure> {
     let position = executed(destination).await?;
     checkpoint::ensure_schema(source).await?;
-    let reverse = LinkKey { task: link.key.task.clone(), direction: Direction::Reverse };
+    let reverse = LinkKey {
+        task: link.key.task.clone(),
+        direction: Direction::Reverse,
+    };
     source
         .query_drop(format!(
             "INSERT INTO causeway.checkpoint (task, link, slot, epoch, sequence, path, applied, phase, tolerant_until) \
@@ -270,18 +323,24 @@ async fn copy_tables(
 ) -> Result<(), Failure> {
     let mut copied = Vec::with_capacity(tables.len());
     for (from, to) in tables {
-        let (Some(there), Some(here)) =
-            (schema::read_table(destination, to).await?, schema::read_table(source, from).await?)
-        else {
+        let (Some(there), Some(here)) = (
+            schema::read_table(destination, to).await?,
+            schema::read_table(source, from).await?,
+        ) else {
             return Err(Failure::data(format!(
                 "{to} is not there at the destination; make it there, set schema_sync = ON, or take {from} out of the task"
             )));
         };
-        copied.push(CopyTable { source: Arc::new(here), destination: Arc::new(there) });
+        copied.push(CopyTable {
+            source: Arc::new(here),
+            destination: Arc::new(there),
+        });
     }
     link.status.reset_copied();
     let writers = usize::from(link.options.workers);
-    let slots: Vec<u16> = (0..link.options.workers).map(|number| COPY_SLOTS_FROM + number).collect();
+    let slots: Vec<u16> = (0..link.options.workers)
+        .map(|number| COPY_SLOTS_FROM + number)
+        .collect();
     for slot in &slots {
         destination
             .query_drop(format!(
@@ -308,7 +367,10 @@ async fn copy_tables(
     };
     let mut connections = Vec::with_capacity(writers);
     for _ in 0..writers {
-        connections.push((connect::open(&link.source).await?, connect::open(&link.destination).await?));
+        connections.push((
+            connect::open(&link.source).await?,
+            connect::open(&link.destination).await?,
+        ));
     }
     let boundaries = connect::open(&link.source).await?;
     let planner = connect::open(&link.destination).await?;

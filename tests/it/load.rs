@@ -19,7 +19,11 @@ async fn in_step(options: impl Fn() -> ServerOptions) -> (Pair, Proxy) {
     make_tables(&pair.hq, "load_db").await;
     let proxy = Proxy::start().await;
     proxy.register(&pair).await;
-    sql(&proxy, "CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS (load_db.*) WITH (heartbeat = OFF)").await;
+    sql(
+        &proxy,
+        "CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS (load_db.*) WITH (heartbeat = OFF)",
+    )
+    .await;
     sql(&proxy, "START SYNC TASK t").await;
     proxy.wait_state("t", "running").await;
     (pair, proxy)
@@ -27,8 +31,14 @@ async fn in_step(options: impl Fn() -> ServerOptions) -> (Pair, Proxy) {
 
 fn both(pair: &Pair) -> [Side<'_, causeway::demo::mysqld::LocalServer>; 2] {
     [
-        Side { server: &pair.hq, database: "load_db" },
-        Side { server: &pair.branch, database: "load_db" },
+        Side {
+            server: &pair.hq,
+            database: "load_db",
+        },
+        Side {
+            server: &pair.branch,
+            database: "load_db",
+        },
     ]
 }
 
@@ -41,19 +51,29 @@ async fn writers_on_both_sides_end_equal_and_then_the_binlogs_are_quiet() {
     let tally = load.finish().await;
     let written = begin.elapsed();
     proxy.wait_synced("t").await;
-    eprintln!("{} transactions written in {written:?}, in step after {:?}", tally.total(), begin.elapsed());
+    eprintln!(
+        "{} transactions written in {written:?}, in step after {:?}",
+        tally.total(),
+        begin.elapsed()
+    );
     assert_same(&pair.hq, &pair.branch, "load_db").await;
     for server in [&pair.hq, &pair.branch] {
         tally.assert_at(server, "load_db").await;
     }
     quiet(&[&pair.hq, &pair.branch]).await;
     assert_same(&pair.hq, &pair.branch, "load_db").await;
-    assert_eq!(rows(&proxy, "SELECT * FROM sync.conflicts").await, Vec::<Vec<String>>::new());
+    assert_eq!(
+        rows(&proxy, "SELECT * FROM sync.conflicts").await,
+        Vec::<Vec<String>>::new()
+    );
 }
 
 #[tokio::test]
 async fn twenty_kills_of_the_proxy_and_one_of_each_server_lose_nothing_and_apply_nothing_twice() {
-    let durable = || ServerOptions { durable: true, ..ServerOptions::default() };
+    let durable = || ServerOptions {
+        durable: true,
+        ..ServerOptions::default()
+    };
     let (mut pair, mut proxy) = in_step(durable).await;
     let load = Load::start(&both(&pair), 3);
     for kill in 0..20 {
@@ -79,5 +99,8 @@ async fn twenty_kills_of_the_proxy_and_one_of_each_server_lose_nothing_and_apply
         tally.assert_at(server, "load_db").await;
     }
     quiet(&[&pair.hq, &pair.branch]).await;
-    assert_eq!(rows(&proxy, "SELECT * FROM sync.conflicts").await, Vec::<Vec<String>>::new());
+    assert_eq!(
+        rows(&proxy, "SELECT * FROM sync.conflicts").await,
+        Vec::<Vec<String>>::new()
+    );
 }

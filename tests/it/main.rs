@@ -7,11 +7,14 @@
 
 mod admin;
 mod conflicts;
+mod demo;
+mod large;
 mod load;
 mod objects;
 mod privileges;
 mod servers;
 mod support;
 mod two_way;
+mod types;
 mod values;
 mod wire;

@@ -98,7 +98,11 @@ impl Load {
                 handles.push(tokio::spawn(lane.run(stop.clone(), committed.clone())));
             }
         }
-        Self { lanes: handles, stop, committed }
+        Self {
+            lanes: handles,
+            stop,
+            committed,
+        }
     }
 
     /// Transactions committed so far.
@@ -110,7 +114,11 @@ impl Load {
     pub(crate) async fn commits(&self, more: u64) {
         let (goal, begin) = (self.committed() + more, Instant::now());
         while self.committed() < goal {
-            assert!(begin.elapsed() < LIMIT, "the load stands still at {} transactions", self.committed());
+            assert!(
+                begin.elapsed() < LIMIT,
+                "the load stands still at {} transactions",
+                self.committed()
+            );
             assert!(!self.lanes.iter().any(JoinHandle::is_finished), "a writer has ended");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -142,10 +150,19 @@ impl Tally {
     pub(crate) async fn assert_at(&self, server: &impl Endpoint, database: &str) {
         let read = async |table: &str| -> BTreeMap<u64, u64> {
             let found = rows(server, &format!("SELECT id, n FROM {database}.{table}")).await;
-            found.iter().map(|row| (row[0].parse().unwrap(), row[1].parse().unwrap())).collect()
+            found
+                .iter()
+                .map(|row| (row[0].parse().unwrap(), row[1].parse().unwrap()))
+                .collect()
         };
-        let found = Tally { counters: read("counters").await, shared: read("shared_counters").await };
-        assert_eq!(&found, self, "each committed transaction must be in {database} exactly once");
+        let found = Tally {
+            counters: read("counters").await,
+            shared: read("shared_counters").await,
+        };
+        assert_eq!(
+            &found, self,
+            "each committed transaction must be in {database} exactly once"
+        );
     }
 }
 
@@ -247,7 +264,11 @@ impl Lane {
     /// One to four row changes or so.
     fn change(&mut self, rows: &mut Rows, to: &mut Vec<String>) {
         let value: u32 = self.random.random_range(0..1000);
-        let item = rows.items.iter().choose(&mut self.random).map(|(id, name)| (*id, name.clone()));
+        let item = rows
+            .items
+            .iter()
+            .choose(&mut self.random)
+            .map(|(id, name)| (*id, name.clone()));
         let order = rows.orders.keys().copied().choose(&mut self.random);
         let place = (0..rows.places.len()).choose(&mut self.random);
         let plain = (0..rows.plain.len()).choose(&mut self.random);
@@ -265,7 +286,9 @@ impl Lane {
                 rows.items.remove(&id);
             }
             (2 | 3, Some((id, _)), ..) => {
-                to.push(format!("UPDATE items SET quantity = quantity + {value}, note = 'ä{value}' WHERE id = {id}"));
+                to.push(format!(
+                    "UPDATE items SET quantity = quantity + {value}, note = 'ä{value}' WHERE id = {id}"
+                ));
             }
             (4, Some((id, name)), ..) => {
                 let new = self.number();
@@ -294,12 +317,18 @@ impl Lane {
                 rows.orders.remove(&order);
             }
             (7, _, Some(order), ..) => {
-                to.push(format!("UPDATE orders SET customer = 'c{value}', at = NOW(6) WHERE id = {order}"));
-                to.push(format!("UPDATE order_lines SET price = price + 0.01 WHERE order_id = {order}"));
+                to.push(format!(
+                    "UPDATE orders SET customer = 'c{value}', at = NOW(6) WHERE id = {order}"
+                ));
+                to.push(format!(
+                    "UPDATE order_lines SET price = price + 0.01 WHERE order_id = {order}"
+                ));
             }
             (8, _, Some(order), ..) => {
                 let line = self.number();
-                to.push(format!("INSERT INTO order_lines VALUES ({line}, {order}, 'i{value}', {value}.5)"));
+                to.push(format!(
+                    "INSERT INTO order_lines VALUES ({line}, {order}, 'i{value}', {value}.5)"
+                ));
                 rows.orders.entry(order).or_default().push(line);
             }
             (9, .., Some(place), _) => {
@@ -317,7 +346,10 @@ impl Lane {
                 rows.places[place] = new;
             }
             (11, .., Some(plain)) => {
-                to.push(format!("UPDATE plain SET a = a + 1, b = b / 3 WHERE id = {}", rows.plain[plain]));
+                to.push(format!(
+                    "UPDATE plain SET a = a + 1, b = b / 3 WHERE id = {}",
+                    rows.plain[plain]
+                ));
             }
             (12, .., Some(plain)) => {
                 let id = rows.plain.swap_remove(plain);
@@ -332,14 +364,20 @@ impl Lane {
             (6..=8, ..) => {
                 let id = self.number();
                 let lines: Vec<u64> = (0..self.random.random_range(1..4)).map(|_| self.number()).collect();
-                let values: Vec<String> = lines.iter().map(|line| format!("({line}, {id}, 'i', {value})")).collect();
+                let values: Vec<String> = lines
+                    .iter()
+                    .map(|line| format!("({line}, {id}, 'i', {value})"))
+                    .collect();
                 to.push(format!("INSERT INTO orders VALUES ({id}, 'c', NOW(6))"));
                 to.push(format!("INSERT INTO order_lines VALUES {}", values.join(", ")));
                 rows.orders.insert(id, lines);
             }
             (9 | 10, ..) => {
                 let number = self.number();
-                to.push(format!("INSERT INTO places VALUES ('lane {}', {number}, X'00FF0000')", self.lane));
+                to.push(format!(
+                    "INSERT INTO places VALUES ('lane {}', {number}, X'00FF0000')",
+                    self.lane
+                ));
                 rows.places.push(number);
             }
             _ => {
