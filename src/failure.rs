@@ -31,12 +31,18 @@ impl std::error::Error for Failure {}
 impl Failure {
     /// The data, a definition or a setting is at fault.
     pub fn data(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Data, message: message.into() }
+        Self {
+            kind: Kind::Data,
+            message: message.into(),
+        }
     }
 
     /// A server, the network or a lock is at fault.
     pub fn environment(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Environment, message: message.into() }
+        Self {
+            kind: Kind::Environment,
+            message: message.into(),
+        }
     }
 
     /// A server refused, or could not be reached, while `doing` something.
@@ -45,7 +51,11 @@ impl Failure {
         let message = match error {
             mysql_async::Error::Server(error) => {
                 let hint = hint(error.code, &error.message);
-                format!("{doing}: the server answered error {}: {}{hint}", error.code, without_values(error))
+                format!(
+                    "{doing}: the server answered error {}: {}{hint}",
+                    error.code,
+                    without_values(error)
+                )
             }
             other => format!("{doing}: {other}"),
         };
@@ -99,7 +109,9 @@ pub fn kind_of(error: &mysql_async::Error) -> Kind {
                 Kind::Environment
             }
             // Lock wait, deadlock, limits of the account, interrupted or killed.
-            1203 | 1205 | 1213 | 1226 | 1317 | 1613 | 1614 | 3024 | 3058 | 3101 | 3169 | 3572 | 4031 => Kind::Environment,
+            1203 | 1205 | 1213 | 1226 | 1317 | 1613 | 1614 | 3024 | 3058 | 3101 | 3169 | 3572 | 4031 => {
+                Kind::Environment
+            }
             // Read-only, offline.
             1290 | 1836 | 3032 | 1927 => Kind::Environment,
             // The dump thread: what is purged or corrupt stays so.
@@ -116,7 +128,11 @@ mod tests {
     use super::*;
 
     fn server(code: u16, message: &str) -> mysql_async::Error {
-        mysql_async::Error::Server(mysql_async::ServerError { code, message: message.into(), state: "HY000".into() })
+        mysql_async::Error::Server(mysql_async::ServerError {
+            code,
+            message: message.into(),
+            state: "HY000".into(),
+        })
     }
 
     #[test]
@@ -128,10 +144,16 @@ mod tests {
 
     #[test]
     fn messages_hold_no_values_of_rows() {
-        let failure = Failure::mysql("writing to d.t", &server(1062, "Duplicate entry 's3cret for x' for key 't.PRIMARY'"));
+        let failure = Failure::mysql(
+            "writing to d.t",
+            &server(1062, "Duplicate entry 's3cret for x' for key 't.PRIMARY'"),
+        );
         assert!(!failure.message.contains("s3cret"), "{failure}");
         assert!(failure.message.contains("for key 't.PRIMARY'"), "{failure}");
-        let failure = Failure::mysql("writing", &server(1366, "Incorrect integer value: 's3cret' for column 'a' at row 1"));
+        let failure = Failure::mysql(
+            "writing",
+            &server(1366, "Incorrect integer value: 's3cret' for column 'a' at row 1"),
+        );
         assert!(!failure.message.contains("s3cret"), "{failure}");
     }
 }

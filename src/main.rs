@@ -58,7 +58,8 @@ impl Serve {
         let file = match &self.config {
             None => ConfigFile::default(),
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|cause| format!("can't read {}: {cause}", path.display()))?;
+                let text =
+                    std::fs::read_to_string(path).map_err(|cause| format!("can't read {}: {cause}", path.display()))?;
                 toml::from_str(&text).map_err(|cause| format!("{}: {cause}", path.display()))?
             }
         };
@@ -82,7 +83,10 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Serve(serve) => {
             let filter = EnvFilter::try_from_env("CAUSEWAY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+            tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_writer(std::io::stderr)
+                .init();
             let options = match serve.options() {
                 Ok(options) => options,
                 Err(message) => return failed(&message),

@@ -86,16 +86,29 @@ pub async fn run(options: ServeOptions) -> Result<(), ServeError> {
     let tls = tls::load_or_make(&options.data_dir)?;
     let listener = TcpListener::bind(options.listen)
         .await
-        .map_err(|cause| ServeError::Listen { listen: options.listen, cause })?;
+        .map_err(|cause| ServeError::Listen {
+            listen: options.listen,
+            cause,
+        })?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
     let supervisor = Supervisor::open(store.clone())?;
     let statements = Statements::new(store.clone(), Arc::new(Controller(supervisor.clone())));
     let endpoint = Arc::new(Endpoint::new(store, statements));
     let shutdown = CancellationToken::new();
-    tracing::info!("listening on {}; connect with: mysql -h {} -P {} -u {ROOT} -p", options.listen, options.listen.ip(), options.listen.port());
-    let mut serving =
-        tokio::spawn(wire::serve(listener, Some(tls), endpoint, Limits::default(), shutdown.clone()));
+    tracing::info!(
+        "listening on {}; connect with: mysql -h {} -P {} -u {ROOT} -p",
+        options.listen,
+        options.listen.ip(),
+        options.listen.port()
+    );
+    let mut serving = tokio::spawn(wire::serve(
+        listener,
+        Some(tls),
+        endpoint,
+        Limits::default(),
+        shutdown.clone(),
+    ));
     tokio::select! {
         ended = &mut serving => {
             supervisor.shutdown().await;
@@ -136,15 +149,27 @@ fn made_up(dir: &Path) -> Result<SecretString, ServeError> {
     const ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     let mut random = rand::rng();
     let password: String = (0..24)
-        .filter_map(|_| ALPHABET.get(random.random_range(0..ALPHABET.len())).map(|byte| char::from(*byte)))
+        .filter_map(|_| {
+            ALPHABET
+                .get(random.random_range(0..ALPHABET.len()))
+                .map(|byte| char::from(*byte))
+        })
         .collect();
     let path = dir.join(PASSWORD_FILE);
     let write = || {
-        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&path)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)?;
         writeln!(file, "{password}")?;
         file.sync_all()
     };
-    write().map_err(|cause| ServeError::Password { path: path.clone(), cause })?;
+    write().map_err(|cause| ServeError::Password {
+        path: path.clone(),
+        cause,
+    })?;
     tracing::info!("made the account {ROOT}; its password is in {}", path.display());
     Ok(password.into())
 }

@@ -102,7 +102,9 @@ impl Stage {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Stage::Schema, Stage::Full, Stage::Incremental].into_iter().find(|stage| stage.as_str() == text)
+        [Stage::Schema, Stage::Full, Stage::Incremental]
+            .into_iter()
+            .find(|stage| stage.as_str() == text)
     }
 }
 
@@ -151,8 +153,11 @@ pub async fn ensure_schema(conn: &mut Conn) -> Result<(), Failure> {
         .query("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'causeway'")
         .await
         .map_err(failed)?;
-    let missing: Vec<&str> =
-        TABLES.iter().filter(|(name, _)| !found.iter().any(|table| table == name)).map(|(_, create)| *create).collect();
+    let missing: Vec<&str> = TABLES
+        .iter()
+        .filter(|(name, _)| !found.iter().any(|table| table == name))
+        .map(|(_, create)| *create)
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -161,13 +166,32 @@ pub async fn ensure_schema(conn: &mut Conn) -> Result<(), Failure> {
         .await
         .map_err(failed)?;
     if database.is_none() {
-        conn.query_drop("CREATE DATABASE IF NOT EXISTS causeway CHARACTER SET utf8mb4").await.map_err(failed)?;
+        conn.query_drop("CREATE DATABASE IF NOT EXISTS causeway CHARACTER SET utf8mb4")
+            .await
+            .map_err(failed)?;
     }
     for create in missing {
         conn.query_drop(create).await.map_err(failed)?;
     }
     debug_assert_eq!(CHECKPOINT_PATH_COLUMN, 5);
     Ok(())
+}
+
+/// What the link is at; `None` if it has never been started. Changes nothing.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn stage(conn: &mut Conn, link: &LinkKey) -> Result<Option<Stage>, Failure> {
+    let query = format!(
+        "SELECT phase FROM causeway.checkpoint WHERE {} AND slot = {LINK_SLOT}",
+        link.condition()
+    );
+    match conn.query_first::<String, _>(query).await {
+        Ok(phase) => Ok(phase.and_then(|phase| Stage::parse(&phase))),
+        // No such table, no such database; or no privilege, as long as it is not there.
+        Err(mysql_async::Error::Server(error)) if matches!(error.code, 1049 | 1146) => Ok(None),
+        Err(error) => Err(Failure::mysql("reading the checkpoint", &error)),
+    }
 }
 
 /// Takes the link over: from here on whoever held it before can't write any more. Waits for a transaction of theirs
@@ -185,16 +209,24 @@ pub async fn take_over(conn: &mut Conn, link: &LinkKey, slots: &[u16]) -> Result
         ))
         .await
         .map_err(failed)?;
-    let mut taken =
-        Taken { epoch: 1, stage: None, applied: GtidSet::new(), tolerant_until: GtidSet::new() };
+    let mut taken = Taken {
+        epoch: 1,
+        stage: None,
+        applied: GtidSet::new(),
+        tolerant_until: GtidSet::new(),
+    };
     let mut found = Vec::new();
     for row in &rows {
         let (slot, epoch, applied, phase, tolerant): (u16, u64, String, String, String) =
-            mysql_async::from_row_opt(row.clone())
-                .map_err(|_| Failure::data("a row of causeway.checkpoint has an unexpected type; the table was altered"))?;
+            mysql_async::from_row_opt(row.clone()).map_err(|_| {
+                Failure::data("a row of causeway.checkpoint has an unexpected type; the table was altered")
+            })?;
         let parse = |text: &str| {
             text.parse::<GtidSet>().map_err(|error| {
-                Failure::data(format!("slot {slot} of causeway.checkpoint for {} is not a GTID set: {error}", link.task))
+                Failure::data(format!(
+                    "slot {slot} of causeway.checkpoint for {} is not a GTID set: {error}",
+                    link.task
+                ))
             })
         };
         taken.epoch = taken.epoch.max(epoch + 1);
@@ -217,7 +249,10 @@ pub async fn take_over(conn: &mut Conn, link: &LinkKey, slots: &[u16]) -> Result
             link.condition()
         ));
     }
-    for slot in std::iter::once(&LINK_SLOT).chain(slots).filter(|slot| !found.contains(slot)) {
+    for slot in std::iter::once(&LINK_SLOT)
+        .chain(slots)
+        .filter(|slot| !found.contains(slot))
+    {
         text.push_str(&format!(
             "; INSERT INTO causeway.checkpoint (task, link, slot, epoch, sequence, path, applied, phase, tolerant_until) \
              VALUES ({}, {slot}, {epoch}, 0, '', '', '', '')",
@@ -261,7 +296,10 @@ pub async fn set_stage(
         .await
         .map_err(|error| Failure::mysql("moving the checkpoint to another phase", &error))?;
     let rows = result.affected_rows();
-    result.drop_result().await.map_err(|error| Failure::mysql("moving the checkpoint to another phase", &error))?;
+    result
+        .drop_result()
+        .await
+        .map_err(|error| Failure::mysql("moving the checkpoint to another phase", &error))?;
     if rows == 1 { Ok(()) } else { Err(fenced(link)) }
 }
 
@@ -275,7 +313,10 @@ pub async fn set_watermark(conn: &mut Conn, link: &LinkKey, epoch: u64, applied:
         .await
         .map_err(|error| Failure::mysql("moving the watermark", &error))?;
     let rows = result.affected_rows();
-    result.drop_result().await.map_err(|error| Failure::mysql("moving the watermark", &error))?;
+    result
+        .drop_result()
+        .await
+        .map_err(|error| Failure::mysql("moving the watermark", &error))?;
     if rows == 1 { Ok(()) } else { Err(fenced(link)) }
 }
 
@@ -297,10 +338,16 @@ pub async fn remove(conn: &mut Conn, task: &str) -> Result<(), Failure> {
         .query("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'causeway'")
         .await
         .map_err(|error| Failure::mysql("removing the checkpoint", &error))?;
-    for (table, _) in TABLES.iter().filter(|(name, _)| found.iter().any(|table| table == name)) {
-        conn.query_drop(format!("DELETE FROM causeway.{table} WHERE task = {}", literal::string(task)))
-            .await
-            .map_err(|error| Failure::mysql("removing the checkpoint", &error))?;
+    for (table, _) in TABLES
+        .iter()
+        .filter(|(name, _)| found.iter().any(|table| table == name))
+    {
+        conn.query_drop(format!(
+            "DELETE FROM causeway.{table} WHERE task = {}",
+            literal::string(task)
+        ))
+        .await
+        .map_err(|error| Failure::mysql("removing the checkpoint", &error))?;
     }
     Ok(())
 }

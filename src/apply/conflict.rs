@@ -13,14 +13,8 @@ use crate::{
     binlog::BinlogError,
     conflict::{ConflictKind, Found, FoundRow, Resolution, detect, resolve},
     failure::Failure,
-    model::{
-        change::{Change, ChangeKind},
-        gtid::Gtid,
-        row::Row,
-        status::ConflictRecord,
-        task::ConflictPolicy,
-    },
-    schedule::{fold::TableBatch, keys::row_key},
+    model::{change::Change, gtid::Gtid, row::Row, status::ConflictRecord, task::ConflictPolicy},
+    schedule::fold::TableBatch,
     sql::{set, single},
 };
 
@@ -78,37 +72,40 @@ impl Path<'_> {
     }
 
     async fn apply_change(&mut self, change: &Change, gtid: &Gtid) -> Result<bool, Stop> {
-        let finding = self.find(change).await?;
-        let kind = match detect(change.kind(), finding.found) {
-            None => match self.write_as_it_is(change).await? {
-                Written::Yes => return Ok(false),
-                // A unique key over an expression or a prefix: which row holds it can't be asked for.
-                Written::Duplicate => match change.kind() {
-                    ChangeKind::Insert => ConflictKind::InsertExists,
-                    ChangeKind::Update | ChangeKind::Delete => ConflictKind::UpdateExists,
-                },
-            },
-            Some(kind) => kind,
-        };
-        let resolution = resolve(self.policy, kind, finding.found.others);
+        let mut finding = self.find(change).await?;
+        let mut kind = detect(change.kind(), finding.found);
+        let row = finding.found.row;
+        // Without a policy's say: a change that fits, and an update whose row is missing, which becomes an insert.
+        let mut written = finding.found.others == 0 && matches!(kind, None | Some(ConflictKind::UpdateMissing));
+        if written && let Written::Duplicate = self.write_as_it_is(change, row).await? {
+            // A unique key over an expression, a prefix or a generated column: which row holds it can't be asked for.
+            written = false;
+            finding.found.others = 1;
+            kind = detect(change.kind(), finding.found);
+        }
+        let Some(kind) = kind else { return Ok(false) };
+        let resolution = resolve(self.policy, kind, finding.found);
         self.record(change, gtid, kind, resolution, &finding).await?;
         match resolution {
             Resolution::Fail => {
                 return Err(Stop::Failure(Failure::data(format!(
                     "conflict {} in {} at {gtid}: the row at the destination is not as the change expects; \
-                     SELECT * FROM sync.conflicts shows both. Make the rows agree, or choose another conflict_policy \
-                     (ALTER SYNC TASK … SET (conflict_policy = 'overwrite')), then RESUME the task",
+                     SELECT * FROM sync.conflicts shows both. Make the rows agree (under SET sql_log_bin = 0, so that \
+                     the mending itself does not travel), or choose another conflict_policy (ALTER SYNC TASK … SET \
+                     (conflict_policy = 'overwrite')), then RESUME the task",
                     kind.as_str(),
                     change.target.table.name,
                 ))));
             }
-            Resolution::Skip => {}
+            Resolution::Skip | Resolution::Same => {}
             Resolution::Remove => {
                 if let Some(before) = change.before() {
-                    self.statement(change, single::delete_by_key(&change.target, before)).await?;
+                    self.statement(change, single::delete_by_key(&change.target, before))
+                        .await?;
                 }
             }
-            Resolution::Write => self.overwrite(change, finding.found.row != FoundRow::Missing).await?,
+            Resolution::Write if written => {}
+            Resolution::Write => self.overwrite(change, row != FoundRow::Missing).await?,
         }
         Ok(true)
     }
@@ -116,60 +113,80 @@ impl Path<'_> {
     /// Looks at the destination's rows that a change meets, and locks them.
     async fn find(&mut self, change: &Change) -> Result<Finding, Stop> {
         let target = &change.target;
-        let (row, same) = match (change.before(), change.after()) {
-            (Some(before), _) => self.row(change, single::find_by_key(target, before, Some(before))).await?,
-            (None, Some(after)) => self.row(change, single::find_by_key(target, after, None)).await?,
-            (None, None) => (None, false),
+        let Some(mut own) = change.before().or(change.after()) else {
+            return Ok(Finding {
+                found: Found {
+                    row: FoundRow::Missing,
+                    others: 0,
+                },
+                row: None,
+                others: vec![],
+            });
         };
+        let mut row = self.row(change, own).await?;
+        // The row may have its new key already, and be as the change wants it.
+        let mut moved = false;
+        if row.is_none()
+            && let (Some(_), Some(after)) = (change.before(), change.after())
+            && let Some(found @ (_, true, _)) = self.row(change, after).await?
+        {
+            (own, row, moved) = (after, Some(found), true);
+        }
         let mut others = Vec::new();
         if let Some(after) = change.after() {
-            if self.key_changes(change)? {
-                others.extend(self.row(change, single::find_by_key(target, after, None)).await?.0);
-            }
-            let except: Vec<&Row> = change.before().into_iter().chain([after]).collect();
-            for key in target.table.unique_keys.iter().skip(1) {
-                let query = single::find_by_unique_key(target, key, after, &except);
+            // The row key too: an update may change it. Its old and new value may be equal to the server, 'a' and 'A'
+            // for instance: then the row it finds is the change's own, and none of the others.
+            for key in &target.table.unique_keys {
+                let query = single::find_by_unique_key(target, key, after, own);
                 if let Some(query) = query.map_err(|error| malformed(change, &error))? {
-                    let rows: Vec<String> =
-                        self.session.conn().query(query).await.map_err(|error| server(change, &error))?;
+                    let rows: Vec<String> = self
+                        .session
+                        .conn()
+                        .query(query)
+                        .await
+                        .map_err(|error| server(change, &error))?;
                     others.extend(rows.into_iter().filter(|row| !others.contains(row)).collect::<Vec<_>>());
                 }
             }
         }
+        if moved && !others.is_empty() {
+            others.extend(row.take().map(|(_, _, row)| row));
+        }
+        let found = match &row {
+            None => FoundRow::Missing,
+            Some((true, ..)) => FoundRow::AsBefore,
+            Some((_, true, _)) => FoundRow::AsAfter,
+            Some(_) => FoundRow::Different,
+        };
         let found = Found {
-            row: match (&row, same) {
-                (None, _) => FoundRow::Missing,
-                (Some(_), true) => FoundRow::AsBefore,
-                (Some(_), false) => FoundRow::Different,
-            },
+            row: found,
             others: others.len(),
         };
-        Ok(Finding { found, row, others })
+        Ok(Finding {
+            found,
+            row: row.map(|(_, _, row)| row),
+            others,
+        })
     }
 
-    async fn row(
-        &mut self,
-        change: &Change,
-        query: Result<Vec<u8>, BinlogError>,
-    ) -> Result<(Option<String>, bool), Stop> {
+    /// The row with the key of `own`: whether it is as before the change, whether it is as after it, and its JSON.
+    async fn row(&mut self, change: &Change, own: &Row) -> Result<Option<(bool, bool, String)>, Stop> {
+        let query = single::find_by_key(&change.target, own, change.before(), change.after());
         let query = query.map_err(|error| malformed(change, &error))?;
-        let row: Option<(bool, String)> =
-            self.session.conn().query_first(query).await.map_err(|error| server(change, &error))?;
-        Ok(row.map_or((None, false), |(same, row)| (Some(row), same)))
+        self.session
+            .conn()
+            .query_first(query)
+            .await
+            .map_err(|error| server(change, &error))
     }
 
-    fn key_changes(&self, change: &Change) -> Result<bool, Stop> {
-        let (Some(before), Some(after)) = (change.before(), change.after()) else { return Ok(false) };
-        let key = |row| row_key(&change.target, row).map_err(|error| malformed(change, &error));
-        Ok(key(before)? != key(after)?)
-    }
-
-    async fn write_as_it_is(&mut self, change: &Change) -> Result<Written, Stop> {
+    /// Does what the change says; an update of a row that is not there inserts it.
+    async fn write_as_it_is(&mut self, change: &Change, row: FoundRow) -> Result<Written, Stop> {
         let target = &change.target;
         let statement = match (change.before(), change.after()) {
-            (Some(before), Some(after)) => single::update_by_key(target, before, after),
+            (Some(before), Some(after)) if row != FoundRow::Missing => single::update_by_key(target, before, after),
             (Some(before), None) => single::delete_by_key(target, before),
-            (None, Some(after)) => set::insert(target, &[after]).map(|statement| statement.text),
+            (_, Some(after)) => set::insert(target, &[after]).map(|statement| statement.text),
             (None, None) => return Ok(Written::Yes),
         };
         self.statement(change, statement).await
@@ -179,26 +196,23 @@ impl Path<'_> {
     async fn overwrite(&mut self, change: &Change, row_is_there: bool) -> Result<(), Stop> {
         let target = &change.target;
         let Some(after) = change.after() else { return Ok(()) };
-        let find = change.before().unwrap_or(after);
-        let except: Vec<&Row> = vec![find, after];
-        for key in target.table.unique_keys.iter().skip(1) {
-            let statement = single::delete_by_unique_key(target, key, after, &except);
+        let own = change.before().unwrap_or(after);
+        for key in &target.table.unique_keys {
+            let statement = single::delete_by_unique_key(target, key, after, own);
             if let Some(statement) = statement.map_err(|error| malformed(change, &error))? {
                 self.statement(change, Ok(statement)).await?;
             }
         }
-        if self.key_changes(change)? {
-            self.statement(change, single::delete_by_key(target, after)).await?;
-        }
         let statement = if row_is_there {
-            single::update_by_key(target, find, after)
+            single::update_by_key(target, own, after)
         } else {
             set::insert(target, &[after]).map(|statement| statement.text)
         };
         if let Written::Duplicate = self.statement(change, statement).await? {
-            // A unique key over an expression or a prefix: REPLACE makes way whatever holds it.
-            self.statement(change, single::delete_by_key(target, find)).await?;
-            self.statement(change, set::replace(target, &[after]).map(|statement| statement.text)).await?;
+            // A key that can't be asked for, see above: REPLACE makes way whatever holds it.
+            self.statement(change, single::delete_by_key(target, own)).await?;
+            self.statement(change, set::replace(target, &[after]).map(|statement| statement.text))
+                .await?;
         }
         Ok(())
     }
@@ -221,11 +235,18 @@ impl Path<'_> {
         finding: &Finding,
     ) -> Result<(), Stop> {
         let (mut key, mut before_image, mut incoming_row) = (String::new(), None, None);
-        for (row, shown) in [(change.before(), &mut before_image), (change.after(), &mut incoming_row)] {
+        for (row, shown) in [
+            (change.before(), &mut before_image),
+            (change.after(), &mut incoming_row),
+        ] {
             let Some(row) = row else { continue };
             let query = single::show_image(&change.target, row).map_err(|error| malformed(change, &error))?;
-            let texts: Option<(String, String)> =
-                self.session.conn().query_first(query).await.map_err(|error| server(change, &error))?;
+            let texts: Option<(String, String)> = self
+                .session
+                .conn()
+                .query_first(query)
+                .await
+                .map_err(|error| server(change, &error))?;
             if let Some((row_key, row)) = texts {
                 if key.is_empty() {
                     key = row_key;
@@ -237,11 +258,19 @@ impl Path<'_> {
         let destination_row = match rows.len() {
             0 => None,
             1 => rows.pop().cloned(),
-            _ => Some(format!("[{}]", rows.into_iter().cloned().collect::<Vec<_>>().join(", "))),
+            _ => Some(format!(
+                "[{}]",
+                rows.into_iter().cloned().collect::<Vec<_>>().join(", ")
+            )),
         };
         let record = ConflictRecord {
             // The part before '#' is the name the operator gave; see `LinkKey::task`.
-            task: self.link.task.rsplit_once('#').map_or(self.link.task.as_str(), |(name, _)| name).to_owned(),
+            task: self
+                .link
+                .task
+                .rsplit_once('#')
+                .map_or(self.link.task.as_str(), |(name, _)| name)
+                .to_owned(),
             direction: self.link.direction,
             table: change.target.table.name.to_string(),
             kind: kind.as_str(),
@@ -254,7 +283,11 @@ impl Path<'_> {
             source_position: format!("{gtid}#{}", change.ordinal),
         };
         let (safe, answer) = oneshot::channel();
-        let gone = || Stop::Failure(Failure::environment("conflicts can't be taken down: the task is ending"));
+        let gone = || {
+            Stop::Failure(Failure::environment(
+                "conflicts can't be taken down: the task is ending",
+            ))
+        };
         self.recorder.send((record, safe)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?.map_err(Stop::Failure)
     }
@@ -266,10 +299,20 @@ enum Written {
 }
 
 fn malformed(change: &Change, error: &BinlogError) -> Stop {
-    Stop::Failure(Failure::data(format!("a row image of {} can't be read: {error}", change.target.source)))
+    Stop::Failure(Failure::data(format!(
+        "a row image of {} can't be read: {error}",
+        change.target.source
+    )))
 }
 
 fn server(change: &Change, error: &mysql_async::Error) -> Stop {
-    let failure = Failure::mysql(format_args!("writing to {} at the destination", change.target.table.name), error);
-    if is_lock_failure(error) { Stop::Lock(failure) } else { Stop::Failure(failure) }
+    let failure = Failure::mysql(
+        format_args!("writing to {} at the destination", change.target.table.name),
+        error,
+    );
+    if is_lock_failure(error) {
+        Stop::Lock(failure)
+    } else {
+        Stop::Failure(failure)
+    }
 }

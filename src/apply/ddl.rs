@@ -85,7 +85,10 @@ async fn transaction(session: &mut Session, job: &Job<'_>, applied: &GtidSet, se
         return Err(Failure::mysql("writing the checkpoint of a DDL statement", &error));
     }
     if outcome.rows.get(1) != Some(&1) {
-        session.run("ROLLBACK").await.map_err(|error| Failure::mysql("rolling back", &error))?;
+        session
+            .run("ROLLBACK")
+            .await
+            .map_err(|error| Failure::mysql("rolling back", &error))?;
         return Err(checkpoint::fenced(job.link));
     }
     session
@@ -118,7 +121,10 @@ async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
     let prepare = session_of(job.status);
     let doing = |what: &str| format!("{what} the DDL statement of {} at the destination", job.gtid);
     if !prepare.is_empty() {
-        session.run(format!("SET {prepare}")).await.map_err(|error| Failure::mysql(doing("preparing"), &error))?;
+        session
+            .run(format!("SET {prepare}"))
+            .await
+            .map_err(|error| Failure::mysql(doing("preparing"), &error))?;
     }
     let result = session.run(job.statement).await;
     let restored = session.run(format!("SET {SESSION}")).await;
@@ -132,7 +138,9 @@ async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
             )));
         }
     }
-    restored.map(drop).map_err(|error| Failure::mysql(doing("finishing"), &error))
+    restored
+        .map(drop)
+        .map_err(|error| Failure::mysql(doing("finishing"), &error))
 }
 
 /// The settings a DDL depends on, as the source had them. Collations go by number, as in the binlog.
@@ -199,7 +207,9 @@ fn without_auto_increment(create: &str) -> String {
     match create.rfind(" AUTO_INCREMENT=") {
         Some(from) => {
             let (head, tail) = create.split_at(from);
-            let rest = tail.trim_start_matches(" AUTO_INCREMENT=").trim_start_matches(|c: char| c.is_ascii_digit());
+            let rest = tail
+                .trim_start_matches(" AUTO_INCREMENT=")
+                .trim_start_matches(|c: char| c.is_ascii_digit());
             format!("{head}{rest}")
         }
         None => create.to_owned(),

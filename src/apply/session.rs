@@ -31,7 +31,10 @@ impl Session {
             .query_first("SELECT @@max_allowed_packet")
             .await
             .map_err(|error| Failure::mysql("reading max_allowed_packet", &error))?;
-        Ok(Self { conn, max_allowed_packet: max.unwrap_or(1 << 22) })
+        Ok(Self {
+            conn,
+            max_allowed_packet: max.unwrap_or(1 << 22),
+        })
     }
 
     /// The connection itself.
@@ -59,13 +62,21 @@ impl Session {
     pub async fn run_all(&mut self, statements: Vec<u8>) -> Outcome {
         let mut result = match self.conn.query_iter(statements).await {
             Ok(result) => result,
-            Err(error) => return Outcome { rows: Vec::new(), error: Some(error) },
+            Err(error) => {
+                return Outcome {
+                    rows: Vec::new(),
+                    error: Some(error),
+                };
+            }
         };
         let mut rows = vec![result.affected_rows()];
         while !result.is_empty() {
             // Statements without rows have one empty result set each: this goes on to the next.
             if let Err(error) = result.next().await {
-                return Outcome { rows, error: Some(error) };
+                return Outcome {
+                    rows,
+                    error: Some(error),
+                };
             }
             rows.push(result.affected_rows());
         }
@@ -74,7 +85,10 @@ impl Session {
             Err(error) => {
                 // The error of any but the first statement is told only now; the last count was none of its.
                 rows.pop();
-                Outcome { rows, error: Some(error) }
+                Outcome {
+                    rows,
+                    error: Some(error),
+                }
             }
         }
     }

@@ -152,7 +152,11 @@ impl Worker {
     /// # Errors
     /// [`Failure`]: what was not reported as done is not applied, except where the connection was lost during a
     /// commit; the checkpoint tells.
-    pub async fn run(mut self, mut queue: mpsc::Receiver<Work>, done: mpsc::UnboundedSender<Done>) -> Result<(), Failure> {
+    pub async fn run(
+        mut self,
+        mut queue: mpsc::Receiver<Work>,
+        done: mpsc::UnboundedSender<Done>,
+    ) -> Result<(), Failure> {
         let mut held = None;
         loop {
             let work = match held.take() {
@@ -195,15 +199,21 @@ impl Worker {
 
     async fn apply(&mut self, mut jobs: Vec<Job>) -> Result<Done, Failure> {
         let Some(first) = jobs.first() else {
-            return Ok(Done { applier: self.applier, transactions: vec![], tables: vec![] });
+            return Ok(Done {
+                applier: self.applier,
+                transactions: vec![],
+                tables: vec![],
+            });
         };
         let (mode, position) = (first.mode, first.transaction.header.gtid.to_string());
         let head_path = first.transaction.header.path.clone();
         let applied = self.applied_with(jobs.iter().map(|job| &job.transaction.header.gtid));
         let begin = self.begin(&head_path, &applied);
         // Changes carry their ordinal in their own transaction; conflicts name both.
-        let origins: Vec<(Gtid, usize)> =
-            jobs.iter().map(|job| (job.transaction.header.gtid.clone(), job.transaction.changes.len())).collect();
+        let origins: Vec<(Gtid, usize)> = jobs
+            .iter()
+            .map(|job| (job.transaction.header.gtid.clone(), job.transaction.changes.len()))
+            .collect();
         let transactions: Vec<_> = jobs
             .iter_mut()
             .map(|job| (job.number, std::mem::take(&mut job.keys), job.transaction.changes.len()))
@@ -236,11 +246,19 @@ impl Worker {
             }
         };
         self.applied = applied;
-        Ok(Done { applier: self.applier, transactions, tables: batches.counts(&conflicts) })
+        Ok(Done {
+            applier: self.applier,
+            transactions,
+            tables: batches.counts(&conflicts),
+        })
     }
 
     async fn rollback(&mut self) -> Result<(), Failure> {
-        self.session.run("ROLLBACK").await.map(drop).map_err(|error| Failure::mysql("rolling back", &error))
+        self.session
+            .run("ROLLBACK")
+            .await
+            .map(drop)
+            .map_err(|error| Failure::mysql("rolling back", &error))
     }
 
     async fn attempt(
@@ -260,7 +278,11 @@ impl Worker {
 
     /// Where it fails the outcome is open: the link starts over and reads its checkpoint.
     async fn commit(&mut self) -> Result<(), Failure> {
-        self.session.run("COMMIT").await.map(drop).map_err(|error| Failure::mysql("committing", &error))
+        self.session
+            .run("COMMIT")
+            .await
+            .map(drop)
+            .map_err(|error| Failure::mysql("committing", &error))
     }
 
     /// Writes a batch without committing. `Committed` stands for "all held" here.
@@ -273,8 +295,14 @@ impl Worker {
         conflicts: &mut [u64],
     ) -> Result<Attempt, Failure> {
         let mut plan = Plan::new(begin);
-        for (place, table) in batches.tables.iter().enumerate().filter(|(place, _)| !slow.contains(place)) {
-            plan.add_table(place, table, mode).map_err(|error| malformed(&table.target.source, &error))?;
+        for (place, table) in batches
+            .tables
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| !slow.contains(place))
+        {
+            plan.add_table(place, table, mode)
+                .map_err(|error| malformed(&table.target.source, &error))?;
         }
         let max = self.session.max_allowed_packet();
         for packet in plan.packets {
@@ -320,7 +348,10 @@ impl Worker {
                     return Ok(Attempt::Differs(differs));
                 }
                 Some(table) => {
-                    let name = batches.tables.get(table).map(|table| table.target.table.name.to_string());
+                    let name = batches
+                        .tables
+                        .get(table)
+                        .map(|table| table.target.table.name.to_string());
                     return Err(Failure::mysql(
                         format_args!("writing to {} at the destination", name.unwrap_or_default()),
                         &error,
@@ -330,7 +361,9 @@ impl Worker {
             }
         }
         for place in slow.iter().copied() {
-            let (Some(table), Some(count)) = (batches.tables.get(place), conflicts.get_mut(place)) else { continue };
+            let (Some(table), Some(count)) = (batches.tables.get(place), conflicts.get_mut(place)) else {
+                continue;
+            };
             let path = conflict::Path {
                 session: &mut self.session,
                 link: &self.link,
@@ -355,13 +388,16 @@ impl Worker {
         loop {
             let Some(part) = job.parts.recv().await else {
                 self.rollback().await?;
-                return Err(Failure::environment("the source's connection was lost within a transaction"));
+                return Err(Failure::environment(
+                    "the source's connection was lost within a transaction",
+                ));
             };
             let gtids = vec![gtid.clone(); part.changes.len()];
             let batches =
                 Batches::new(gtids, part.changes, job.mode).map_err(|error| malformed(&job.header.position, &error))?;
             if let Some(begin) = begin.take() {
-                self.write_large(Some(&begin), &Batches::default(), &HashSet::new(), job.mode, &mut []).await?;
+                self.write_large(Some(&begin), &Batches::default(), &HashSet::new(), job.mode, &mut [])
+                    .await?;
             }
             let mut slow = HashSet::new();
             let conflicts = loop {
@@ -370,7 +406,10 @@ impl Worker {
                     .run("SAVEPOINT part")
                     .await
                     .map_err(|error| Failure::mysql("setting a savepoint", &error))?;
-                match self.write_large(None, &batches, &slow, job.mode, &mut conflicts).await? {
+                match self
+                    .write_large(None, &batches, &slow, job.mode, &mut conflicts)
+                    .await?
+                {
                     None => break conflicts,
                     Some(differing) => {
                         self.session
@@ -388,7 +427,11 @@ impl Worker {
         }
         self.commit().await?;
         self.applied = applied;
-        Ok(Done { applier: self.applier, transactions: vec![(job.number, Vec::new(), 0)], tables })
+        Ok(Done {
+            applier: self.applier,
+            transactions: vec![(job.number, Vec::new(), 0)],
+            tables,
+        })
     }
 
     /// As [`Worker::write`]; a deadlock has undone what came before, so it ends the transaction.
@@ -440,7 +483,11 @@ fn fill(jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Work>) -> Option<Work> {
 
 /// Two definitions of one table can't be folded together.
 fn same_targets(jobs: &[Job], transaction: &Transaction) -> bool {
-    let known = || jobs.iter().flat_map(|job| &job.transaction.changes).map(|change| &change.target);
+    let known = || {
+        jobs.iter()
+            .flat_map(|job| &job.transaction.changes)
+            .map(|change| &change.target)
+    };
     let mut seen: Option<&Arc<Target>> = None;
     for change in &transaction.changes {
         if seen.is_some_and(|seen| Arc::ptr_eq(seen, &change.target)) {
@@ -476,16 +523,22 @@ impl Batches {
         let mut targets: Vec<Arc<Target>> = Vec::new();
         let mut per_table: Vec<Vec<Arc<Gtid>>> = Vec::new();
         for (gtid, change) in gtids.into_iter().zip(&changes) {
-            let place = targets.iter().position(|target| Arc::ptr_eq(target, &change.target)).unwrap_or_else(|| {
-                targets.push(change.target.clone());
-                per_table.push(Vec::new());
-                targets.len() - 1
-            });
+            let place = targets
+                .iter()
+                .position(|target| Arc::ptr_eq(target, &change.target))
+                .unwrap_or_else(|| {
+                    targets.push(change.target.clone());
+                    per_table.push(Vec::new());
+                    targets.len() - 1
+                });
             if let Some(list) = per_table.get_mut(place) {
                 list.push(gtid);
             }
         }
-        Ok(Self { tables: fold::fold(changes, mode)?, gtids: per_table })
+        Ok(Self {
+            tables: fold::fold(changes, mode)?,
+            gtids: per_table,
+        })
     }
 
     fn gtids_of(&self, table: usize) -> Vec<Arc<Gtid>> {
@@ -516,7 +569,11 @@ impl Batches {
 fn merge_counts(into: &mut Vec<TableCounts>, from: Vec<TableCounts>) {
     for counts in from {
         match into.iter_mut().find(|known| known.destination == counts.destination) {
-            Some(known) => known.counts.iter_mut().zip(counts.counts).for_each(|(sum, count)| *sum += count),
+            Some(known) => known
+                .counts
+                .iter_mut()
+                .zip(counts.counts)
+                .for_each(|(sum, count)| *sum += count),
             None => into.push(counts),
         }
     }
@@ -547,7 +604,10 @@ struct Plan {
 impl Plan {
     fn new(begin: Option<&[u8]>) -> Self {
         let packets = begin
-            .map(|begin| Packet { text: begin.to_vec(), expectations: vec![Expect::Anything, Expect::Checkpoint] })
+            .map(|begin| Packet {
+                text: begin.to_vec(),
+                expectations: vec![Expect::Anything, Expect::Checkpoint],
+            })
             .into_iter()
             .collect();
         Self { packets }
@@ -556,10 +616,13 @@ impl Plan {
     fn add_table(&mut self, place: usize, table: &TableBatch, mode: Mode) -> Result<(), BinlogError> {
         let target = &*table.target;
         for rows in chunks(&table.deletes, |row| row.image.len()) {
-            self.add(place, match mode {
-                Mode::Strict => set::delete(target, &rows)?,
-                Mode::Tolerant => set::delete_by_key(target, &rows)?,
-            });
+            self.add(
+                place,
+                match mode {
+                    Mode::Strict => set::delete(target, &rows)?,
+                    Mode::Tolerant => set::delete_by_key(target, &rows)?,
+                },
+            );
         }
         for (changed, pairs) in by_changed_columns(target, &table.updates)? {
             for rows in chunks(&pairs, |(before, after)| before.image.len() + after.image.len()) {
@@ -568,16 +631,23 @@ impl Plan {
             }
         }
         for rows in chunks(&table.inserts, |row| row.image.len()) {
-            self.add(place, match mode {
-                Mode::Strict => set::insert(target, &rows)?,
-                Mode::Tolerant => set::replace(target, &rows)?,
-            });
+            self.add(
+                place,
+                match mode {
+                    Mode::Strict => set::insert(target, &rows)?,
+                    Mode::Tolerant => set::replace(target, &rows)?,
+                },
+            );
         }
         Ok(())
     }
 
     fn add(&mut self, table: usize, statement: set::Statement) {
-        if self.packets.last().is_none_or(|packet| packet.text.len() + statement.text.len() > PACKET_BYTES) {
+        if self
+            .packets
+            .last()
+            .is_none_or(|packet| packet.text.len() + statement.text.len() > PACKET_BYTES)
+        {
             self.packets.push(Packet::default());
         }
         let Some(packet) = self.packets.last_mut() else { return };

@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn decimals_print_as_mysql_prints_them() {
-        let check = |hex, precision, scale, expected: &str| {
+        let check = |hex: &str, precision, scale, expected: &str| {
             assert_eq!(text(hex, precision, scale).as_deref(), Ok(expected), "{hex}");
         };
         // The manual's example in strings/decimal.cc: 1234567890.1234 as DECIMAL(14,4).
@@ -136,6 +136,12 @@ mod tests {
         check("7f", 2, 0, "0");
         check("89", 1, 0, "9");
         check("e3", 2, 0, "99");
+        // As it stands in JSON: 36 and 30 digits.
+        let (packed, text) = (
+            format!("80000001{}", "00".repeat(26)),
+            format!("1{}.{}", "0".repeat(27), "0".repeat(30)),
+        );
+        check(&packed, 66, 30, &text);
     }
 
     #[test]

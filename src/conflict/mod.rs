@@ -52,7 +52,9 @@ pub enum FoundRow {
     Missing,
     /// It is exactly as the before image says.
     AsBefore,
-    /// It is there and differs from the before image, or there is no before image.
+    /// It is exactly as the change wants it, and not as the before image says.
+    AsAfter,
+    /// It is there and is neither.
     Different,
 }
 
@@ -62,16 +64,16 @@ pub fn detect(change: ChangeKind, found: Found) -> Option<ConflictKind> {
     match (change, found.row, found.others) {
         (ChangeKind::Insert, FoundRow::Missing, 0) => None,
         (ChangeKind::Insert, FoundRow::Missing, 1) => Some(C::InsertExists),
-        (ChangeKind::Insert, FoundRow::AsBefore | FoundRow::Different, 0) => Some(C::InsertExists),
+        (ChangeKind::Insert, _, 0) => Some(C::InsertExists),
         (ChangeKind::Insert, ..) => Some(C::MultipleUnique),
         (ChangeKind::Update, FoundRow::Missing, _) => Some(C::UpdateMissing),
         (ChangeKind::Update, FoundRow::AsBefore, 0) => None,
-        (ChangeKind::Update, FoundRow::Different, 0) => Some(C::UpdateDiffers),
+        (ChangeKind::Update, _, 0) => Some(C::UpdateDiffers),
         (ChangeKind::Update, _, 1) => Some(C::UpdateExists),
         (ChangeKind::Update, ..) => Some(C::MultipleUnique),
         (ChangeKind::Delete, FoundRow::Missing, _) => Some(C::DeleteMissing),
         (ChangeKind::Delete, FoundRow::AsBefore, _) => None,
-        (ChangeKind::Delete, FoundRow::Different, _) => Some(C::DeleteDiffers),
+        (ChangeKind::Delete, _, _) => Some(C::DeleteDiffers),
     }
 }
 
@@ -86,6 +88,8 @@ pub enum Resolution {
     Write,
     /// The row is removed.
     Remove,
+    /// Nothing is left to do: both sides have made the same row.
+    Same,
 }
 
 impl Resolution {
@@ -97,18 +101,21 @@ impl Resolution {
             (Resolution::Write, ConflictKind::UpdateMissing) => "inserted",
             (Resolution::Write, _) => "overwritten",
             (Resolution::Remove, _) => "deleted",
+            (Resolution::Same, _) => "same",
         }
     }
 }
 
-/// What `policy` makes of a conflict. `others` as in [`Found`].
+/// What `policy` makes of a conflict.
 ///
-/// Under every policy an update whose row is missing becomes an insert, which may conflict itself, and a delete whose
-/// row is missing has nothing left to do.
-pub fn resolve(policy: ConflictPolicy, kind: ConflictKind, others: usize) -> Resolution {
+/// Under every policy an update whose row is missing becomes an insert, which may conflict itself; a delete whose row is
+/// missing has nothing left to do; and neither has a change whose row is as it wants it, so that an operator mends a
+/// conflict by making the rows agree.
+pub fn resolve(policy: ConflictPolicy, kind: ConflictKind, found: Found) -> Resolution {
     match (kind, policy) {
         (ConflictKind::DeleteMissing, _) => Resolution::Skip,
-        (ConflictKind::UpdateMissing, _) if others == 0 => Resolution::Write,
+        (ConflictKind::UpdateMissing, _) if found.others == 0 => Resolution::Write,
+        _ if found.row == FoundRow::AsAfter && found.others == 0 => Resolution::Same,
         (_, ConflictPolicy::Fail) => Resolution::Fail,
         (_, ConflictPolicy::Ignore) => Resolution::Skip,
         (ConflictKind::DeleteDiffers, ConflictPolicy::Overwrite) => Resolution::Remove,
@@ -121,11 +128,15 @@ mod tests {
     use super::*;
 
     fn check(change: ChangeKind, row: FoundRow, others: usize, kind: Option<ConflictKind>, outcomes: [&str; 3]) {
-        let found = detect(change, Found { row, others });
-        assert_eq!(found, kind, "{change:?} {row:?} {others}");
-        if let Some(kind) = found {
+        let found = Found { row, others };
+        assert_eq!(detect(change, found), kind, "{change:?} {row:?} {others}");
+        if let Some(kind) = kind {
             let policies = [ConflictPolicy::Fail, ConflictPolicy::Ignore, ConflictPolicy::Overwrite];
-            assert_eq!(policies.map(|policy| resolve(policy, kind, others).outcome(kind)), outcomes, "{kind:?}");
+            assert_eq!(
+                policies.map(|policy| resolve(policy, kind, found).outcome(kind)),
+                outcomes,
+                "{kind:?}"
+            );
         }
     }
 
@@ -133,20 +144,35 @@ mod tests {
     fn each_conflict_has_its_kind_and_each_policy_its_outcome() {
         use ChangeKind::{Delete, Insert, Update};
         use ConflictKind as C;
-        use FoundRow::{AsBefore, Different, Missing};
+        use FoundRow::{AsAfter, AsBefore, Different, Missing};
         let by_policy = ["failed", "ignored", "overwritten"];
         check(Insert, Missing, 0, None, [""; 3]);
         check(Insert, Different, 0, Some(C::InsertExists), by_policy);
         check(Insert, Missing, 1, Some(C::InsertExists), by_policy);
         check(Insert, Different, 1, Some(C::MultipleUnique), by_policy);
+        check(Insert, AsAfter, 0, Some(C::InsertExists), ["same"; 3]);
+        check(Insert, AsAfter, 1, Some(C::MultipleUnique), by_policy);
         check(Update, AsBefore, 0, None, [""; 3]);
         check(Update, Missing, 0, Some(C::UpdateMissing), ["inserted"; 3]);
-        check(Update, Missing, 1, Some(C::UpdateMissing), ["failed", "ignored", "inserted"]);
+        check(
+            Update,
+            Missing,
+            1,
+            Some(C::UpdateMissing),
+            ["failed", "ignored", "inserted"],
+        );
         check(Update, Different, 0, Some(C::UpdateDiffers), by_policy);
+        check(Update, AsAfter, 0, Some(C::UpdateDiffers), ["same"; 3]);
         check(Update, AsBefore, 1, Some(C::UpdateExists), by_policy);
         check(Update, Different, 2, Some(C::MultipleUnique), by_policy);
         check(Delete, AsBefore, 0, None, [""; 3]);
         check(Delete, Missing, 0, Some(C::DeleteMissing), ["ignored"; 3]);
-        check(Delete, Different, 0, Some(C::DeleteDiffers), ["failed", "ignored", "deleted"]);
+        check(
+            Delete,
+            Different,
+            0,
+            Some(C::DeleteDiffers),
+            ["failed", "ignored", "deleted"],
+        );
     }
 }

@@ -34,7 +34,12 @@ pub async fn open(server: &ServerDefinition) -> Result<Conn, Failure> {
 /// # Errors
 /// See [`open`].
 pub async fn open_bare(server: &ServerDefinition) -> Result<Conn, Failure> {
-    let doing = || format!("connecting to server {} ({}) as {}", server.name, server.address, server.user);
+    let doing = || {
+        format!(
+            "connecting to server {} ({}) as {}",
+            server.name, server.address, server.user
+        )
+    };
     let attempt = async {
         match Conn::new(options(server, server.ssl_mode != SslMode::Disabled)).await {
             // PREFERRED: a server without TLS is talked to without.
@@ -47,7 +52,11 @@ pub async fn open_bare(server: &ServerDefinition) -> Result<Conn, Failure> {
     match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
         Ok(Ok(conn)) => Ok(conn),
         Ok(Err(error)) => Err(Failure::mysql(doing(), &error)),
-        Err(_) => Err(Failure::environment(format!("{}: no answer within {} s", doing(), CONNECT_TIMEOUT.as_secs()))),
+        Err(_) => Err(Failure::environment(format!(
+            "{}: no answer within {} s",
+            doing(),
+            CONNECT_TIMEOUT.as_secs()
+        ))),
     }
 }
 
@@ -55,6 +64,9 @@ fn options(server: &ServerDefinition, encrypted: bool) -> Opts {
     let mut builder = OptsBuilder::default()
         .user(Some(server.user.clone()))
         .pass(Some(server.password.expose_secret().to_owned()))
+        // Without a default database a joined UPDATE is refused (1046) if JSON_TABLE stands in it, see `sql::json`.
+        // This one is there for every account, and no statement of ours leaves a name to it.
+        .db_name(Some("information_schema"))
         // Matched rows, not changed ones: that is what guards count.
         .client_found_rows(true)
         .prefer_socket(false)
@@ -76,7 +88,9 @@ fn options(server: &ServerDefinition, encrypted: bool) -> Opts {
 fn ssl_options(server: &ServerDefinition) -> SslOpts {
     let mut options = SslOpts::default();
     if let Some(ca) = &server.ssl_ca {
-        options = options.with_root_certs(vec![ca.clone().into()]).with_disable_built_in_roots(true);
+        options = options
+            .with_root_certs(vec![ca.clone().into()])
+            .with_disable_built_in_roots(true);
     }
     if let (Some(cert), Some(key)) = (&server.ssl_cert, &server.ssl_key) {
         options = options.with_client_identity(Some(mysql_async::ClientIdentity::new(
@@ -85,9 +99,9 @@ fn ssl_options(server: &ServerDefinition) -> SslOpts {
         )));
     }
     match server.ssl_mode {
-        SslMode::Disabled | SslMode::Preferred | SslMode::Required => {
-            options.with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true)
-        }
+        SslMode::Disabled | SslMode::Preferred | SslMode::Required => options
+            .with_danger_accept_invalid_certs(true)
+            .with_danger_skip_domain_validation(true),
         SslMode::VerifyCa => options.with_danger_skip_domain_validation(true),
         SslMode::VerifyIdentity => options,
     }

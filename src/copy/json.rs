@@ -314,19 +314,36 @@ fn expression(candidate: &Candidate, kind: &str) -> Result<Option<Vec<u8>>, Stri
                 .and_then(|rest| rest.split_once(':'))
                 .ok_or_else(unknown)?;
             let number = number.parse::<u8>().map_err(|_| unknown())?;
-            let base64 = base64.replace("\\n", "");
-            let padding = base64.bytes().rev().take_while(|byte| *byte == b'=').count();
-            let length = (base64.len() / 4 * 3).saturating_sub(padding);
-            json::push_bytes(&mut out, number, length, |out| {
-                out.extend_from_slice(b"FROM_BASE64(");
-                literal::push_string(out, &base64);
-                out.push(b')');
-            })
-            .map_err(|_| format!("holds an SQL value of type {number} ({kind}), for which there is no expression"))?;
+            let bytes = decode_base64(base64).ok_or_else(unknown)?;
+            json::push_bytes(&mut out, number, &bytes).map_err(|_| {
+                format!("holds an SQL value of type {number} ({kind}), for which there is no expression")
+            })?;
         }
         _ => return Err(format!("holds a value of type {kind}, which Causeway does not know")),
     }
     Ok(Some(out))
+}
+
+/// `base64` as it stands in JSON text: line ends are escaped.
+fn decode_base64(base64: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(base64.len() / 4 * 3);
+    let (mut bits, mut count) = (0_u32, 0);
+    for byte in base64.replace("\\n", "").trim_end_matches('=').bytes() {
+        let sextet = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        (bits, count) = (bits << 6 | u32::from(sextet), count + 6);
+        if count >= 8 {
+            count -= 8;
+            out.push(u8::try_from(bits >> count & 0xff).ok()?);
+        }
+    }
+    Some(out)
 }
 
 /// Digits before the point that a DECIMAL is stored with, as far as its size in JSON tells: type, column type, length,
@@ -336,8 +353,10 @@ fn integer_digits(text: &str, size: usize) -> usize {
     let digits = text.trim_start_matches('-');
     let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let needed = integer.trim_start_matches('0').len();
-    (needed..=65)
-        .find(|count| 5 + packed(*count) + packed(fraction.len()) >= size)
+    // Of counts that take as much room whole groups are the likeliest, then the least.
+    (needed..=81)
+        .filter(|count| 5 + packed(*count) + packed(fraction.len()) == size)
+        .max_by_key(|count| (count.is_multiple_of(9), usize::MAX - count))
         .unwrap_or(needed)
 }
 
@@ -411,9 +430,17 @@ mod tests {
         check("2020-01-01", false, "STRING 12", None);
         check("0.50", true, "DECIMAL 6", Some(".50"));
         check("0.50", true, "DECIMAL 7", Some("0.50"));
-        check("1.50", true, "DECIMAL 10", Some("0000001.50"));
+        check("1.50", true, "DECIMAL 10", Some("CAST('1.50' AS DECIMAL(11,2))"));
         check("2020-01-01", false, "DATE 11", Some("CAST('2020-01-01' AS DATE)"));
         check("40000", true, "UNSIGNED INTEGER 3", Some("CAST(40000 AS UNSIGNED)"));
+        check(
+            "base64:type15:YWJj\\nZA==",
+            false,
+            "BLOB 7",
+            Some(
+                "(SELECT CAST(x AS JSON) FROM JSON_TABLE(JSON_ARRAY(_binary'abcd'),'$[*]' COLUMNS(x VARBINARY(4) PATH '$' ERROR ON ERROR)) AS j)",
+            ),
+        );
         let candidate = Candidate {
             path: "$".into(),
             text: "base64:type245:YQ==".into(),

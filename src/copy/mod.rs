@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     failure::Failure,
     model::{name::TableName, table::Table},
-    sql::{ident, literal},
+    sql::{ident, literal, set::ENUM_ERROR_VALUE_HINT},
 };
 
 pub mod json;
@@ -280,9 +280,12 @@ async fn copy_range(
 
 /// Writes the rows of a range, many in a statement.
 struct Insert {
+    /// What stands between the verb and the rows.
     head: Vec<u8>,
     tail: String,
-    statement: Vec<u8>,
+    values: Vec<u8>,
+    /// One of the rows holds an ENUM's error value.
+    error_value: bool,
     rows: u64,
 }
 
@@ -291,18 +294,20 @@ impl Insert {
         Self {
             head: insert_head(destination, source),
             tail: insert_tail(destination),
-            statement: Vec::new(),
+            values: Vec::new(),
+            error_value: false,
             rows: 0,
         }
     }
 
-    /// `row` is `(literal,…)`.
-    async fn add(&mut self, writer: &mut Conn, row: &[u8]) -> Result<(), mysql_async::Error> {
+    async fn add(&mut self, writer: &mut Conn, row: &read::Literals) -> Result<(), mysql_async::Error> {
         self.rows += 1;
-        self.statement
-            .extend_from_slice(if self.statement.is_empty() { &self.head } else { b"," });
-        self.statement.extend_from_slice(row);
-        if self.statement.len() >= STATEMENT_BYTES {
+        if !self.values.is_empty() {
+            self.values.push(b',');
+        }
+        self.values.extend_from_slice(&row.text);
+        self.error_value |= row.error_value;
+        if self.values.len() >= STATEMENT_BYTES {
             self.flush(writer).await
         } else {
             Ok(())
@@ -311,15 +316,28 @@ impl Insert {
 
     /// The rows that were added.
     async fn finish(mut self, writer: &mut Conn) -> Result<u64, mysql_async::Error> {
-        if !self.statement.is_empty() {
+        if !self.values.is_empty() {
             self.flush(writer).await?;
         }
         Ok(self.rows)
     }
 
     async fn flush(&mut self, writer: &mut Conn) -> Result<(), mysql_async::Error> {
-        self.statement.extend_from_slice(self.tail.as_bytes());
-        writer.query_drop(std::mem::take(&mut self.statement)).await
+        let hint = if std::mem::take(&mut self.error_value) {
+            ENUM_ERROR_VALUE_HINT
+        } else {
+            ""
+        };
+        let statement = [
+            b"INSERT",
+            hint.as_bytes(),
+            &self.head,
+            &self.values,
+            self.tail.as_bytes(),
+        ]
+        .concat();
+        self.values.clear();
+        writer.query_drop(statement).await
     }
 }
 
@@ -342,7 +360,7 @@ pub(crate) fn copied_columns<'t>(source: &'t Table, destination: &'t Table) -> V
 }
 
 fn insert_head(destination: &Table, source: &Table) -> Vec<u8> {
-    let mut out = b"INSERT INTO ".to_vec();
+    let mut out = b" INTO ".to_vec();
     ident::push_table(&mut out, &destination.name);
     out.extend_from_slice(b" (");
     for (place, (_, to)) in copied_columns(source, destination).into_iter().enumerate() {
@@ -359,10 +377,11 @@ fn insert_head(destination: &Table, source: &Table) -> Vec<u8> {
 
 /// Existing rows stay. IGNORE would do that too, and swallow values that do not fit besides.
 fn insert_tail(destination: &Table) -> String {
-    let column = destination
-        .row_key()
-        .and_then(|key| key.columns())
-        .and_then(|columns| columns.first().and_then(|place| destination.columns.get(*place)))
+    let key = destination.row_key().and_then(|key| key.columns()).unwrap_or_default();
+    let columns = key.into_iter().chain(0..destination.columns.len());
+    let column = columns
+        .filter_map(|place| destination.columns.get(place))
+        .find(|column| !column.generated)
         .map_or_else(String::new, |column| ident::quoted(&column.name));
     format!(
         " ON DUPLICATE KEY UPDATE {column} = {}.{column}",

@@ -46,7 +46,12 @@ pub(super) fn key_columns(table: &Table) -> Result<Vec<&TableColumn>, Failure> {
     table
         .row_key()
         .and_then(|key| key.columns())
-        .map(|columns| columns.into_iter().filter_map(|place| table.columns.get(place)).collect())
+        .map(|columns| {
+            columns
+                .into_iter()
+                .filter_map(|place| table.columns.get(place))
+                .collect()
+        })
         .ok_or_else(|| {
             Failure::data(format!(
                 "{} has neither a primary key nor a unique key over NOT NULL columns, so it can't be synchronized; add \
@@ -62,7 +67,11 @@ impl Bounds {
         let lower = self.lower.as_ref().map(|lower| after(keys, &lower.0, false));
         let upper = self.upper.as_ref().map(|upper| after(keys, &upper.0, true));
         let conditions: Vec<String> = lower.into_iter().chain(upper).collect();
-        if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) }
+        if conditions.is_empty() {
+            String::new()
+        } else {
+            format!(" WHERE {}", conditions.join(" AND "))
+        }
     }
 }
 
@@ -71,8 +80,11 @@ fn after(keys: &[&TableColumn], values: &[String], not: bool) -> String {
     let mut alternatives = Vec::new();
     let pairs: Vec<(String, &String)> = keys.iter().map(|key| ident::quoted(&key.name)).zip(values).collect();
     for (place, (column, value)) in pairs.iter().enumerate() {
-        let mut parts: Vec<String> =
-            pairs.iter().take(place).map(|(column, value)| format!("{column} = {value}")).collect();
+        let mut parts: Vec<String> = pairs
+            .iter()
+            .take(place)
+            .map(|(column, value)| format!("{column} = {value}"))
+            .collect();
         let sign = match (not, place + 1 == pairs.len()) {
             (false, _) => ">",
             (true, true) => "<=",
@@ -82,8 +94,14 @@ fn after(keys: &[&TableColumn], values: &[String], not: bool) -> String {
         alternatives.push(parts.join(" AND "));
     }
     // The first column alone bounds the index range; without it the optimizer may scan from the start.
-    let bound = pairs.first().map(|(column, value)| format!("{column} {} {value}", if not { "<=" } else { ">=" }));
-    format!("{} AND (({}))", bound.unwrap_or_else(|| "TRUE".into()), alternatives.join(") OR ("))
+    let bound = pairs
+        .first()
+        .map(|(column, value)| format!("{column} {} {value}", if not { "<=" } else { ">=" }));
+    format!(
+        "{} AND (({}))",
+        bound.unwrap_or_else(|| "TRUE".into()),
+        alternatives.join(") OR (")
+    )
 }
 
 /// The key of the row `rows` behind `lower`, if there is one.
@@ -97,7 +115,10 @@ pub async fn boundary(
     rows: u64,
 ) -> Result<Option<KeyValues>, Failure> {
     let keys = key_columns(table)?;
-    let bounds = Bounds { lower: lower.cloned(), upper: None };
+    let bounds = Bounds {
+        lower: lower.cloned(),
+        upper: None,
+    };
     let columns: Vec<String> = keys.iter().map(|key| ident::quoted(&key.name)).collect();
     let selected: Vec<String> = keys.iter().map(|key| read::expression(key)).collect();
     let index = table.row_key().map(|key| ident::quoted(&key.name)).unwrap_or_default();

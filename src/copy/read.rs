@@ -92,6 +92,19 @@ fn push(out: &mut Vec<u8>, value: &Value, column: &TableColumn) {
     }
 }
 
+/// A row, ready to be written.
+#[derive(Debug, Default)]
+pub(super) struct Literals {
+    /// `(literal,…)`.
+    pub(super) text: Vec<u8>,
+    /// It holds an ENUM's error value, see [`set::ENUM_ERROR_VALUE_HINT`].
+    pub(super) error_value: bool,
+}
+
+fn is_error_value(value: &Value, column: &TableColumn) -> bool {
+    column.column_type.starts_with("enum") && matches!(value, Value::Bytes(index) if index == b"0")
+}
+
 /// Rows of one range, as they come.
 #[derive(Debug)]
 pub(super) struct Reading<'c> {
@@ -108,6 +121,7 @@ pub(super) struct Held {
     /// What stands before each of `documents`, and behind the last one.
     pieces: Vec<Vec<u8>>,
     documents: Vec<Document>,
+    error_value: bool,
 }
 
 /// Asks for the rows of a range in key order.
@@ -157,8 +171,8 @@ pub(super) async fn open<'c>(
 }
 
 impl Reading<'_> {
-    /// The next row as `(literal,…)`, but for those that are held back.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+    /// The next row, but for those that are held back.
+    pub(super) async fn next(&mut self) -> Result<Option<Literals>, Failure> {
         loop {
             let row: Option<Row> = self
                 .result
@@ -179,8 +193,8 @@ impl Reading<'_> {
         self.held
     }
 
-    /// A row as `(literal,…)`; or nothing, and what is held back.
-    fn literals(&self, values: &[Value]) -> Result<(Vec<u8>, Option<Held>), Failure> {
+    /// A row; or nothing, and what is held back.
+    fn literals(&self, values: &[Value]) -> Result<(Literals, Option<Held>), Failure> {
         let (plain, rest) = values.split_at_checked(self.columns.len()).unwrap_or((values, &[]));
         let documents = self
             .columns
@@ -197,6 +211,7 @@ impl Reading<'_> {
                 out.push(b',');
             }
             if column.family != Family::Json {
+                held.error_value |= is_error_value(value, column);
                 push(&mut out, value, column);
                 continue;
             }
@@ -223,10 +238,16 @@ impl Reading<'_> {
         }
         out.push(b')');
         if held.documents.is_empty() {
-            return Ok((out, None));
+            return Ok((
+                Literals {
+                    text: out,
+                    error_value: held.error_value,
+                },
+                None,
+            ));
         }
         held.pieces.push(out);
-        Ok((Vec::new(), Some(held)))
+        Ok((Literals::default(), Some(held)))
     }
 
     fn condition(&self, values: &[Value]) -> String {
@@ -240,22 +261,22 @@ impl Reading<'_> {
 }
 
 /// Completes rows that were held back.
-pub(super) async fn complete(conn: &mut Conn, source: &Table, held: Vec<Held>) -> Result<Vec<Vec<u8>>, Failure> {
+pub(super) async fn complete(conn: &mut Conn, source: &Table, held: Vec<Held>) -> Result<Vec<Literals>, Failure> {
     let mut documents = Vec::new();
     let mut rows = Vec::with_capacity(held.len());
     for row in held {
         documents.extend(row.documents);
-        rows.push(row.pieces);
+        rows.push((row.pieces, row.error_value));
     }
     let mut expressions = json::resolve(conn, source, &documents).await?.into_iter();
-    let complete = |pieces: Vec<Vec<u8>>| {
+    let complete = |(pieces, error_value): (Vec<Vec<u8>>, bool)| {
         let mut pieces = pieces.into_iter();
-        let mut out = pieces.next().unwrap_or_default();
+        let mut text = pieces.next().unwrap_or_default();
         for piece in pieces {
-            out.extend(expressions.next().unwrap_or_default());
-            out.extend(piece);
+            text.extend(expressions.next().unwrap_or_default());
+            text.extend(piece);
         }
-        out
+        Literals { text, error_value }
     };
     Ok(rows.into_iter().map(complete).collect())
 }

@@ -110,7 +110,7 @@ pub struct Target {
     pub map: Arc<TableMap>,
     /// The table at the destination.
     pub table: Arc<Table>,
-    /// Columns that are written, in the destination's order.
+    /// Columns that are written, and generated ones that are part of a unique key, in the order of the source's row.
     pub columns: Vec<Binding>,
     /// The key that identifies rows: places in `columns`.
     pub key: Vec<usize>,

@@ -1,12 +1,12 @@
 //! What everything else speaks of: names, GTID sets, rows, definitions, tasks. Pure: no IO, no async, no clock.
 
+pub mod change;
 pub mod gtid;
 pub mod name;
 pub mod pattern;
 pub mod row;
 pub mod server;
 pub mod status;
-pub mod change;
 pub mod table;
 pub mod table_map;
 pub mod task;

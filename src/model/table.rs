@@ -22,9 +22,20 @@ impl Table {
         self.unique_keys.first().filter(|key| key.identifies(self))
     }
 
+    /// Whether the column at `position` is, as a whole, a part of a unique key.
+    pub fn is_in_unique_key(&self, position: usize) -> bool {
+        let part = KeyPart::Column {
+            position,
+            prefix: false,
+        };
+        self.unique_keys.iter().any(|key| key.parts.contains(&part))
+    }
+
     /// Position of a column by name (column names are case-insensitive in MySQL).
     pub fn position(&self, column: &str) -> Option<usize> {
-        self.columns.iter().position(|candidate| candidate.name.eq_ignore_ascii_case(column))
+        self.columns
+            .iter()
+            .position(|candidate| candidate.name.eq_ignore_ascii_case(column))
     }
 }
 
@@ -126,9 +137,10 @@ pub struct Key {
 impl Key {
     fn identifies(&self, table: &Table) -> bool {
         self.parts.iter().all(|part| match part {
-            KeyPart::Column { position, prefix: false } => {
-                table.columns.get(*position).is_some_and(|column| !column.nullable && !column.generated)
-            }
+            KeyPart::Column {
+                position,
+                prefix: false,
+            } => table.columns.get(*position).is_some_and(|column| !column.nullable),
             KeyPart::Column { prefix: true, .. } | KeyPart::Expression => false,
         })
     }
@@ -138,7 +150,10 @@ impl Key {
         self.parts
             .iter()
             .map(|part| match part {
-                KeyPart::Column { position, prefix: false } => Some(*position),
+                KeyPart::Column {
+                    position,
+                    prefix: false,
+                } => Some(*position),
                 KeyPart::Column { prefix: true, .. } | KeyPart::Expression => None,
             })
             .collect()

@@ -116,7 +116,8 @@ pub enum AssembleError {
 
 #[derive(Debug, Clone)]
 enum Table {
-    Selected(Arc<Target>),
+    /// With the table map that is in force: its number changes while its columns, and so the target, stay.
+    Selected(Arc<Target>, Arc<TableMap>),
     Checkpoint(Arc<TableMap>),
     Intent(Arc<TableMap>),
     Own,
@@ -204,15 +205,15 @@ impl Assembler {
     /// The destination table that rows of `map` go to, if they do and it matters now: the caller then has to answer
     /// with [`Assembler::bind`]; otherwise it calls [`Assembler::ignore`].
     pub fn wants(&self, map: &TableMap) -> Option<TableName> {
-        if !self.current.as_ref().is_some_and(|current| current.onward.is_some()) {
+        if self.current.as_ref().is_none_or(|current| current.onward.is_none()) {
             return None;
         }
         self.objects.map(&map.name)
     }
 
-    /// Rows of this table go to `target`.
-    pub fn bind(&mut self, table_id: u64, target: Arc<Target>) {
-        self.tables.insert(table_id, Table::Selected(target));
+    /// Rows of this table go to `target`, which was made for a table map with the same columns.
+    pub fn bind(&mut self, map: &Arc<TableMap>, target: Arc<Target>) {
+        self.tables.insert(map.table_id, Table::Selected(target, map.clone()));
     }
 
     /// Rows of this table go nowhere, or are Causeway's own.
@@ -243,7 +244,7 @@ impl Assembler {
             Event::Rows(event) => self.rows(&event),
             Event::Xid { .. } => self.commit("XID event").map(Some),
             Event::PartialUpdateRows(event) => match self.tables.get(&event.table_id) {
-                Some(Table::Selected(target)) => Err(AssembleError::Unsupported {
+                Some(Table::Selected(target, _)) => Err(AssembleError::Unsupported {
                     what: format!("partial JSON update of {}", target.source),
                     position: self.position(),
                     remedy: "not carried yet; SET GLOBAL binlog_row_value_options='' at the source, and start the \
@@ -278,7 +279,11 @@ impl Assembler {
     }
 
     fn order(&self, event: &'static str, reason: &str) -> AssembleError {
-        AssembleError::Order { event, position: self.position(), reason: reason.to_owned() }
+        AssembleError::Order {
+            event,
+            position: self.position(),
+            reason: reason.to_owned(),
+        }
     }
 
     fn xa_unsupported(&self) -> AssembleError {
@@ -322,9 +327,17 @@ impl Assembler {
 
     fn query(&mut self, query: Query) -> Result<Option<Output>, AssembleError> {
         let text = String::from_utf8_lossy(&query.text).into_owned();
-        let verb = text.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or("").to_ascii_uppercase();
+        let verb = text
+            .trim_start()
+            .split(|c: char| !c.is_ascii_alphabetic())
+            .next()
+            .unwrap_or("")
+            .to_ascii_uppercase();
         let Some(current) = &mut self.current else {
-            return Err(self.order("QUERY event", "no GTID event precedes it; set gtid_mode=ON at the source"));
+            return Err(self.order(
+                "QUERY event",
+                "no GTID event precedes it; set gtid_mode=ON at the source",
+            ));
         };
         match (verb.as_str(), current.began) {
             ("BEGIN", false) => {
@@ -333,7 +346,7 @@ impl Assembler {
             }
             ("COMMIT", true) => self.commit("COMMIT").map(Some),
             ("SAVEPOINT" | "RELEASE", true) => Ok(None),
-            ("ROLLBACK", true) if current.onward.is_some() && !(current.changes.is_empty() && !current.open) => {
+            ("ROLLBACK", true) if current.onward.is_some() && (current.open || !current.changes.is_empty()) => {
                 Err(AssembleError::Unsupported {
                     what: "transaction that was rolled back after it changed tables without transactions".into(),
                     position: self.position(),
@@ -369,7 +382,10 @@ impl Assembler {
 
     fn rows(&mut self, event: &RowsEvent) -> Result<Option<Output>, AssembleError> {
         let Some(current) = &mut self.current else {
-            return Err(self.order("rows event", "no GTID event precedes it; set gtid_mode=ON at the source"));
+            return Err(self.order(
+                "rows event",
+                "no GTID event precedes it; set gtid_mode=ON at the source",
+            ));
         };
         let first_rows = std::mem::replace(&mut current.first_rows, false);
         let Some(table) = self.tables.get(&event.table_id) else {
@@ -394,23 +410,33 @@ impl Assembler {
                 current.foreign_rows = true;
                 return Ok(None);
             }
-            Table::Selected(_) => current.foreign_rows = true,
+            Table::Selected(..) => current.foreign_rows = true,
         }
         let Some(onward) = &current.onward else { return Ok(None) };
-        let Table::Selected(target) = table else { return Ok(None) };
-        for change in rows::split(event, &target.map)? {
+        let Table::Selected(target, map) = table else {
+            return Ok(None);
+        };
+        for change in rows::split(event, map)? {
             let images = match (event.kind, change?) {
                 (RowsKind::Write, (_, Some(after))) => Images::Insert(after),
                 (RowsKind::Update, (Some(before), Some(after))) => Images::Update(before, after),
                 (RowsKind::Delete, (Some(before), _)) => Images::Delete(before),
                 _ => continue,
             };
-            let change = Change { target: target.clone(), images, ordinal: current.ordinal };
+            let change = Change {
+                target: target.clone(),
+                images,
+                ordinal: current.ordinal,
+            };
             current.ordinal = current.ordinal.saturating_add(1);
             current.bytes += change.bytes();
             current.changes.push(change);
         }
-        let limit = if current.open { self.limits.part_bytes } else { self.limits.whole_bytes };
+        let limit = if current.open {
+            self.limits.part_bytes
+        } else {
+            self.limits.whole_bytes
+        };
         if current.bytes <= limit {
             return Ok(None);
         }

@@ -102,12 +102,19 @@ pub fn bind(
             match unknown {
                 UnknownColumn::LeaveOut => continue,
                 UnknownColumn::Refuse => {
-                    return Err(BindError::MissingColumn { source_table, destination, column: name.clone() });
+                    return Err(BindError::MissingColumn {
+                        source_table,
+                        destination,
+                        column: name.clone(),
+                    });
                 }
             }
         };
-        let (Some(column), Some(found)) = (map.columns.get(source), table.columns.get(position)) else { continue };
-        if found.generated {
+        let (Some(column), Some(found)) = (map.columns.get(source), table.columns.get(position)) else {
+            continue;
+        };
+        // Computed there; its value is of use where it tells rows apart.
+        if found.generated && !table.is_in_unique_key(position) {
             continue;
         }
         if !fits(column, found) {
@@ -118,28 +125,49 @@ pub fn bind(
                 found: found.column_type.clone(),
             });
         }
-        columns.push(Binding { source, destination: position });
+        columns.push(Binding {
+            source,
+            destination: position,
+        });
     }
     let key = table.row_key().and_then(|key| key.columns());
-    let Some(key_columns) = key else { return Err(BindError::NoKey { destination }) };
+    let Some(key_columns) = key else {
+        return Err(BindError::NoKey { destination });
+    };
     let key = key_columns
         .iter()
         .map(|position| {
-            columns.iter().position(|binding| binding.destination == *position).ok_or_else(|| BindError::KeyColumn {
-                source_table: source_table.clone(),
-                destination: destination.clone(),
-                column: table.columns.get(*position).map(|column| column.name.clone()).unwrap_or_default(),
-            })
+            columns
+                .iter()
+                .position(|binding| binding.destination == *position)
+                .ok_or_else(|| BindError::KeyColumn {
+                    source_table: source_table.clone(),
+                    destination: destination.clone(),
+                    column: table
+                        .columns
+                        .get(*position)
+                        .map(|column| column.name.clone())
+                        .unwrap_or_default(),
+                })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Target { source: map.name.clone(), map: map.clone(), table: table.clone(), columns, key })
+    Ok(Target {
+        source: map.name.clone(),
+        map: map.clone(),
+        table: table.clone(),
+        columns,
+        key,
+    })
 }
 
 fn column_names(map: &TableMap, definition: Option<&Table>) -> Result<Vec<String>, BindError> {
     if map.has_names() {
         return Ok(map.columns.iter().filter_map(|column| column.name.clone()).collect());
     }
-    let error = |reason: String| BindError::Definition { table: map.name.to_string(), reason };
+    let error = |reason: String| BindError::Definition {
+        table: map.name.to_string(),
+        reason,
+    };
     let Some(definition) = definition else {
         return Err(error("the binlog carries no column names".to_owned()));
     };
@@ -176,9 +204,9 @@ fn fits(column: &Column, found: &TableColumn) -> bool {
         (K::Char { .. } | K::VarChar { .. } | K::Blob { .. }, Family::Binary { .. } | Family::Blob) => {
             binary || column.collation.is_none()
         }
-        (K::Json { .. }, Family::Json) | (K::Geometry { .. }, Family::Geometry) | (K::Vector { .. }, Family::Vector) => {
-            true
-        }
+        (K::Json { .. }, Family::Json)
+        | (K::Geometry { .. }, Family::Geometry)
+        | (K::Vector { .. }, Family::Vector) => true,
         (K::Date, Family::Date) | (K::Time { .. }, Family::Time { .. }) => true,
         (K::DateTime { .. }, Family::DateTime { .. }) | (K::Timestamp { .. }, Family::Timestamp { .. }) => true,
         _ => false,

@@ -30,9 +30,18 @@ impl Objects {
     /// are mapped back.
     pub fn new(direction: Direction, forward: &[ObjectRule], own: Option<&[ObjectRule]>) -> Self {
         match (direction, own) {
-            (Direction::Forward, _) => Self { rules: forward.to_vec(), mapped_back: false },
-            (Direction::Reverse, Some(rules)) => Self { rules: rules.to_vec(), mapped_back: false },
-            (Direction::Reverse, None) => Self { rules: forward.to_vec(), mapped_back: true },
+            (Direction::Forward, _) => Self {
+                rules: forward.to_vec(),
+                mapped_back: false,
+            },
+            (Direction::Reverse, Some(rules)) => Self {
+                rules: rules.to_vec(),
+                mapped_back: false,
+            },
+            (Direction::Reverse, None) => Self {
+                rules: forward.to_vec(),
+                mapped_back: true,
+            },
         }
     }
 
@@ -41,7 +50,11 @@ impl Objects {
         if is_system_database(&table.database) {
             return None;
         }
-        if self.mapped_back { self.unmap(table) } else { self.apply(table) }
+        if self.mapped_back {
+            self.unmap(table)
+        } else {
+            self.apply(table)
+        }
     }
 
     /// The name at the link's destination of a database of which everything is selected; `None` otherwise.
@@ -50,7 +63,15 @@ impl Objects {
             return None;
         }
         self.rules.iter().find_map(|rule| {
-            let ObjectRule::Include { database: source, table: None, to_database, .. } = rule else { return None };
+            let ObjectRule::Include {
+                database: source,
+                table: None,
+                to_database,
+                ..
+            } = rule
+            else {
+                return None;
+            };
             match (to_database, self.mapped_back) {
                 // A renamed database is one database, not a pattern.
                 (Some(to), false) => (source == database).then(|| to.clone()),
@@ -62,12 +83,18 @@ impl Objects {
 
     /// Forward: the first rule that includes the table, unless any excludes it.
     fn apply(&self, table: &TableName) -> Option<TableName> {
-        let about = || self.rules.iter().filter(|rule| rule.is_about(&table.database, &table.table));
+        let about = || {
+            self.rules
+                .iter()
+                .filter(|rule| rule.is_about(&table.database, &table.table))
+        };
         if about().any(|rule| matches!(rule, ObjectRule::Exclude { .. })) {
             return None;
         }
         about().find_map(|rule| match rule {
-            ObjectRule::Include { to_database, to_table, .. } => Some(TableName::new(
+            ObjectRule::Include {
+                to_database, to_table, ..
+            } => Some(TableName::new(
                 to_database.as_ref().unwrap_or(&table.database),
                 to_table.as_ref().unwrap_or(&table.table),
             )),
@@ -78,9 +105,21 @@ impl Objects {
     /// Mapped back: the table that the forward rules would call `table`.
     fn unmap(&self, table: &TableName) -> Option<TableName> {
         self.rules.iter().find_map(|rule| {
-            let ObjectRule::Include { database, table: pattern, to_database, to_table } = rule else { return None };
+            let ObjectRule::Include {
+                database,
+                table: pattern,
+                to_database,
+                to_table,
+            } = rule
+            else {
+                return None;
+            };
             let original = TableName::new(
-                if to_database.is_some() { database.clone() } else { table.database.clone() },
+                if to_database.is_some() {
+                    database.clone()
+                } else {
+                    table.database.clone()
+                },
                 match (to_table, pattern) {
                     (Some(_), Some(pattern)) => pattern.clone(),
                     _ => table.table.clone(),
@@ -105,7 +144,10 @@ mod tests {
     }
 
     fn exclude(database: &str, table: &str) -> ObjectRule {
-        ObjectRule::Exclude { database: database.into(), table: Some(table.into()) }
+        ObjectRule::Exclude {
+            database: database.into(),
+            table: Some(table.into()),
+        }
     }
 
     fn table(name: &str) -> TableName {
@@ -140,7 +182,14 @@ mod tests {
         check(&rules, "old.secret", None);
         check(&rules, "mysql.user", None);
         let back = Objects::new(Direction::Reverse, &rules, None);
-        for unselected in ["crm2.clients", "new.secret", "old.t", "crm.clients", "shop.tmp_9", "causeway.checkpoint"] {
+        for unselected in [
+            "crm2.clients",
+            "new.secret",
+            "old.t",
+            "crm.clients",
+            "shop.tmp_9",
+            "causeway.checkpoint",
+        ] {
             assert_eq!(back.map(&table(unselected)), None, "{unselected}");
         }
     }

@@ -50,7 +50,11 @@ mod tests {
     use super::*;
 
     fn check(origin: &str, here: &str, there: &str, expected: Option<&str>) {
-        let origin = if origin == "local" { Origin::Local } else { parse(origin) };
+        let origin = if origin == "local" {
+            Origin::Local
+        } else {
+            parse(origin)
+        };
         let path = onward(&origin, &here.to_owned(), &there.to_owned());
         assert_eq!(path.map(|path| print(&path)).as_deref(), expected);
     }

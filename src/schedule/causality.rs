@@ -53,14 +53,19 @@ pub struct Causality {
 impl Causality {
     /// For this many appliers, at least one.
     pub fn new(appliers: usize) -> Self {
-        Self { keys: HashMap::new(), load: vec![0; appliers.max(1)] }
+        Self {
+            keys: HashMap::new(),
+            load: vec![0; appliers.max(1)],
+        }
     }
 
     /// Gives a transaction that touches `keys` and has `weight` changes to an applier, or tells to wait.
     pub fn assign(&mut self, keys: &[KeyUse], weight: usize) -> Assignment {
         let mut bound: Option<usize> = None;
         for key in keys {
-            let Some(holders) = self.keys.get(&key.hash) else { continue };
+            let Some(holders) = self.keys.get(&key.hash) else {
+                continue;
+            };
             let shared: &[(usize, u32)] = if key.shared { &[] } else { &holders.shared };
             for &(applier, _) in holders.exclusive.iter().chain(shared) {
                 match bound {
@@ -71,11 +76,22 @@ impl Causality {
             }
         }
         let applier = bound.unwrap_or_else(|| {
-            self.load.iter().enumerate().min_by_key(|(_, load)| **load).map_or(0, |(applier, _)| applier)
+            self.load
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, load)| **load)
+                .map_or(0, |(applier, _)| applier)
         });
         for key in keys {
             let holders = self.keys.entry(key.hash).or_default();
-            add(if key.shared { &mut holders.shared } else { &mut holders.exclusive }, applier);
+            add(
+                if key.shared {
+                    &mut holders.shared
+                } else {
+                    &mut holders.exclusive
+                },
+                applier,
+            );
         }
         if let Some(load) = self.load.get_mut(applier) {
             *load += weight;
@@ -87,7 +103,14 @@ impl Causality {
     pub fn finished(&mut self, applier: usize, keys: &[KeyUse], weight: usize) {
         for key in keys {
             if let Some(holders) = self.keys.get_mut(&key.hash) {
-                remove(if key.shared { &mut holders.shared } else { &mut holders.exclusive }, applier);
+                remove(
+                    if key.shared {
+                        &mut holders.shared
+                    } else {
+                        &mut holders.exclusive
+                    },
+                    applier,
+                );
                 if holders.exclusive.is_empty() && holders.shared.is_empty() {
                     self.keys.remove(&key.hash);
                 }

@@ -45,6 +45,9 @@ enum Net {
     Delete(Row),
 }
 
+/// A table's batch, the place of each row key in `nets`, and the nets.
+type Folding = (TableBatch, HashMap<Vec<u8>, usize>, Vec<Net>);
+
 /// Folds `changes`, table by table, in the order in which tables first appear.
 ///
 /// Executed as deletes, then updates, then inserts of each table the result equals the changes one by one: what
@@ -54,18 +57,29 @@ enum Net {
 /// # Errors
 /// If a row image is malformed.
 pub fn fold(changes: Vec<Change>, mode: Mode) -> Result<Vec<TableBatch>, BinlogError> {
-    let mut tables: Vec<(TableBatch, HashMap<Vec<u8>, usize>, Vec<Net>)> = Vec::new();
+    let mut tables: Vec<Folding> = Vec::new();
     for change in changes {
-        let place = match tables.iter().position(|(batch, ..)| Arc::ptr_eq(&batch.target, &change.target)) {
+        let place = match tables
+            .iter()
+            .position(|(batch, ..)| Arc::ptr_eq(&batch.target, &change.target))
+        {
             Some(place) => place,
             None => {
                 let target = change.target.clone();
-                let batch = TableBatch { target, changes: vec![], deletes: vec![], updates: vec![], inserts: vec![] };
+                let batch = TableBatch {
+                    target,
+                    changes: vec![],
+                    deletes: vec![],
+                    updates: vec![],
+                    inserts: vec![],
+                };
                 tables.push((batch, HashMap::new(), Vec::new()));
                 tables.len() - 1
             }
         };
-        let Some((batch, index, nets)) = tables.get_mut(place) else { continue };
+        let Some((batch, index, nets)) = tables.get_mut(place) else {
+            continue;
+        };
         let target = batch.target.clone();
         let mut entry = |row: &Row| -> Result<usize, BinlogError> {
             Ok(*index.entry(row_key(&target, row)?).or_insert_with(|| {

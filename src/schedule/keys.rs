@@ -52,12 +52,21 @@ fn of_row(target: &Target, row: &Row, out: &mut Vec<KeyUse>) -> Result<(), Binlo
             None => {
                 let mut hasher = DefaultHasher::new();
                 (&target.table.name, &key.name).hash(&mut hasher);
-                out.push(KeyUse { hash: hasher.finish(), shared: false });
+                out.push(KeyUse {
+                    hash: hasher.finish(),
+                    shared: false,
+                });
             }
         }
     }
     for foreign in &target.table.foreign_keys {
-        if let Some(hash) = hash(target, &foreign.parent, &foreign.columns, Some(&foreign.parent_columns), &values) {
+        if let Some(hash) = hash(
+            target,
+            &foreign.parent,
+            &foreign.columns,
+            Some(&foreign.parent_columns),
+            &values,
+        ) {
             out.push(KeyUse { hash, shared: true });
         }
     }
@@ -107,15 +116,33 @@ fn value_hash(value: &Value<'_>) -> u64 {
         Value::Enum(number) | Value::Year(number) => i128::from(number).hash(&mut hasher),
         Value::Float(number) => number.to_bits().hash(&mut hasher),
         Value::Double(number) => number.to_bits().hash(&mut hasher),
-        Value::Decimal { bytes, precision, scale } => (bytes, precision, scale).hash(&mut hasher),
+        Value::Decimal {
+            bytes,
+            precision,
+            scale,
+        } => (bytes, precision, scale).hash(&mut hasher),
         Value::Bytes(bytes) | Value::Json(bytes) | Value::Geometry(bytes) | Value::Vector(bytes) => {
             bytes.hash(&mut hasher);
         }
         Value::Date { year, month, day } => (year, month, day).hash(&mut hasher),
-        Value::Time { negative, hours, minutes, seconds, micros } => {
+        Value::Time {
+            negative,
+            hours,
+            minutes,
+            seconds,
+            micros,
+        } => {
             (negative, hours, minutes, seconds, micros).hash(&mut hasher);
         }
-        Value::DateTime { year, month, day, hour, minute, second, micros } => {
+        Value::DateTime {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            micros,
+        } => {
             (year, month, day, hour, minute, second, micros).hash(&mut hasher);
         }
         Value::Timestamp { seconds, micros } => (seconds, micros).hash(&mut hasher),
@@ -133,7 +160,10 @@ pub fn row_key(target: &Target, row: &Row) -> Result<Vec<u8>, BinlogError> {
     row.decode(&mut values)?;
     let mut key = Vec::with_capacity(target.key.len() * 9);
     for &place in &target.key {
-        let value = target.columns.get(place).and_then(|binding| values.get(binding.source).copied().flatten());
+        let value = target
+            .columns
+            .get(place)
+            .and_then(|binding| values.get(binding.source).copied().flatten());
         let Some(value) = value else {
             return Err(BinlogError::incomplete_image(&target.source));
         };

@@ -26,12 +26,20 @@ struct Entry {
 impl Watermark {
     /// Everything in `done` was finished before.
     pub fn new(done: GtidSet) -> Self {
-        Self { done, pending: VecDeque::new(), first: 0 }
+        Self {
+            done,
+            pending: VecDeque::new(),
+            first: 0,
+        }
     }
 
     /// The next transaction in the source's order. The number is what [`Watermark::finish`] takes.
     pub fn begin(&mut self, gtid: Gtid, commit_us: u64) -> u64 {
-        self.pending.push_back(Entry { gtid, commit_us, finished: false });
+        self.pending.push_back(Entry {
+            gtid,
+            commit_us,
+            finished: false,
+        });
         self.first + self.pending.len() as u64 - 1
     }
 

@@ -33,7 +33,11 @@ pub async fn read(conn: &mut Conn, tables: &[(TableName, TableName)]) -> Result<
     for (source, destination) in tables {
         // One that was dropped meanwhile is simply not there.
         if let Some(create) = show_create_table(conn, source).await? {
-            definitions.push(Definition { source: source.clone(), destination: destination.clone(), create });
+            definitions.push(Definition {
+                source: source.clone(),
+                destination: destination.clone(),
+                create,
+            });
         }
     }
     Ok(definitions)
@@ -48,10 +52,16 @@ pub fn statement(
     version: u32,
     map: &dyn Fn(&TableName) -> Option<TableName>,
 ) -> Result<String, Failure> {
-    let context =
-        StatementContext { default_database: Some(&definition.source.database), sql_mode: 0, server_version: version };
+    let context = StatementContext {
+        default_database: Some(&definition.source.database),
+        sql_mode: 0,
+        server_version: version,
+    };
     let statement = ddl::classify(&definition.create, &context).map_err(|error| {
-        Failure::data(format!("the definition of {} can't be understood: {error}", definition.source))
+        Failure::data(format!(
+            "the definition of {} can't be understood: {error}",
+            definition.source
+        ))
     })?;
     let names = |role: Role, name: &TableName| match role {
         Role::Table => Some(definition.destination.clone()),
@@ -60,7 +70,10 @@ pub fn statement(
         _ => map(name),
     };
     statement.rewrite(&names).map_err(|error| {
-        Failure::data(format!("the table {} can't be made at the destination: {error}", definition.source))
+        Failure::data(format!(
+            "the table {} can't be made at the destination: {error}",
+            definition.source
+        ))
     })
 }
 
@@ -71,7 +84,12 @@ pub fn statement(
 pub async fn databases(source: &mut Conn, destination: &mut Conn, definitions: &[Definition]) -> Result<(), Failure> {
     let pairs: BTreeSet<(&str, &str)> = definitions
         .iter()
-        .map(|definition| (definition.source.database.as_str(), definition.destination.database.as_str()))
+        .map(|definition| {
+            (
+                definition.source.database.as_str(),
+                definition.destination.database.as_str(),
+            )
+        })
         .collect();
     for (from, to) in pairs {
         let found: Option<String> = destination

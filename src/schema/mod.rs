@@ -38,8 +38,16 @@ pub async fn read_table(conn: &mut Conn, name: &TableName) -> Result<Option<Tabl
     if rows.is_empty() {
         return Ok(None);
     }
-    let columns = rows.iter().map(|row| column(name, row)).collect::<Result<Vec<_>, _>>()?;
-    let mut table = Table { name: name.clone(), columns, unique_keys: Vec::new(), foreign_keys: Vec::new() };
+    let columns = rows
+        .iter()
+        .map(|row| column(name, row))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut table = Table {
+        name: name.clone(),
+        columns,
+        unique_keys: Vec::new(),
+        foreign_keys: Vec::new(),
+    };
 
     let parts: Vec<(String, Option<String>, Option<u64>)> = conn
         .query(format!(
@@ -50,12 +58,18 @@ pub async fn read_table(conn: &mut Conn, name: &TableName) -> Result<Option<Tabl
         .map_err(failed)?;
     for (key, column, prefix) in parts {
         let part = match column.and_then(|column| table.position(&column)) {
-            Some(position) => KeyPart::Column { position, prefix: prefix.is_some() },
+            Some(position) => KeyPart::Column {
+                position,
+                prefix: prefix.is_some(),
+            },
             None => KeyPart::Expression,
         };
         match table.unique_keys.iter_mut().find(|candidate| candidate.name == key) {
             Some(known) => known.parts.push(part),
-            None => table.unique_keys.push(Key { name: key, parts: vec![part] }),
+            None => table.unique_keys.push(Key {
+                name: key,
+                parts: vec![part],
+            }),
         }
     }
     // The key that identifies rows comes first.
@@ -78,7 +92,9 @@ pub async fn read_table(conn: &mut Conn, name: &TableName) -> Result<Option<Tabl
         .map_err(failed)?;
     let mut foreign: BTreeMap<String, ForeignKey> = BTreeMap::new();
     for (name, column, database, parent, parent_column) in references {
-        let Some(position) = table.position(&column) else { continue };
+        let Some(position) = table.position(&column) else {
+            continue;
+        };
         let key = foreign.entry(name.clone()).or_insert_with(|| ForeignKey {
             name,
             columns: Vec::new(),
@@ -93,8 +109,18 @@ pub async fn read_table(conn: &mut Conn, name: &TableName) -> Result<Option<Tabl
 }
 
 fn column(table: &TableName, row: &Row) -> Result<TableColumn, Failure> {
-    let text = |place: usize| row.get_opt::<Option<String>, _>(place).and_then(Result::ok).flatten().unwrap_or_default();
-    let number = |place: usize| row.get_opt::<Option<u64>, _>(place).and_then(Result::ok).flatten().unwrap_or(0);
+    let text = |place: usize| {
+        row.get_opt::<Option<String>, _>(place)
+            .and_then(Result::ok)
+            .flatten()
+            .unwrap_or_default()
+    };
+    let number = |place: usize| {
+        row.get_opt::<Option<u64>, _>(place)
+            .and_then(Result::ok)
+            .flatten()
+            .unwrap_or(0)
+    };
     let (name, data_type, extra) = (text(0), text(1), text(6).to_ascii_uppercase());
     let fsp = u8::try_from(number(7)).unwrap_or(6);
     let family = match data_type.to_ascii_lowercase().as_str() {
@@ -102,10 +128,13 @@ fn column(table: &TableName, row: &Row) -> Result<TableColumn, Failure> {
         "decimal" => Family::Decimal,
         "float" | "double" => Family::Float,
         "bit" | "enum" | "set" | "year" => Family::Number,
-        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => {
-            Family::Text { charset: text(4), collation: text(5) }
-        }
-        "binary" => Family::Binary { length: usize::try_from(number(8)).unwrap_or(0) },
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => Family::Text {
+            charset: text(4),
+            collation: text(5),
+        },
+        "binary" => Family::Binary {
+            length: usize::try_from(number(8)).unwrap_or(0),
+        },
         "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Family::Blob,
         "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
         | "geomcollection" | "geometrycollection" => Family::Geometry,
@@ -145,7 +174,32 @@ pub async fn list_tables(conn: &mut Conn) -> Result<Vec<(TableName, Option<u64>)
         )
         .await
         .map_err(|error| Failure::mysql("listing tables", &error))?;
-    Ok(rows.into_iter().map(|(database, table, rows)| (TableName::new(database, table), rows)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(database, table, rows)| (TableName::new(database, table), rows))
+        .collect())
+}
+
+/// Those of [`list_tables`] that have no primary key.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn list_tables_without_primary_key(conn: &mut Conn) -> Result<Vec<TableName>, Failure> {
+    let rows: Vec<(String, String)> = conn
+        .query(
+            "SELECT t.TABLE_SCHEMA, t.TABLE_NAME FROM information_schema.TABLES t \
+             LEFT JOIN information_schema.TABLE_CONSTRAINTS c ON c.TABLE_SCHEMA = t.TABLE_SCHEMA \
+             AND c.TABLE_NAME = t.TABLE_NAME AND c.CONSTRAINT_TYPE = 'PRIMARY KEY' \
+             WHERE t.TABLE_TYPE = 'BASE TABLE' AND c.TABLE_NAME IS NULL AND t.TABLE_SCHEMA NOT IN \
+             ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway') \
+             ORDER BY t.TABLE_SCHEMA, t.TABLE_NAME",
+        )
+        .await
+        .map_err(|error| Failure::mysql("listing tables without a primary key", &error))?;
+    Ok(rows
+        .into_iter()
+        .map(|(database, table)| TableName::new(database, table))
+        .collect())
 }
 
 /// `SHOW CREATE TABLE`; `None` if there is no such table.
@@ -153,7 +207,9 @@ pub async fn list_tables(conn: &mut Conn) -> Result<Vec<(TableName, Option<u64>)
 /// # Errors
 /// [`Failure`] if the server refuses.
 pub async fn show_create_table(conn: &mut Conn, name: &TableName) -> Result<Option<String>, Failure> {
-    let row: Result<Option<Row>, _> = conn.query_first(format!("SHOW CREATE TABLE {}", ident::quoted_table(name))).await;
+    let row: Result<Option<Row>, _> = conn
+        .query_first(format!("SHOW CREATE TABLE {}", ident::quoted_table(name)))
+        .await;
     match row {
         Ok(row) => Ok(row.and_then(|row| row.get_opt::<String, _>(1).and_then(Result::ok))),
         // No such table, no such database.

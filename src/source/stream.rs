@@ -9,9 +9,7 @@ use std::{collections::VecDeque, ops::Range, pin::Pin, time::Duration};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::StreamExt;
 use mysql_async::{
-    BinlogStream, BinlogStreamRequest, Conn, GnoInterval, Sid,
-    binlog::BinlogChecksumAlg,
-    prelude::Queryable,
+    BinlogStream, BinlogStreamRequest, Conn, GnoInterval, Sid, binlog::BinlogChecksumAlg, prelude::Queryable,
 };
 
 use crate::{
@@ -76,13 +74,21 @@ impl EventStream {
             .iter()
             .map(|(uuid, tag, intervals)| sid(uuid, tag, intervals))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| Failure::data(format!("the checkpoint's GTID set can't be sent to the source: {error}")))?;
+            .map_err(|error| {
+                Failure::data(format!(
+                    "the checkpoint's GTID set can't be sent to the source: {error}"
+                ))
+            })?;
         let request = BinlogStreamRequest::new(identity.server_id)
             .with_gtid()
             .with_hostname(b"causeway")
             .with_gtid_set(sids);
         let stream = conn.get_binlog_stream(request).await.map_err(failed)?;
-        Ok(Self { stream: Box::pin(stream), payload: None, repeated: VecDeque::new() })
+        Ok(Self {
+            stream: Box::pin(stream),
+            payload: None,
+            repeated: VecDeque::new(),
+        })
     }
 
     /// The next event, and where it ends in its file (0 inside a compressed transaction).
@@ -145,11 +151,17 @@ impl EventStream {
 
 fn sid(uuid: Uuid, tag: &Tag, intervals: &[Range<u64>]) -> std::io::Result<Sid<'static>> {
     if tag.is_empty() {
-        let intervals = intervals.iter().map(|range| GnoInterval::new(range.start, range.end)).collect();
+        let intervals = intervals
+            .iter()
+            .map(|range| GnoInterval::new(range.start, range.end))
+            .collect();
         return Ok(Sid::new(uuid.0).with_intervals(intervals));
     }
     // The library's tag type can be made from text only.
-    let intervals: Vec<String> = intervals.iter().map(|range| format!("{}-{}", range.start, range.end - 1)).collect();
+    let intervals: Vec<String> = intervals
+        .iter()
+        .map(|range| format!("{}-{}", range.start, range.end - 1))
+        .collect();
     format!("{uuid}:{}:{}", tag.as_str(), intervals.join(":")).parse()
 }
 
@@ -169,7 +181,9 @@ fn whole(raw: &mysql_async::binlog::events::Event) -> Bytes {
 
 fn verify_checksum(raw: &mysql_async::binlog::events::Event) -> Result<(), Failure> {
     let header = raw.header();
-    let Ok(Some(algorithm)) = raw.footer().get_checksum_alg() else { return Ok(()) };
+    let Ok(Some(algorithm)) = raw.footer().get_checksum_alg() else {
+        return Ok(());
+    };
     let is_format = header.event_type_raw() == EventType::FORMAT_DESCRIPTION.0;
     if algorithm == BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_OFF && !is_format {
         return Ok(());

@@ -2,11 +2,14 @@
 //!
 //! JSON text covers what JSON knows. SQL values that were put into a document (DECIMAL, DATE, TIME, DATETIME,
 //! TIMESTAMP, binary strings, BIT) have no text form of their own: the document is made of its text first, and those
-//! values are then put in their places with `JSON_REPLACE`, which keeps the types of its arguments.
+//! values are then put in their places with `JSON_REPLACE`, which keeps the types of its arguments. The same goes for
+//! unsigned integers, as text makes a signed one of what fits it.
 //!
 //! A binary string has the type of the column it came from, and expressions make VARBINARY (15) or one of the larger
 //! BLOBs, by length. A column of `JSON_TABLE` (MySQL 8.0.4) makes any of them; the conversion to JSON has to take place
-//! beside it, as a value that leaves the subquery is a BLOB (252) whatever it was before. Seen on MySQL 9.7.
+//! beside it, as a value that leaves the subquery is a BLOB (252) whatever it was before. The bytes have to go in as a
+//! literal, whatever their length: of a function's BLOB, `JSON_TABLE` takes the text `base64:…`. And the session needs a default database, or a
+//! joined UPDATE is refused. Seen on MySQL 9.7.
 
 use crate::{
     binlog::{
@@ -34,7 +37,7 @@ pub(crate) struct Typed {
 pub fn push(out: &mut Vec<u8>, document: &[u8]) -> Result<(), Malformed> {
     let mut text = String::with_capacity(document.len());
     jsonb::to_text(document, &mut text)?;
-    let typed = if jsonb::has_opaque(document)? {
+    let typed = if has_typed(document)? {
         typed_values(document)?
     } else {
         Vec::new()
@@ -62,6 +65,23 @@ pub(crate) fn push_document(out: &mut Vec<u8>, text: &str, typed: &[Typed]) {
     }
 }
 
+/// Whether the document's text makes another document.
+fn has_typed(document: &[u8]) -> Result<bool, Malformed> {
+    for node in jsonb::nodes(document) {
+        match node? {
+            Node::Opaque { .. } => return Ok(true),
+            Node::UInt(number) if reads_as_signed(number) => return Ok(true),
+            _ => {}
+        }
+    }
+    Ok(false)
+}
+
+/// What fits a signed integer is one, when it comes from text.
+fn reads_as_signed(number: u64) -> bool {
+    i64::try_from(number).is_ok()
+}
+
 fn typed_values(document: &[u8]) -> Result<Vec<Typed>, Malformed> {
     let mut typed = Vec::new();
     let mut path = Path::new();
@@ -83,6 +103,13 @@ fn typed_values(document: &[u8]) -> Result<Vec<Typed>, Malformed> {
             Node::Opaque { field_type, value } => {
                 let mut expression = Vec::new();
                 push_sql_value(&mut expression, field_type, &value)?;
+                typed.push(Typed {
+                    path: path.as_str().to_owned(),
+                    expression,
+                });
+            }
+            Node::UInt(number) if reads_as_signed(number) => {
+                let expression = format!("CAST({number} AS UNSIGNED)").into_bytes();
                 typed.push(Typed {
                     path: path.as_str().to_owned(),
                     expression,
@@ -117,7 +144,7 @@ fn push_sql_value(out: &mut Vec<u8>, kind: u8, value: &Value<'_>) -> Result<(), 
             literal::push_temporal(&mut text, value, 6);
             push_temporal(out, kind, &String::from_utf8_lossy(&text));
         }
-        Value::Bytes(bytes) => push_bytes(out, kind, bytes.len(), |out| literal::push_binary(out, bytes, 0))?,
+        Value::Bytes(bytes) => push_bytes(out, kind, bytes)?,
         _ => return Err(NO_EXPRESSION),
     }
     Ok(())
@@ -128,18 +155,21 @@ const NO_EXPRESSION: Malformed = Malformed(
      source to a plain JSON one",
 );
 
-/// Appends a DECIMAL. A literal keeps its leading zeros, and JSON its digits before the point, of which there may be
-/// more than the number needs.
+/// Appends a DECIMAL. JSON keeps digits before the point of which there may be more than the number needs: zeros that
+/// a literal begins with count, and CAST fills the first group of nine digits, as many columns do.
 pub(crate) fn push_decimal(out: &mut Vec<u8>, text: &str, integer_digits: usize) {
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
     let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let integer = integer.trim_start_matches('0');
-    out.extend_from_slice(sign.as_bytes());
-    // The parser counts leading zeros among the 65 digits that a DECIMAL may have.
-    let width = integer_digits
-        .min(65_usize.saturating_sub(fraction.len()))
-        .max(usize::from(fraction.is_empty()));
-    out.extend_from_slice(format!("{integer:0>width$}.{fraction}").as_bytes());
+    let (integer, scale) = (integer.trim_start_matches('0'), fraction.len());
+    // A DECIMAL has 65 digits at most.
+    let width = integer_digits.min(65_usize.saturating_sub(scale));
+    let expression = if integer_digits > integer.len() && integer_digits.is_multiple_of(9) {
+        format!("CAST('{text}' AS DECIMAL({},{scale}))", width + scale)
+    } else {
+        let width = width.max(usize::from(scale == 0));
+        format!("{sign}{integer:0>width$}.{fraction}")
+    };
+    out.extend_from_slice(expression.as_bytes());
 }
 
 /// Appends a DATE, TIME, DATETIME or TIMESTAMP, by its number in [`field_type`].
@@ -159,17 +189,12 @@ pub(crate) fn push_temporal(out: &mut Vec<u8>, kind: u8, text: &str) {
     out.extend_from_slice(after.as_bytes());
 }
 
-/// Appends a binary string or BIT of `length` bytes, of the type with the number `kind`. `push` appends the bytes as an
-/// expression.
+/// Appends a binary string or BIT, of the type with the number `kind`.
 ///
 /// # Errors
 /// If no column type makes such values.
-pub(crate) fn push_bytes(
-    out: &mut Vec<u8>,
-    kind: u8,
-    length: usize,
-    push: impl FnOnce(&mut Vec<u8>),
-) -> Result<(), Malformed> {
+pub(crate) fn push_bytes(out: &mut Vec<u8>, kind: u8, bytes: &[u8]) -> Result<(), Malformed> {
+    let length = bytes.len();
     let column = match kind {
         // VARCHAR; old servers wrote VAR_STRING.
         15 | 253 => format!("VARBINARY({length})"),
@@ -190,7 +215,7 @@ pub(crate) fn push_bytes(
     };
     out.extend_from_slice(b"(SELECT CAST(x AS JSON) FROM JSON_TABLE(JSON_ARRAY(");
     out.extend_from_slice(before.as_bytes());
-    push(out);
+    literal::push_binary(out, bytes, 0);
     out.extend_from_slice(after.as_bytes());
     out.extend_from_slice(format!("),'$[*]' COLUMNS(x {column} PATH '$' ERROR ON ERROR)) AS j)").as_bytes());
     Ok(())
@@ -223,6 +248,7 @@ mod tests {
             "JSON_REPLACE(CAST('\"base64:type249:AGE=\"' AS JSON),'$',(SELECT CAST(x AS JSON) FROM \
              JSON_TABLE(JSON_ARRAY(_binary'\\0a'),'$[*]' COLUMNS(x TINYBLOB PATH '$' ERROR ON ERROR)) AS j))",
         );
+        check(&[6, 5, 0], "JSON_REPLACE(CAST('5' AS JSON),'$',CAST(5 AS UNSIGNED))");
         assert_eq!(push(&mut Vec::new(), b"\x0f\xf2\x01a"), Err(NO_EXPRESSION));
     }
 
@@ -236,6 +262,8 @@ mod tests {
         check("0.50", 0, ".50");
         check("0.50", 1, "0.50");
         check("-12.5", 4, "-0012.5");
+        check("-1.5", 9, "CAST('-1.5' AS DECIMAL(10,1))");
+        check("123456789.5", 9, "123456789.5");
         check("7", 1, "7.");
         check("0", 0, "0.");
         check("123", 0, "123.");

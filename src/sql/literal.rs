@@ -34,7 +34,11 @@ pub fn push(out: &mut Vec<u8>, value: &Value<'_>, column: &TableColumn) -> Resul
         // Widened to a double the float's text is longer than it needs to be, but it stands for exactly this float.
         Value::Float(number) => push_double(out, f64::from(number)),
         Value::Double(number) => push_double(out, number),
-        Value::Decimal { bytes, precision, scale } => {
+        Value::Decimal {
+            bytes,
+            precision,
+            scale,
+        } => {
             let mut text = String::with_capacity(usize::from(precision) + 3);
             decimal::write(bytes, precision, scale, &mut text)?;
             out.extend_from_slice(text.as_bytes());
@@ -63,14 +67,28 @@ pub fn push_temporal(out: &mut Vec<u8>, value: &Value<'_>, fsp: u8) {
         Value::Date { year, month, day } => {
             out.extend_from_slice(format!("{year:04}-{month:02}-{day:02}").as_bytes());
         }
-        Value::Time { negative, hours, minutes, seconds, micros } => {
+        Value::Time {
+            negative,
+            hours,
+            minutes,
+            seconds,
+            micros,
+        } => {
             if negative {
                 out.push(b'-');
             }
             out.extend_from_slice(format!("{hours:02}:{minutes:02}:{seconds:02}").as_bytes());
             push_fraction(out, micros, fsp);
         }
-        Value::DateTime { year, month, day, hour, minute, second, micros } => {
+        Value::DateTime {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+            micros,
+        } => {
             out.extend_from_slice(
                 format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}").as_bytes(),
             );
@@ -119,7 +137,11 @@ fn civil_from_days(days: u32) -> (u32, u32, u32) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_index = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    let month = if month_index < 10 {
+        month_index + 3
+    } else {
+        month_index - 9
+    };
     (year_of_era + era * 400 + u32::from(month <= 2), month, day)
 }
 
@@ -202,25 +224,52 @@ mod tests {
         check(Value::Float(0.1), Family::Float, "1.0000000149011612e-1");
         check(Value::Bytes(b"a'\\\0\n"), Family::Blob, r"_binary'a\'\\\0\n'");
         check(Value::Bytes(b"a"), Family::Binary { length: 3 }, r"_binary'a\0\0'");
-        check(Value::Date { year: 0, month: 0, day: 0 }, Family::Date, "'0000-00-00'");
         check(
-            Value::Time { negative: true, hours: 838, minutes: 59, seconds: 59, micros: 120_000 },
+            Value::Date {
+                year: 0,
+                month: 0,
+                day: 0,
+            },
+            Family::Date,
+            "'0000-00-00'",
+        );
+        check(
+            Value::Time {
+                negative: true,
+                hours: 838,
+                minutes: 59,
+                seconds: 59,
+                micros: 120_000,
+            },
             Family::Time { fsp: 2 },
             "'-838:59:59.12'",
         );
-        check(Value::Timestamp { seconds: 0, micros: 0 }, Family::Timestamp { fsp: 3 }, "'0000-00-00 00:00:00.000'");
         check(
-            Value::Timestamp { seconds: 951_782_400, micros: 5 },
+            Value::Timestamp { seconds: 0, micros: 0 },
+            Family::Timestamp { fsp: 3 },
+            "'0000-00-00 00:00:00.000'",
+        );
+        check(
+            Value::Timestamp {
+                seconds: 951_782_400,
+                micros: 5,
+            },
             Family::Timestamp { fsp: 6 },
             "'2000-02-29 00:00:00.000005'",
         );
         check(
-            Value::Timestamp { seconds: 2_147_483_647, micros: 0 },
+            Value::Timestamp {
+                seconds: 2_147_483_647,
+                micros: 0,
+            },
             Family::Timestamp { fsp: 0 },
             "'2038-01-19 03:14:07'",
         );
         check(
-            Value::Timestamp { seconds: 1_709_251_199, micros: 0 },
+            Value::Timestamp {
+                seconds: 1_709_251_199,
+                micros: 0,
+            },
             Family::Timestamp { fsp: 0 },
             "'2024-02-29 23:59:59'",
         );

@@ -21,6 +21,9 @@ use super::{ident, literal};
 /// Character values longer than this are compared by their SHA-256, so that a statement does not carry them twice.
 const GUARD_BY_DIGEST_FROM_BYTES: usize = 512;
 
+/// Lets one statement store an ENUM's error value (index 0). It stands right after the verb.
+pub(crate) const ENUM_ERROR_VALUE_HINT: &str = " /*+ SET_VAR(sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO') */";
+
 /// A statement and how many rows it must match or insert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
@@ -30,7 +33,7 @@ pub struct Statement {
     pub expected_rows: Option<u64>,
 }
 
-/// The values of a row that are written, in the order of `target.columns`.
+/// The values of a row in the order of `target.columns`.
 pub(crate) fn bound_values<'a>(target: &Target, row: &'a Row) -> Result<Vec<Value<'a>>, BinlogError> {
     let mut values = Vec::new();
     row.decode(&mut values)?;
@@ -47,9 +50,23 @@ pub(crate) fn bound_values<'a>(target: &Target, row: &'a Row) -> Result<Vec<Valu
         .collect()
 }
 
-/// The destination columns that are written, in order.
+/// The destination columns in the order of `target.columns`.
 pub(crate) fn bound_columns(target: &Target) -> impl Iterator<Item = &TableColumn> {
-    target.columns.iter().filter_map(|binding| target.table.columns.get(binding.destination))
+    target
+        .columns
+        .iter()
+        .filter_map(|binding| target.table.columns.get(binding.destination))
+}
+
+/// The columns that are written (the server computes generated ones), each with its value in a row.
+pub(crate) fn written<'a>(
+    target: &'a Target,
+    values: &'a [Value<'a>],
+) -> impl Iterator<Item = (&'a Value<'a>, &'a TableColumn)> {
+    values
+        .iter()
+        .zip(bound_columns(target))
+        .filter(|(_, column)| !column.generated)
 }
 
 /// [`literal::push`] with an error that names the column.
@@ -68,7 +85,10 @@ pub(crate) fn push_literal(
 /// If a row image is malformed or incomplete. The same holds for all functions here.
 pub fn insert(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
     let text = insert_text(b"INSERT INTO ", target, rows)?;
-    Ok(Statement { text, expected_rows: Some(rows.len() as u64) })
+    Ok(Statement {
+        text,
+        expected_rows: Some(rows.len() as u64),
+    })
 }
 
 /// `REPLACE INTO t (…) VALUES (…),(…)`: whatever holds one of the rows' unique keys gives way.
@@ -77,7 +97,10 @@ pub fn insert(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> 
 /// See [`insert`].
 pub fn replace(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
     let text = insert_text(b"REPLACE INTO ", target, rows)?;
-    Ok(Statement { text, expected_rows: None })
+    Ok(Statement {
+        text,
+        expected_rows: None,
+    })
 }
 
 fn insert_text(verb: &[u8], target: &Target, rows: &[&Row]) -> Result<Vec<u8>, BinlogError> {
@@ -85,7 +108,8 @@ fn insert_text(verb: &[u8], target: &Target, rows: &[&Row]) -> Result<Vec<u8>, B
     push_optimizer_hint(&mut out, verb, target, rows)?;
     ident::push_table(&mut out, &target.table.name);
     out.extend_from_slice(b" (");
-    push_list(&mut out, bound_columns(target), |out, column| ident::push(out, &column.name));
+    let columns = bound_columns(target).filter(|column| !column.generated);
+    push_list(&mut out, columns, |out, column| ident::push(out, &column.name));
     out.extend_from_slice(b") VALUES ");
     for (place, row) in rows.iter().enumerate() {
         if place > 0 {
@@ -100,7 +124,12 @@ fn insert_text(verb: &[u8], target: &Target, rows: &[&Row]) -> Result<Vec<u8>, B
 
 /// The verb, and for rows that hold an ENUM's error value (index 0) a hint that lets this one statement store it:
 /// a strict session refuses it.
-fn push_optimizer_hint(out: &mut Vec<u8>, verb: &[u8], target: &Target, rows: &[&Row]) -> Result<(), BinlogError> {
+pub(crate) fn push_optimizer_hint(
+    out: &mut Vec<u8>,
+    verb: &[u8],
+    target: &Target,
+    rows: &[&Row],
+) -> Result<(), BinlogError> {
     out.extend_from_slice(verb);
     let has_enum = bound_columns(target).any(|column| column.column_type.starts_with("enum"));
     if has_enum {
@@ -108,8 +137,7 @@ fn push_optimizer_hint(out: &mut Vec<u8>, verb: &[u8], target: &Target, rows: &[
             if bound_values(target, row)?.contains(&Value::Enum(0)) {
                 // The hint stands right after the verb: INSERT /*+ … */ INTO.
                 let space = out.iter().position(|byte| *byte == b' ').unwrap_or(out.len());
-                let hint = b" /*+ SET_VAR(sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO') */";
-                out.splice(space..space, hint.iter().copied());
+                out.splice(space..space, ENUM_ERROR_VALUE_HINT.bytes());
                 break;
             }
         }
@@ -119,7 +147,7 @@ fn push_optimizer_hint(out: &mut Vec<u8>, verb: &[u8], target: &Target, rows: &[
 
 fn push_values(out: &mut Vec<u8>, target: &Target, row: &Row) -> Result<(), BinlogError> {
     let values = bound_values(target, row)?;
-    for (place, (value, column)) in values.iter().zip(bound_columns(target)).enumerate() {
+    for (place, (value, column)) in written(target, &values).enumerate() {
         if place > 0 {
             out.push(b',');
         }
@@ -150,13 +178,16 @@ pub fn delete(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> 
         guards.push_before(&mut out, &bound_values(target, row)?)?;
         out.push(b')');
     }
-    out.extend_from_slice(b") AS v(");
+    guards.push_list_name(&mut out);
     guards.push_names(&mut out, &[]);
     out.push(b')');
     guards.push_join(&mut out);
     out.extend_from_slice(b" WHERE ");
     guards.push_condition(&mut out);
-    Ok(Statement { text: out, expected_rows: Some(rows.len() as u64) })
+    Ok(Statement {
+        text: out,
+        expected_rows: Some(rows.len() as u64),
+    })
 }
 
 /// `DELETE t FROM (VALUES `; without an alias, which the server would look for in the default database.
@@ -174,6 +205,7 @@ pub fn delete_by_key(target: &Target, rows: &[&Row]) -> Result<Statement, Binlog
     let guards = Guards {
         target,
         name: ident::quoted_table(&target.table.name),
+        list: list_name(target),
         digests: vec![false; target.columns.len()],
         compared: target.key.clone(),
     };
@@ -184,11 +216,14 @@ pub fn delete_by_key(target: &Target, rows: &[&Row]) -> Result<Statement, Binlog
         guards.push_before(&mut out, &bound_values(target, row)?)?;
         out.push(b')');
     }
-    out.extend_from_slice(b") AS v(");
+    guards.push_list_name(&mut out);
     guards.push_names(&mut out, &[]);
     out.push(b')');
     guards.push_join(&mut out);
-    Ok(Statement { text: out, expected_rows: None })
+    Ok(Statement {
+        text: out,
+        expected_rows: None,
+    })
 }
 
 /// `UPDATE` of the columns at `changed` (places in `target.columns`), guarded by the before images.
@@ -213,7 +248,7 @@ pub fn update(target: &Target, rows: &[(&Row, &Row)], changed: &[usize]) -> Resu
         }
         out.push(b')');
     }
-    out.extend_from_slice(b") AS v(");
+    guards.push_list_name(&mut out);
     guards.push_names(&mut out, changed);
     out.push(b')');
     guards.push_join(&mut out);
@@ -222,12 +257,15 @@ pub fn update(target: &Target, rows: &[(&Row, &Row)], changed: &[usize]) -> Resu
         if let Some(definition) = guards.column(column) {
             out.extend_from_slice(format!("{}.", guards.name).as_bytes());
             ident::push(out, &definition.name);
-            out.extend_from_slice(format!("=v.n{column}").as_bytes());
+            out.extend_from_slice(format!("={}.n{column}", guards.list).as_bytes());
         }
     });
     out.extend_from_slice(b" WHERE ");
     guards.push_condition(&mut out);
-    Ok(Statement { text: out, expected_rows: Some(rows.len() as u64) })
+    Ok(Statement {
+        text: out,
+        expected_rows: Some(rows.len() as u64),
+    })
 }
 
 /// The columns (places in `target.columns`) that an update from `before` to `after` has to set: those that differ, and
@@ -245,7 +283,10 @@ pub fn changed_columns(target: &Target, before: &Row, after: &Row) -> Result<Vec
     };
     let mut changed: Vec<usize> = Vec::new();
     let mut automatic: Vec<usize> = Vec::new();
-    for (place, column) in bound_columns(target).enumerate() {
+    for (place, column) in bound_columns(target)
+        .enumerate()
+        .filter(|(_, column)| !column.generated)
+    {
         match (old.get(place), new.get(place)) {
             (Some(a), Some(b)) if same(a, b) => {
                 if column.on_update {
@@ -266,11 +307,23 @@ fn push_row_start(out: &mut Vec<u8>, place: usize) {
     out.extend_from_slice(if place == 0 { b"ROW(" } else { b",ROW(" });
 }
 
+/// A name for the `VALUES` list: a column reference `v.o0` may not mean two tables, and the database in front of the
+/// destination's name does not help.
+fn list_name(target: &Target) -> &'static str {
+    if target.table.name.table.eq_ignore_ascii_case("v") {
+        "w"
+    } else {
+        "v"
+    }
+}
+
 /// How the before images of one statement are compared.
 struct Guards<'a> {
     target: &'a Target,
     /// What the destination's table is called in the statement.
     name: String,
+    /// What the `VALUES` list is called.
+    list: &'static str,
     /// Per place in `target.columns`: compared by digest.
     digests: Vec<bool>,
     /// The places that are compared.
@@ -294,11 +347,28 @@ impl<'a> Guards<'a> {
             }
         }
         let name = ident::quoted_table(&target.table.name);
-        Ok(Self { target, name, digests, compared: (0..target.columns.len()).collect() })
+        // A generated column follows from the others, but the key has to be there for the join.
+        let compared = bound_columns(target).enumerate();
+        let compared = compared.filter(|(place, column)| !column.generated || target.key.contains(place));
+        Ok(Self {
+            target,
+            name,
+            list: list_name(target),
+            digests,
+            compared: compared.map(|(place, _)| place).collect(),
+        })
+    }
+
+    /// Behind the rows: `) AS v(`, for the names of its columns.
+    fn push_list_name(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!(") AS {}(", self.list).as_bytes());
     }
 
     fn column(&self, place: usize) -> Option<&'a TableColumn> {
-        self.target.columns.get(place).and_then(|binding| self.target.table.columns.get(binding.destination))
+        self.target
+            .columns
+            .get(place)
+            .and_then(|binding| self.target.table.columns.get(binding.destination))
     }
 
     fn by_digest(&self, place: usize) -> bool {
@@ -310,7 +380,9 @@ impl<'a> Guards<'a> {
             if number > 0 {
                 out.push(b',');
             }
-            let (Some(value), Some(column)) = (values.get(place), self.column(place)) else { continue };
+            let (Some(value), Some(column)) = (values.get(place), self.column(place)) else {
+                continue;
+            };
             push_before_value(out, self.target, value, column, self.by_digest(place))?;
         }
         Ok(())
@@ -319,7 +391,9 @@ impl<'a> Guards<'a> {
     fn push_names(&self, out: &mut Vec<u8>, changed: &[usize]) {
         let old = self.compared.iter().map(|place| ('o', place));
         let new = changed.iter().map(|place| ('n', place));
-        push_list(out, old.chain(new), |out, (kind, place)| out.extend_from_slice(format!("{kind}{place}").as_bytes()));
+        push_list(out, old.chain(new), |out, (kind, place)| {
+            out.extend_from_slice(format!("{kind}{place}").as_bytes())
+        });
     }
 
     /// The list drives the join, by the row key's index: left to itself the optimizer may scan a table whose
@@ -342,7 +416,9 @@ impl<'a> Guards<'a> {
                 out.push(b'.');
                 ident::push(out, &column.name);
                 out.push(b'=');
-                push_key_side(out, column, |out| out.extend_from_slice(format!("v.o{place}").as_bytes()));
+                push_key_side(out, column, |out| {
+                    out.extend_from_slice(format!("{}.o{place}", self.list).as_bytes())
+                });
             }
         }
     }
@@ -354,7 +430,7 @@ impl<'a> Guards<'a> {
             }
             if let Some(column) = self.column(place) {
                 push_table_side(out, &self.name, column, self.by_digest(place));
-                out.extend_from_slice(format!("<=>v.o{place}").as_bytes());
+                out.extend_from_slice(format!("<=>{}.o{place}", self.list).as_bytes());
             }
         }
     }
@@ -421,7 +497,9 @@ pub(crate) fn push_table_side(out: &mut Vec<u8>, table: &str, column: &TableColu
 /// The right side of `t.key = …`, typed like the column so that its index can be used.
 pub(crate) fn push_key_side(out: &mut Vec<u8>, column: &TableColumn, value: impl FnOnce(&mut Vec<u8>)) {
     let (before, after) = match &column.family {
-        Family::Text { charset, collation } => ("CONVERT(".to_owned(), format!(" USING {charset}) COLLATE {collation}")),
+        Family::Text { charset, collation } => {
+            ("CONVERT(".to_owned(), format!(" USING {charset}) COLLATE {collation}"))
+        }
         Family::Date => ("CAST(".to_owned(), " AS DATE)".to_owned()),
         Family::Time { .. } => ("CAST(".to_owned(), " AS TIME(6))".to_owned()),
         Family::DateTime { .. } | Family::Timestamp { .. } => ("CAST(".to_owned(), " AS DATETIME(6))".to_owned()),

@@ -12,21 +12,31 @@ use crate::{
 
 use super::{
     ident, literal,
-    set::{bound_columns, bound_values, push_before_value, push_key_side, push_literal, push_table_side},
+    set::{
+        bound_values, push_before_value, push_key_side, push_literal, push_optimizer_hint, push_table_side, written,
+    },
 };
 
-/// `SELECT same, row FROM t WHERE key FOR UPDATE`: the destination's row with the key of `row`. `same` is 1 if it
-/// equals `before` in every column that is written (0 where no before image is given); `row` is the row as JSON.
+/// `SELECT as_before, as_after, row FROM t WHERE key FOR UPDATE`: the destination's row with the key of `row`. The first
+/// two are 1 if it equals that image in every column that is written (0 where no image is given); `row` is the row as
+/// JSON.
 ///
 /// # Errors
 /// If a row image is malformed or incomplete. The same holds for all functions here.
-pub fn find_by_key(target: &Target, row: &Row, before: Option<&Row>) -> Result<Vec<u8>, BinlogError> {
+pub fn find_by_key(
+    target: &Target,
+    row: &Row,
+    before: Option<&Row>,
+    after: Option<&Row>,
+) -> Result<Vec<u8>, BinlogError> {
     let mut out = b"SELECT ".to_vec();
-    match before {
-        Some(before) => push_same(&mut out, target, before)?,
-        None => out.push(b'0'),
+    for image in [before, after] {
+        match image {
+            Some(image) => push_same(&mut out, target, image)?,
+            None => out.push(b'0'),
+        }
+        out.push(b',');
     }
-    out.extend_from_slice(b" AS same, ");
     push_table_json(&mut out, &target.table);
     push_from(&mut out, target);
     push_key_condition(&mut out, target, row)?;
@@ -35,18 +45,15 @@ pub fn find_by_key(target: &Target, row: &Row, before: Option<&Row>) -> Result<V
 }
 
 /// `SELECT row FROM t WHERE unique key AND NOT row key FOR UPDATE`: another row that holds the values `row` has in
-/// `key`, other than those with the row keys of `except`. `None` if one of the values is NULL, or the key is not made
+/// `key`, other than the one with the row key of `own`. `None` if one of the values is NULL, or the key is not made
 /// of whole columns that are written.
 ///
 /// # Errors
 /// See [`find_by_key`].
-pub fn find_by_unique_key(
-    target: &Target,
-    key: &Key,
-    row: &Row,
-    except: &[&Row],
-) -> Result<Option<Vec<u8>>, BinlogError> {
-    let Some(condition) = unique_condition(target, key, row, except)? else { return Ok(None) };
+pub fn find_by_unique_key(target: &Target, key: &Key, row: &Row, own: &Row) -> Result<Option<Vec<u8>>, BinlogError> {
+    let Some(condition) = unique_condition(target, key, row, own)? else {
+        return Ok(None);
+    };
     let mut out = b"SELECT ".to_vec();
     push_table_json(&mut out, &target.table);
     push_from(&mut out, target);
@@ -59,13 +66,10 @@ pub fn find_by_unique_key(
 ///
 /// # Errors
 /// See [`find_by_key`].
-pub fn delete_by_unique_key(
-    target: &Target,
-    key: &Key,
-    row: &Row,
-    except: &[&Row],
-) -> Result<Option<Vec<u8>>, BinlogError> {
-    let Some(condition) = unique_condition(target, key, row, except)? else { return Ok(None) };
+pub fn delete_by_unique_key(target: &Target, key: &Key, row: &Row, own: &Row) -> Result<Option<Vec<u8>>, BinlogError> {
+    let Some(condition) = unique_condition(target, key, row, own)? else {
+        return Ok(None);
+    };
     let mut out = b"DELETE".to_vec();
     push_from(&mut out, target);
     out.extend_from_slice(&condition);
@@ -78,10 +82,11 @@ pub fn delete_by_unique_key(
 /// See [`find_by_key`].
 pub fn update_by_key(target: &Target, find: &Row, row: &Row) -> Result<Vec<u8>, BinlogError> {
     let values = bound_values(target, row)?;
-    let mut out = b"UPDATE ".to_vec();
+    let mut out = Vec::new();
+    push_optimizer_hint(&mut out, b"UPDATE ", target, &[row])?;
     ident::push_table(&mut out, &target.table.name);
     out.extend_from_slice(b" AS t SET ");
-    for (place, (value, column)) in values.iter().zip(bound_columns(target)).enumerate() {
+    for (place, (value, column)) in written(target, &values).enumerate() {
         if place > 0 {
             out.push(b',');
         }
@@ -115,12 +120,19 @@ pub fn show_image(target: &Target, row: &Row) -> Result<Vec<u8>, BinlogError> {
     let mut out = b"SELECT ".to_vec();
     let all: Vec<usize> = (0..target.columns.len()).collect();
     for (number, places) in [&target.key, &all].into_iter().enumerate() {
-        out.extend_from_slice(if number == 0 { b"JSON_OBJECT(" } else { b", JSON_OBJECT(" });
+        out.extend_from_slice(if number == 0 {
+            b"JSON_OBJECT("
+        } else {
+            b", JSON_OBJECT("
+        });
         let mut first = true;
         for &place in places {
             let (Some(value), Some(column)) = (
                 values.get(place),
-                target.columns.get(place).and_then(|binding| target.table.columns.get(binding.destination)),
+                target
+                    .columns
+                    .get(place)
+                    .and_then(|binding| target.table.columns.get(binding.destination)),
             ) else {
                 continue;
             };
@@ -143,9 +155,9 @@ fn push_from(out: &mut Vec<u8>, target: &Target) {
     out.extend_from_slice(b" AS t WHERE ");
 }
 
-fn push_same(out: &mut Vec<u8>, target: &Target, before: &Row) -> Result<(), BinlogError> {
+fn push_same(out: &mut Vec<u8>, target: &Target, image: &Row) -> Result<(), BinlogError> {
     out.push(b'(');
-    for (place, (value, column)) in bound_values(target, before)?.iter().zip(bound_columns(target)).enumerate() {
+    for (place, (value, column)) in written(target, &bound_values(target, image)?).enumerate() {
         if place > 0 {
             out.extend_from_slice(b" AND ");
         }
@@ -169,15 +181,13 @@ fn push_key_condition(out: &mut Vec<u8>, target: &Target, row: &Row) -> Result<(
     Ok(())
 }
 
-fn push_equals(
-    out: &mut Vec<u8>,
-    target: &Target,
-    place: usize,
-    values: &[Value<'_>],
-) -> Result<(), BinlogError> {
+fn push_equals(out: &mut Vec<u8>, target: &Target, place: usize, values: &[Value<'_>]) -> Result<(), BinlogError> {
     let (Some(value), Some(column)) = (
         values.get(place),
-        target.columns.get(place).and_then(|binding| target.table.columns.get(binding.destination)),
+        target
+            .columns
+            .get(place)
+            .and_then(|binding| target.table.columns.get(binding.destination)),
     ) else {
         return Err(BinlogError::incomplete_image(&target.source));
     };
@@ -190,12 +200,7 @@ fn push_equals(
     Ok(())
 }
 
-fn unique_condition(
-    target: &Target,
-    key: &Key,
-    row: &Row,
-    except: &[&Row],
-) -> Result<Option<Vec<u8>>, BinlogError> {
+fn unique_condition(target: &Target, key: &Key, row: &Row, own: &Row) -> Result<Option<Vec<u8>>, BinlogError> {
     let Some(columns) = key.columns() else { return Ok(None) };
     let values = bound_values(target, row)?;
     let mut out = Vec::new();
@@ -211,11 +216,9 @@ fn unique_condition(
         }
         push_equals(&mut out, target, place, &values)?;
     }
-    for row in except {
-        out.extend_from_slice(b" AND NOT (");
-        push_key_condition(&mut out, target, row)?;
-        out.push(b')');
-    }
+    out.extend_from_slice(b" AND NOT (");
+    push_key_condition(&mut out, target, own)?;
+    out.push(b')');
     Ok(Some(out))
 }
 
@@ -256,9 +259,10 @@ fn push_shown_value(
 ) -> Result<(), BinlogError> {
     let (before, after) = match (&column.family, value) {
         (_, Value::Null) => (String::new(), String::new()),
-        (Family::Text { charset, .. }, _) => {
-            ("CONVERT(CONVERT(".to_owned(), format!(" USING {charset}) USING utf8mb4)"))
-        }
+        (Family::Text { charset, .. }, _) => (
+            "CONVERT(CONVERT(".to_owned(),
+            format!(" USING {charset}) USING utf8mb4)"),
+        ),
         (Family::Binary { .. } | Family::Blob | Family::Geometry | Family::Vector, _) => {
             ("CONCAT('0x',HEX(".to_owned(), "))".to_owned())
         }

@@ -6,6 +6,7 @@ use crate::{
     connect,
     failure::Failure,
     model::{server::ServerDefinition, status::CheckStep},
+    plan::objects::OWN_DATABASE,
 };
 
 /// The oldest version: `VALUES ROW(…)` came with 8.0.19.
@@ -28,6 +29,8 @@ pub struct Facts {
     binlog_row_metadata: String,
     gtid_mode: String,
     row_value_options: String,
+    /// The server's `binlog_do_db` and `binlog_ignore_db` lists; `None` if it does not show them to this account.
+    binlog_filters: Option<(String, String)>,
 }
 
 /// Reads the facts.
@@ -55,7 +58,9 @@ async fn read(conn: &mut Conn, server: &ServerDefinition) -> Result<Facts, Failu
             let failure = Failure::mysql(format_args!("reading the settings of server {}", server.name), &error);
             // 1193, unknown system variable: not MySQL, or a very old one.
             if matches!(&error, mysql_async::Error::Server(error) if error.code == 1193) {
-                Failure::data(format!("{failure}. Causeway synchronizes MySQL servers from version 8.0.19 on"))
+                Failure::data(format!(
+                    "{failure}. Causeway synchronizes MySQL servers from version 8.0.19 on"
+                ))
             } else {
                 failure
             }
@@ -68,7 +73,22 @@ async fn read(conn: &mut Conn, server: &ServerDefinition) -> Result<Facts, Failu
             .unwrap_or_default()
     };
     let version = text(1);
+    // Renamed in 8.2, the old name gone in 8.4.
+    let statement = if number >= (8, 2, 0) {
+        "SHOW BINARY LOG STATUS"
+    } else {
+        "SHOW MASTER STATUS"
+    };
+    let status: Result<Option<Row>, _> = conn.query_first(statement).await;
+    let filter = |row: &Row, place: usize| {
+        row.get_opt::<Option<String>, _>(place)
+            .and_then(Result::ok)
+            .flatten()
+            .unwrap_or_default()
+    };
+    let binlog_filters = status.ok().flatten().map(|row| (filter(&row, 2), filter(&row, 3)));
     Ok(Facts {
+        binlog_filters,
         server_uuid: text(0),
         is_mariadb: version.to_ascii_lowercase().contains("mariadb"),
         version,
@@ -115,7 +135,12 @@ impl Facts {
             metadata.result = "warn";
         }
         vec![
-            step("log_bin", self.log_bin, if self.log_bin { "ON" } else { "OFF" }, "start the server with log_bin"),
+            step(
+                "log_bin",
+                self.log_bin,
+                if self.log_bin { "ON" } else { "OFF" },
+                "start the server with log_bin",
+            ),
             step(
                 "binlog_format",
                 self.binlog_format == "ROW",
@@ -142,7 +167,30 @@ impl Facts {
                  ON_PERMISSIVE, ON)",
             ),
             metadata,
+            self.filters(),
         ]
+    }
+
+    /// The other link recognizes what Causeway applied by the rows of the `causeway` schema: where they are kept out of
+    /// the binlog, changes would travel in a circle.
+    fn filters(&self) -> CheckStep {
+        let remedy = "grant REPLICATION CLIENT, so that the binlog's filters can be looked at";
+        let Some((only, not)) = &self.binlog_filters else {
+            return step("binlog filters", false, "not shown to this account", remedy);
+        };
+        let lists = |list: &str| list.split(',').any(|database| database.trim() == OWN_DATABASE);
+        let found = if only.is_empty() && not.is_empty() {
+            "none".to_owned()
+        } else {
+            format!("binlog_do_db: {only}; binlog_ignore_db: {not}")
+        };
+        step(
+            "binlog filters",
+            (only.is_empty() || lists(only)) && !lists(not),
+            found,
+            "start the server with the causeway database in its binlog: add binlog_do_db=causeway, or take \
+             binlog_ignore_db=causeway out",
+        )
     }
 
     /// Why a task can't have these two servers, if it can't. One server twice is fine; a copy of a data directory that
@@ -181,10 +229,20 @@ pub async fn check_server(server: &ServerDefinition) -> (Vec<CheckStep>, Option<
             return (vec![step("connect", false, failure.message, remedy)], None);
         }
     };
-    let mut steps = vec![step("connect", true, format!("{} as {}", server.address, server.user), "")];
+    let mut steps = vec![step(
+        "connect",
+        true,
+        format!("{} as {}", server.address, server.user),
+        "",
+    )];
     let tls: Result<Option<(String, String)>, _> = conn.query_first("SHOW SESSION STATUS LIKE 'Ssl_version'").await;
     let tls = tls.ok().flatten().map(|(_, version)| version).unwrap_or_default();
-    steps.push(step("encryption", true, if tls.is_empty() { "none".to_owned() } else { tls }, ""));
+    steps.push(step(
+        "encryption",
+        true,
+        if tls.is_empty() { "none".to_owned() } else { tls },
+        "",
+    ));
     match read(&mut conn, server).await {
         Ok(facts) => {
             steps.extend(facts.common());

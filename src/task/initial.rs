@@ -1,6 +1,6 @@
 //! Schema sync and full sync of a link that has not followed changes yet.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use mysql_async::{Conn, prelude::Queryable};
 
@@ -12,14 +12,16 @@ use crate::{
     model::{
         gtid::GtidSet,
         name::TableName,
+        server::ServerDefinition,
         status::{Level, Phase, State},
-        task::{Direction, ExistingTables},
+        task::{Direction, ExistingTables, TaskOptions},
     },
     plan::{objects::Objects, path},
     schema::{
         self,
         create::{self, Definition},
     },
+    sql::ident,
 };
 
 use super::{link::Link, status::LinkStatus};
@@ -34,34 +36,51 @@ const STABLE_ATTEMPTS: usize = 20;
 pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     let mut source = connect::open(&link.source).await?;
     let mut destination = connect::open(&link.destination).await?;
-    let pairs = selected_tables(&mut source, &link.objects).await?;
-    if pairs.is_empty() {
-        link.tell(Level::Warning, "no table at the source is selected yet").await;
-    }
-    link.status.tables(pairs.iter().cloned(), Phase::Schema);
-    let tables: Vec<(TableName, TableName)> = pairs.into_iter().map(|(from, to, _)| (from, to)).collect();
     if taken.stage != Some(Stage::Full) {
         link.status.enter(State::Schema, None);
         link.status.enter_phase(Phase::Schema);
-        let (position, definitions) = definitions_at_a_position(&mut source, &tables).await?;
+        let (position, definitions) = definitions_at_a_position(&mut source, &link.objects).await?;
         if taken.stage.is_none() {
-            refuse_existing(link, &mut destination, &definitions).await?;
+            // Also looked at before the start; but one may have been made since.
+            let wanted = definitions
+                .iter()
+                .map(|definition| definition.destination.clone())
+                .collect();
+            if let Some(reason) = existing(&mut destination, &link.options, wanted).await? {
+                return Err(Failure::data(reason));
+            }
         }
-        checkpoint::set_stage(&mut destination, &link.key, taken.epoch, Stage::Schema, &position, &GtidSet::new()).await?;
+        checkpoint::set_stage(
+            &mut destination,
+            &link.key,
+            taken.epoch,
+            Stage::Schema,
+            &position,
+            &GtidSet::new(),
+        )
+        .await?;
         if link.options.schema_sync {
             make_tables(link, &mut source, &mut destination, &definitions).await?;
         }
         if link.two_way && link.key.direction == Direction::Forward {
             prepare_reverse(link, &mut source, &mut destination).await?;
         }
-        checkpoint::set_stage(&mut destination, &link.key, taken.epoch, Stage::Full, &position, &GtidSet::new()).await?;
+        checkpoint::set_stage(
+            &mut destination,
+            &link.key,
+            taken.epoch,
+            Stage::Full,
+            &position,
+            &GtidSet::new(),
+        )
+        .await?;
         taken.applied = position;
     }
     let mut tolerant_until = GtidSet::new();
     if link.options.full_sync {
         link.status.enter(State::Full, None);
         link.status.enter_phase(Phase::Full);
-        copy_tables(link, &mut source, &mut destination, &tables, taken.epoch).await?;
+        copy_tables(link, &mut source, &mut destination, taken.epoch).await?;
         tolerant_until = executed(&mut source).await?;
     }
     checkpoint::set_stage(
@@ -79,9 +98,15 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         .map_err(|error| Failure::mysql("finishing full sync", &error))?;
     link.tell(Level::Info, "schema and full sync are complete").await;
     for conn in [source, destination] {
-        conn.disconnect().await.map_err(|error| Failure::mysql("closing a connection", &error))?;
+        conn.disconnect()
+            .await
+            .map_err(|error| Failure::mysql("closing a connection", &error))?;
     }
-    Ok(Taken { stage: Some(Stage::Incremental), tolerant_until, ..taken })
+    Ok(Taken {
+        stage: Some(Stage::Incremental),
+        tolerant_until,
+        ..taken
+    })
 }
 
 /// The transactions a server has executed.
@@ -109,24 +134,37 @@ async fn selected_tables(
         .collect())
 }
 
-/// The definitions of `tables`, and a position at which they hold: a DDL between the two would be lost or run twice.
+/// The definitions of the selected tables, and a position at which they hold: a DDL between the two would be lost, or run
+/// twice.
 async fn definitions_at_a_position(
     source: &mut Conn,
-    tables: &[(TableName, TableName)],
+    objects: &Objects,
 ) -> Result<(GtidSet, Vec<Definition>), Failure> {
-    let mut before = create::read(source, tables).await?;
+    let mut before = definitions(source, objects).await?;
     for _ in 0..STABLE_ATTEMPTS {
         let position = executed(source).await?;
-        let after = create::read(source, tables).await?;
-        let counters_apart = |definitions: &[Definition]| -> Vec<String> {
-            definitions.iter().map(|definition| without_counter(&definition.create)).collect()
+        let after = definitions(source, objects).await?;
+        let counters_apart = |definitions: &[Definition]| -> Vec<(TableName, String)> {
+            let apart = |one: &Definition| (one.source.clone(), without_counter(&one.create));
+            definitions.iter().map(apart).collect()
         };
         if counters_apart(&before) == counters_apart(&after) {
             return Ok((position, after));
         }
         before = after;
     }
-    Err(Failure::environment("the definitions at the source keep changing; full sync waits until they rest"))
+    Err(Failure::environment(
+        "the definitions at the source keep changing; full sync waits until they rest",
+    ))
+}
+
+async fn definitions(source: &mut Conn, objects: &Objects) -> Result<Vec<Definition>, Failure> {
+    let tables: Vec<(TableName, TableName)> = selected_tables(source, objects)
+        .await?
+        .into_iter()
+        .map(|(from, to, _)| (from, to))
+        .collect();
+    create::read(source, &tables).await
 }
 
 /// `AUTO_INCREMENT=` moves with every insert.
@@ -137,26 +175,91 @@ fn without_counter(create: &str) -> String {
     }
 }
 
-async fn refuse_existing(link: &Link, destination: &mut Conn, definitions: &[Definition]) -> Result<(), Failure> {
-    if link.options.existing_tables == ExistingTables::Proceed || !link.options.schema_sync {
-        return Ok(());
+/// Why a link that has not been started yet can't do its schema and full sync, if it can't. Changes nothing.
+///
+/// # Errors
+/// [`Failure`] if a server is out of reach or refuses.
+pub async fn refusal(
+    servers: [&ServerDefinition; 2],
+    objects: &Objects,
+    options: &TaskOptions,
+    key: &LinkKey,
+) -> Result<Option<String>, Failure> {
+    let [source, destination] = servers;
+    let mut destination = connect::open(destination).await?;
+    if checkpoint::stage(&mut destination, key).await?.is_some() {
+        return Ok(None);
     }
-    let there: Vec<TableName> = schema::list_tables(destination).await?.into_iter().map(|(name, _)| name).collect();
-    let existing: Vec<String> = definitions
-        .iter()
-        .filter(|definition| there.contains(&definition.destination))
-        .map(|definition| definition.destination.to_string())
+    let mut source = connect::open(source).await?;
+    let pairs = selected_tables(&mut source, objects).await?;
+    let mut reasons = Vec::new();
+    let mut keyless = Vec::new();
+    for name in schema::list_tables_without_primary_key(&mut source).await? {
+        if pairs.iter().any(|(from, ..)| *from == name)
+            && let Some(table) = schema::read_table(&mut source, &name).await?
+            && table.row_key().is_none()
+        {
+            keyless.push(name);
+        }
+    }
+    if !keyless.is_empty() {
+        reasons.push(format!(
+            "{} {} neither a primary key nor a unique key over NOT NULL columns, so rows can't be told apart; add one \
+             (for instance ALTER TABLE {} ADD COLUMN my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY \
+             KEY), or leave the table out (OBJECTS (…, NOT …))",
+            some_of(&keyless),
+            if keyless.len() == 1 { "has" } else { "have" },
+            keyless.first().map(|name| ident::quoted_table(name)).unwrap_or_default(),
+        ));
+    }
+    let there: Vec<TableName> = pairs.into_iter().map(|(_, to, _)| to).collect();
+    reasons.extend(existing(&mut destination, options, there).await?);
+    for conn in [source, destination] {
+        conn.disconnect()
+            .await
+            .map_err(|error| Failure::mysql("closing a connection", &error))?;
+    }
+    Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
+}
+
+/// The first few names, and that there are more.
+fn some_of(names: &[TableName]) -> String {
+    let shown: Vec<String> = names.iter().take(5).map(TableName::to_string).collect();
+    let rest = names.len().saturating_sub(shown.len());
+    format!(
+        "{}{}",
+        shown.join(", "),
+        if rest > 0 {
+            format!(" and {rest} more")
+        } else {
+            String::new()
+        }
+    )
+}
+
+/// Why tables that exist at the destination are in the way, if they are.
+async fn existing(
+    destination: &mut Conn,
+    options: &TaskOptions,
+    mut wanted: Vec<TableName>,
+) -> Result<Option<String>, Failure> {
+    if options.existing_tables == ExistingTables::Proceed || !options.schema_sync {
+        return Ok(None);
+    }
+    let there: HashSet<TableName> = schema::list_tables(destination)
+        .await?
+        .into_iter()
+        .map(|(name, _)| name)
         .collect();
-    if existing.is_empty() {
-        return Ok(());
-    }
-    let shown = existing.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-    Err(Failure::data(format!(
-        "{} table(s) exist at the destination already ({shown}{}); drop them there, rename in OBJECTS (… AS …), or set \
-         existing_tables = 'proceed'",
-        existing.len(),
-        if existing.len() > 5 { ", …" } else { "" }
-    )))
+    wanted.retain(|name| there.contains(name));
+    Ok((!wanted.is_empty()).then(|| {
+        format!(
+            "{} {} at the destination already; drop what is there, rename in OBJECTS (… AS …), or set existing_tables = \
+             'proceed'",
+            some_of(&wanted),
+            if wanted.len() == 1 { "exists" } else { "exist" },
+        )
+    }))
 }
 
 async fn make_tables(
@@ -174,10 +277,12 @@ async fn make_tables(
             continue;
         }
         let statement = create::statement(definition, version, &map)?;
-        destination
-            .query_drop(statement)
-            .await
-            .map_err(|error| Failure::mysql(format_args!("making {} at the destination", definition.destination), &error))?;
+        destination.query_drop(statement).await.map_err(|error| {
+            Failure::mysql(
+                format_args!("making {} at the destination", definition.destination),
+                &error,
+            )
+        })?;
     }
     Ok(())
 }
@@ -191,7 +296,10 @@ pub(super) fn version_number((major, minor, patch): &(u16, u16, u16)) -> u32 {
 async fn prepare_reverse(link: &Link, source: &mut Conn, destination: &mut Conn) -> Result<(), Failure> {
     let position = executed(destination).await?;
     checkpoint::ensure_schema(source).await?;
-    let reverse = LinkKey { task: link.key.task.clone(), direction: Direction::Reverse };
+    let reverse = LinkKey {
+        task: link.key.task.clone(),
+        direction: Direction::Reverse,
+    };
     source
         .query_drop(format!(
             "INSERT INTO causeway.checkpoint (task, link, slot, epoch, sequence, path, applied, phase, tolerant_until) \
@@ -204,27 +312,38 @@ async fn prepare_reverse(link: &Link, source: &mut Conn, destination: &mut Conn)
         .map_err(|error| Failure::mysql("preparing the reverse direction", &error))
 }
 
-async fn copy_tables(
-    link: &Link,
-    source: &mut Conn,
-    destination: &mut Conn,
-    tables: &[(TableName, TableName)],
-    epoch: u64,
-) -> Result<(), Failure> {
-    let mut copied = Vec::with_capacity(tables.len());
-    for (from, to) in tables {
-        let (Some(there), Some(here)) =
-            (schema::read_table(destination, to).await?, schema::read_table(source, from).await?)
-        else {
-            return Err(Failure::data(format!(
-                "{to} is not there at the destination; make it there, set schema_sync = ON, or take {from} out of the task"
-            )));
-        };
-        copied.push(CopyTable { source: Arc::new(here), destination: Arc::new(there) });
+async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epoch: u64) -> Result<(), Failure> {
+    let pairs = selected_tables(source, &link.objects).await?;
+    if pairs.is_empty() {
+        link.tell(Level::Warning, "no table at the source is selected yet")
+            .await;
+    }
+    link.status.tables(pairs.iter().cloned(), Phase::Full);
+    let mut copied = Vec::with_capacity(pairs.len());
+    for (from, to, _) in pairs {
+        let there = schema::read_table(destination, &to).await?;
+        let here = schema::read_table(source, &from).await?;
+        match (here, there) {
+            (Some(here), Some(there)) => copied.push(CopyTable {
+                source: Arc::new(here),
+                destination: Arc::new(there),
+            }),
+            // Made or dropped since the position was taken: the statement that did it is still to come.
+            (None, _) => {}
+            (Some(_), None) if link.options.schema_sync && link.options.incremental_sync => {}
+            (Some(_), None) => {
+                return Err(Failure::data(format!(
+                    "{to} is not there at the destination; make it there, set schema_sync = ON, or take {from} out of \
+                     the task"
+                )));
+            }
+        }
     }
     link.status.reset_copied();
     let writers = usize::from(link.options.workers);
-    let slots: Vec<u16> = (0..link.options.workers).map(|number| COPY_SLOTS_FROM + number).collect();
+    let slots: Vec<u16> = (0..link.options.workers)
+        .map(|number| COPY_SLOTS_FROM + number)
+        .collect();
     for slot in &slots {
         destination
             .query_drop(format!(
@@ -251,7 +370,10 @@ async fn copy_tables(
     };
     let mut connections = Vec::with_capacity(writers);
     for _ in 0..writers {
-        connections.push((connect::open(&link.source).await?, connect::open(&link.destination).await?));
+        connections.push((
+            connect::open(&link.source).await?,
+            connect::open(&link.destination).await?,
+        ));
     }
     let boundaries = connect::open(&link.source).await?;
     let planner = connect::open(&link.destination).await?;

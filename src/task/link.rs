@@ -40,7 +40,10 @@ pub struct Shared {
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { forward_runs: watch::channel(false).0, definitions: std::sync::atomic::AtomicU64::new(0) }
+        Self {
+            forward_runs: watch::channel(false).0,
+            definitions: std::sync::atomic::AtomicU64::new(0),
+        }
     }
 }
 
@@ -84,8 +87,12 @@ impl Link {
             Level::Warning => tracing::warn!(task = %self.task, direction = %self.key.direction, "{message}"),
             Level::Error => tracing::error!(task = %self.task, direction = %self.key.direction, "{message}"),
         }
-        let event =
-            EventRecord { task: Some(self.task.clone()), direction: Some(self.key.direction), level, message };
+        let event = EventRecord {
+            task: Some(self.task.clone()),
+            direction: Some(self.key.direction),
+            level,
+            message,
+        };
         let store = self.store.clone();
         let written = tokio::task::spawn_blocking(move || store.record_event(&event)).await;
         if let Ok(Err(error)) = written {
@@ -167,7 +174,11 @@ impl Link {
         }
         self.status.enter_phase(Phase::Incremental);
         if !self.options.incremental_sync {
-            self.tell(Level::Info, "full sync is complete; changes are not followed (incremental_sync = OFF)").await;
+            self.tell(
+                Level::Info,
+                "full sync is complete; changes are not followed (incremental_sync = OFF)",
+            )
+            .await;
             return Ok(None);
         }
         Ok(Some(taken))
@@ -183,7 +194,9 @@ impl Link {
         checkpoint::ensure_schema(&mut conn).await?;
         let taken = checkpoint::take_over(&mut conn, &self.key, &self.slots()).await?;
         self.status.done(Arc::new(taken.applied.clone()));
-        conn.disconnect().await.map_err(|error| Failure::mysql("closing a connection", &error))?;
+        conn.disconnect()
+            .await
+            .map_err(|error| Failure::mysql("closing a connection", &error))?;
         debug_assert_eq!(LINK_SLOT, 0);
         Ok(taken)
     }

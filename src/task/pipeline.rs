@@ -34,7 +34,7 @@ use crate::{
     model::{
         change::{Transaction, TransactionHeader},
         gtid::{Gtid, GtidSet},
-        status::{DdlRecord, Level, State},
+        status::{ConflictRecord, DdlRecord, Level, State},
     },
     plan::assemble::Statement,
     schedule::{
@@ -155,7 +155,9 @@ async fn heartbeat(link: Arc<Link>, mut conn: Conn) -> Result<(), Failure> {
                 checkpoint::ensure_schema(&mut conn).await?;
             }
             has_schema = true;
-            conn.query_drop(row.as_str()).await.map_err(|error| Failure::mysql("writing the heartbeat at the source", &error))
+            conn.query_drop(row.as_str())
+                .await
+                .map_err(|error| Failure::mysql("writing the heartbeat at the source", &error))
         };
         let pause = match beat.await {
             Ok(()) => {
@@ -166,9 +168,14 @@ async fn heartbeat(link: Arc<Link>, mut conn: Conn) -> Result<(), Failure> {
             Err(failure) if conn.is_disconnected() => return Err(failure),
             Err(failure) => {
                 if !std::mem::replace(&mut told, true) {
-                    link.tell(Level::Warning, format!("{failure}; until the heartbeat can be written, lag is not known while \
-                         the source is idle"))
-                        .await;
+                    link.tell(
+                        Level::Warning,
+                        format!(
+                            "{failure}; until the heartbeat can be written, lag is not known while \
+                         the source is idle"
+                        ),
+                    )
+                    .await;
                 }
                 HEARTBEAT_AGAIN
             }
@@ -179,11 +186,15 @@ async fn heartbeat(link: Arc<Link>, mut conn: Conn) -> Result<(), Failure> {
 
 /// Takes conflicts down in the store, one after the other.
 fn recorder(link: &Arc<Link>, tasks: &mut JoinSet<Result<(), Failure>>) -> Recorder {
-    let (sender, mut receiver) = mpsc::channel::<(_, oneshot::Sender<Result<(), Failure>>)>(64);
+    let (sender, mut receiver) = mpsc::channel::<(ConflictRecord, oneshot::Sender<Result<(), Failure>>)>(64);
     let link = link.clone();
     tasks.spawn(async move {
         while let Some((record, answer)) = receiver.recv().await {
             let store = link.store.clone();
+            // A conflict that is settled is counted with the changes of its transaction; this one has none yet.
+            if record.outcome == "failed" {
+                link.status.conflict();
+            }
             let written = tokio::task::spawn_blocking(move || store.record_conflict(&record)).await;
             let result = match written {
                 Ok(Ok(_)) => Ok(()),
@@ -252,10 +263,8 @@ impl Scheduler {
             if self.held.is_some() {
                 self.retry_held(session).await?;
             }
-            let takes_items = self.held.is_none()
-                && self.large.is_none()
-                && stopping.is_none()
-                && self.watermark.pending() < WINDOW;
+            let takes_items =
+                self.held.is_none() && self.large.is_none() && stopping.is_none() && self.watermark.pending() < WINDOW;
             tokio::select! {
                 biased;
                 finished = done.recv() => match finished {
@@ -299,7 +308,11 @@ impl Scheduler {
     }
 
     fn mode(&self, gtid: &Gtid) -> Mode {
-        if self.tolerant_until.contains(gtid) { Mode::Tolerant } else { Mode::Strict }
+        if self.tolerant_until.contains(gtid) {
+            Mode::Tolerant
+        } else {
+            Mode::Strict
+        }
     }
 
     fn take(&mut self, item: Item) -> Result<(), Failure> {
@@ -313,7 +326,11 @@ impl Scheduler {
                 self.held = Some(Held::Statement(statement, echo, dealt_with));
                 Ok(())
             }
-            Item::Skipped { gtid, commit_us, bookkeeping } => {
+            Item::Skipped {
+                gtid,
+                commit_us,
+                bookkeeping,
+            } => {
                 let number = self.watermark.begin(gtid, commit_us);
                 self.watermark.finish(number);
                 self.unwritten.any = true;
@@ -327,20 +344,24 @@ impl Scheduler {
         }
     }
 
-    fn schedule(
-        &mut self,
-        transaction: Transaction,
-        permit: tokio::sync::OwnedSemaphorePermit,
-    ) -> Result<(), Failure> {
+    fn schedule(&mut self, transaction: Transaction, permit: tokio::sync::OwnedSemaphorePermit) -> Result<(), Failure> {
         let mut touched = Vec::new();
         for change in &transaction.changes {
             keys::of_change(change, &mut touched).map_err(|error| Failure::data(error.to_string()))?;
         }
         touched.sort_unstable_by_key(|key| (key.hash, key.shared));
         touched.dedup();
-        let number = self.watermark.begin(transaction.header.gtid.clone(), transaction.header.commit_us);
+        let number = self
+            .watermark
+            .begin(transaction.header.gtid.clone(), transaction.header.commit_us);
         let mode = self.mode(&transaction.header.gtid);
-        self.assign(Box::new(Job { number, keys: touched, transaction, mode, permit: Some(permit) }));
+        self.assign(Box::new(Job {
+            number,
+            keys: touched,
+            transaction,
+            mode,
+            permit: Some(permit),
+        }));
         Ok(())
     }
 
@@ -376,7 +397,12 @@ impl Scheduler {
                 let mode = self.mode(&header.gtid);
                 self.large = Some(number);
                 if let Some(queue) = self.queues.first() {
-                    let job = LargeJob { number, header, mode, parts };
+                    let job = LargeJob {
+                        number,
+                        header,
+                        mode,
+                        parts,
+                    };
                     // An applier that is gone has told why.
                     queue.send(Work::Large(Box::new(job))).await.ok();
                 }
@@ -424,14 +450,20 @@ impl Scheduler {
                 self.log(record("refused", None)).await?;
                 link.tell(
                     Level::Warning,
-                    format!("a DDL statement at the destination ({gtid}) stays there: DDL goes forward only; see sync.ddl"),
+                    format!(
+                        "a DDL statement at the destination ({gtid}) stays there: DDL goes forward only; see sync.ddl"
+                    ),
                 )
                 .await;
             }
             Verdict::Excluded => self.log(record("excluded", None)).await?,
             Verdict::Ignored(why) => {
                 self.log(record("ignored", None)).await?;
-                link.tell(Level::Warning, format!("the DDL statement {gtid} is not run at the destination: {why}")).await;
+                link.tell(
+                    Level::Warning,
+                    format!("the DDL statement {gtid} is not run at the destination: {why}"),
+                )
+                .await;
             }
             Verdict::Stop(reason) => {
                 self.log(record("failed", None)).await?;
@@ -493,7 +525,10 @@ impl Scheduler {
 
     async fn tick(&mut self, session: &mut Session) -> Result<(), Failure> {
         self.show();
-        let due = self.unwritten.written_at.is_none_or(|at| at.elapsed() >= WATERMARK_EVERY);
+        let due = self
+            .unwritten
+            .written_at
+            .is_none_or(|at| at.elapsed() >= WATERMARK_EVERY);
         // Causeway's own rows alone move nothing: the write would be a row of ours in the other link's log, and the
         // two links would answer each other for ever.
         if due && (self.unwritten.changes || (self.unwritten.rotated && self.unwritten.any)) {
@@ -506,11 +541,12 @@ impl Scheduler {
         let status = &self.link.status;
         status.done(Arc::new(self.watermark.done().clone()));
         status.read(Arc::new(self.watermark.read()));
-        let now = i64::try_from(now_us()).unwrap_or(i64::MAX).saturating_add(self.clock_offset_us);
-        let lag_us = self
-            .watermark
-            .oldest_pending_us()
-            .map_or(0, |oldest| now.saturating_sub(i64::try_from(oldest).unwrap_or(i64::MAX)).max(0));
+        let now = i64::try_from(now_us())
+            .unwrap_or(i64::MAX)
+            .saturating_add(self.clock_offset_us);
+        let lag_us = self.watermark.oldest_pending_us().map_or(0, |oldest| {
+            now.saturating_sub(i64::try_from(oldest).unwrap_or(i64::MAX)).max(0)
+        });
         status.lag(u64::try_from(lag_us / 1000).unwrap_or(0), self.watermark.is_idle());
     }
 
@@ -518,7 +554,10 @@ impl Scheduler {
         let done = Arc::new(self.watermark.done().clone());
         checkpoint::set_watermark(session.conn(), &self.link.key, self.epoch, &done).await?;
         self.persisted.send_replace(done);
-        self.unwritten = Unwritten { written_at: Some(Instant::now()), ..Unwritten::default() };
+        self.unwritten = Unwritten {
+            written_at: Some(Instant::now()),
+            ..Unwritten::default()
+        };
         Ok(())
     }
 }

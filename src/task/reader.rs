@@ -31,7 +31,10 @@ use super::link::Link;
 const MEMORY_KIB: u32 = 64 << 10;
 
 /// When a transaction is passed on in parts.
-const LIMITS: Limits = Limits { whole_bytes: 16 << 20, part_bytes: 2 << 20 };
+const LIMITS: Limits = Limits {
+    whole_bytes: 16 << 20,
+    part_bytes: 2 << 20,
+};
 
 /// What the reader hands on.
 #[derive(Debug)]
@@ -62,12 +65,7 @@ pub enum Item {
 pub async fn run(link: Arc<Link>, executed: GtidSet, items: mpsc::Sender<Item>) -> Result<(), Failure> {
     let conn = connect::open_bare(&link.source).await?;
     let mut stream = EventStream::open(conn, &link.identity, &executed).await?;
-    let assembler = Assembler::new(
-        link.objects.clone(),
-        link.here.clone(),
-        link.there.clone(),
-        LIMITS,
-    );
+    let assembler = Assembler::new(link.objects.clone(), link.here.clone(), link.there.clone(), LIMITS);
     let mut reader = Reader {
         destination: connect::open(&link.destination).await?,
         source: None,
@@ -109,7 +107,7 @@ impl Reader {
                 match self.assembler.wants(&map) {
                     Some(destination) => {
                         let target = self.target(&map, &destination).await?;
-                        self.assembler.bind(map.table_id, target);
+                        self.assembler.bind(&map, target);
                     }
                     None => self.assembler.ignore(&map),
                 }
@@ -120,8 +118,10 @@ impl Reader {
                 Ok(self.items.send(Item::Rotated).await.is_ok())
             }
             event => {
-                let output =
-                    self.assembler.push(event, end).map_err(|error| Failure::data(error.to_string()))?;
+                let output = self
+                    .assembler
+                    .push(event, end)
+                    .map_err(|error| Failure::data(error.to_string()))?;
                 match output {
                     Some(output) => self.hand_on(output).await,
                     None => Ok(true),
@@ -158,12 +158,25 @@ impl Reader {
                 self.targets.clear();
                 return Ok(dealt_with);
             }
-            Output::Skipped { gtid, commit_us, bookkeeping } => Item::Skipped { gtid, commit_us, bookkeeping },
+            Output::Skipped {
+                gtid,
+                commit_us,
+                bookkeeping,
+            } => Item::Skipped {
+                gtid,
+                commit_us,
+                bookkeeping,
+            },
         };
         Ok(self.items.send(item).await.is_ok())
     }
 
-    async fn part(&mut self, changes: Vec<crate::model::change::Change>, bytes: usize, last: bool) -> Result<bool, Failure> {
+    async fn part(
+        &mut self,
+        changes: Vec<crate::model::change::Change>,
+        bytes: usize,
+        last: bool,
+    ) -> Result<bool, Failure> {
         let permit = Some(self.permit(bytes).await?);
         match &self.large {
             Some(send) => Ok(send.send(Part { changes, last, permit }).await.is_ok()),
@@ -209,8 +222,13 @@ impl Reader {
             (false, true) => Some((*table).clone()),
             (false, false) => self.source_definition(&map.name).await?,
         };
-        let unknown = if forward { UnknownColumn::Refuse } else { UnknownColumn::LeaveOut };
-        let target = bind(map, definition.as_ref(), &table, unknown).map_err(|error| Failure::data(error.to_string()))?;
+        let unknown = if forward {
+            UnknownColumn::Refuse
+        } else {
+            UnknownColumn::LeaveOut
+        };
+        let target =
+            bind(map, definition.as_ref(), &table, unknown).map_err(|error| Failure::data(error.to_string()))?;
         let target = Arc::new(target);
         self.link.status.tables(
             std::iter::once((map.name.clone(), destination.clone(), None)),

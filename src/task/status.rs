@@ -93,7 +93,8 @@ impl LinkStatus {
     /// Goes on from what an earlier process has published.
     pub fn restore(&self, row: &StatusRow, objects: &[ObjectRow]) {
         self.rows_applied.store(row.rows_applied, Ordering::Relaxed);
-        self.transactions_applied.store(row.transactions_applied, Ordering::Relaxed);
+        self.transactions_applied
+            .store(row.transactions_applied, Ordering::Relaxed);
         self.conflicts.store(row.conflicts, Ordering::Relaxed);
         {
             let mut inner = self.lock();
@@ -102,12 +103,16 @@ impl LinkStatus {
             inner.since_ms = row.since_ms;
             inner.read = Arc::new(row.source_position.parse().unwrap_or_default());
         }
-        self.applied.send_replace(Arc::new(row.applied_position.parse().unwrap_or_default()));
+        self.applied
+            .send_replace(Arc::new(row.applied_position.parse().unwrap_or_default()));
         let split = |name: &str| {
             let (database, table) = name.split_once('.').unwrap_or(("", name));
             TableName::new(database, table)
         };
-        for object in objects.iter().filter(|object| object.task == self.task && object.direction == self.direction) {
+        for object in objects
+            .iter()
+            .filter(|object| object.task == self.task && object.direction == self.direction)
+        {
             let status = TableStatus {
                 destination: split(&object.destination_table),
                 phase: object.phase,
@@ -226,7 +231,10 @@ impl LinkStatus {
 
     /// Transactions have been applied.
     pub fn applied(&self, transactions: u64, tables: Vec<TableCounts>) {
-        let labels = [("task", self.task.clone()), ("direction", self.direction.as_str().to_owned())];
+        let labels = [
+            ("task", self.task.clone()),
+            ("direction", self.direction.as_str().to_owned()),
+        ];
         metrics::counter!("causeway_transactions_applied_total", &labels).increment(transactions);
         self.transactions_applied.fetch_add(transactions, Ordering::Relaxed);
         for table in tables {
@@ -243,7 +251,11 @@ impl LinkStatus {
                 rows_estimated: None,
                 counts: [0; 4],
             });
-            status.counts.iter_mut().zip(table.counts).for_each(|(sum, count)| *sum += count);
+            status
+                .counts
+                .iter_mut()
+                .zip(table.counts)
+                .for_each(|(sum, count)| *sum += count);
         }
     }
 

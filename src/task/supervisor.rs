@@ -64,7 +64,11 @@ struct Running {
 }
 
 fn error(code: u16, message: impl Into<String>) -> ControlError {
-    ControlError { code, sqlstate: "HY000", message: message.into() }
+    ControlError {
+        code,
+        sqlstate: "HY000",
+        message: message.into(),
+    }
 }
 
 fn store_error(cause: &StoreError) -> ControlError {
@@ -77,14 +81,17 @@ impl Supervisor {
     /// # Errors
     /// If the store can't be read.
     pub fn open(store: Arc<Store>) -> Result<Arc<Self>, StoreError> {
-        let supervisor = Arc::new(Self { store, tasks: DashMap::new() });
+        let supervisor = Arc::new(Self {
+            store,
+            tasks: DashMap::new(),
+        });
         let (status, objects) = (supervisor.store.last_status()?, supervisor.store.last_objects()?);
         for task in supervisor.store.tasks()? {
             let entry = entry(&task);
             for link in &entry.statuses {
-                let last = status.iter().find(|row| {
-                    row.task == task.definition.name.as_str() && row.direction == link.direction()
-                });
+                let last = status
+                    .iter()
+                    .find(|row| row.task == task.definition.name.as_str() && row.direction == link.direction());
                 if let Some(row) = last {
                     link.restore(row, &objects);
                 }
@@ -115,14 +122,22 @@ impl Supervisor {
     }
 
     fn entry(&self, task: &StoredTask) -> Arc<Entry> {
-        self.tasks.entry(task.definition.name.clone()).or_insert_with(|| entry(task)).clone()
+        self.tasks
+            .entry(task.definition.name.clone())
+            .or_insert_with(|| entry(task))
+            .clone()
     }
 
     fn stored(&self, name: &TaskName) -> Result<StoredTask, ControlError> {
         self.store
             .task(name)
             .map_err(|cause| store_error(&cause))?
-            .ok_or_else(|| error(code::NO_SUCH_TASK, format!("there is no task {name}; SHOW SYNC TASKS lists them")))
+            .ok_or_else(|| {
+                error(
+                    code::NO_SUCH_TASK,
+                    format!("there is no task {name}; SHOW SYNC TASKS lists them"),
+                )
+            })
     }
 
     fn server(&self, name: &ServerName) -> Result<ServerDefinition, Failure> {
@@ -280,14 +295,22 @@ impl Supervisor {
             return Err(ControlError {
                 code: 1235,
                 sqlstate: "42000",
-                message: "REVERSE OBJECTS is not supported yet; leave it out, and the objects are mapped back".to_owned(),
+                message: "REVERSE OBJECTS is not supported yet; leave it out, and the objects are mapped back"
+                    .to_owned(),
             });
         }
         let cant = |reason: String| error(NOT_STARTED, format!("task {} can't start: {reason}", definition.name));
         let mut both = Vec::new();
-        for (name, followed) in [(&definition.source, true), (&definition.destination, definition.two_way)] {
-            let server = self.server(name).map_err(|failure| error(NOT_STARTED, failure.message))?;
-            let facts = check::facts(&server).await.map_err(|failure| error(NOT_STARTED, failure.message))?;
+        for (name, followed) in [
+            (&definition.source, true),
+            (&definition.destination, definition.two_way),
+        ] {
+            let server = self
+                .server(name)
+                .map_err(|failure| error(NOT_STARTED, failure.message))?;
+            let facts = check::facts(&server)
+                .await
+                .map_err(|failure| error(NOT_STARTED, failure.message))?;
             self.seen(&server, &facts).await;
             if let Some(reason) = facts.refusal(&server, followed) {
                 return Err(cant(reason));
@@ -299,7 +322,23 @@ impl Supervisor {
         {
             return Err(cant(reason));
         }
-        Ok(())
+        let refusal = async {
+            let (source, destination) = (self.server(&definition.source)?, self.server(&definition.destination)?);
+            let objects = Objects::new(Direction::Forward, &definition.objects, None);
+            let key = LinkKey {
+                task: task_key(task),
+                direction: Direction::Forward,
+            };
+            initial::refusal([&source, &destination], &objects, &definition.options, &key).await
+        };
+        match refusal.await {
+            Ok(None) => Ok(()),
+            Ok(Some(reason)) => Err(error(
+                NOT_STARTED,
+                format!("task {} can't start: {reason}", definition.name),
+            )),
+            Err(failure) => Err(error(NOT_STARTED, failure.message)),
+        }
     }
 
     async fn begin(self: &Arc<Self>, name: &TaskName) -> Result<(), ControlError> {
@@ -310,7 +349,9 @@ impl Supervisor {
             return Err(error(code::TASK_STATE, format!("task {name} is running already")));
         }
         self.refuse(&task).await?;
-        self.store.set_wanted(name, Wanted::Running, "").map_err(|cause| store_error(&cause))?;
+        self.store
+            .set_wanted(name, Wanted::Running, "")
+            .map_err(|cause| store_error(&cause))?;
         *running = Some(self.spawn(task, &entry));
         Ok(())
     }
@@ -319,7 +360,9 @@ impl Supervisor {
         let task = self.stored(name)?;
         let entry = self.entry(&task);
         // Written first: were the process to die now, the task would not start again.
-        self.store.set_wanted(name, wanted, "").map_err(|cause| store_error(&cause))?;
+        self.store
+            .set_wanted(name, wanted, "")
+            .map_err(|cause| store_error(&cause))?;
         end(&entry).await;
         for status in &entry.statuses {
             status.enter(state, Some(""));
@@ -353,7 +396,10 @@ fn entry(task: &StoredTask) -> Arc<Entry> {
     if task.definition.two_way {
         statuses.push(Arc::new(LinkStatus::new(name, Direction::Reverse, state)));
     }
-    Arc::new(Entry { statuses, running: Mutex::new(None) })
+    Arc::new(Entry {
+        statuses,
+        running: Mutex::new(None),
+    })
 }
 
 async fn end(entry: &Entry) {
@@ -379,7 +425,11 @@ fn identity(key: &LinkKey, source_uuid: &str) -> Identity {
     let digest = Sha256::digest(format!("{}\0{}\0{source_uuid}", key.task, key.direction));
     let mut bytes = [0u8; 16];
     bytes.iter_mut().zip(digest.iter()).for_each(|(to, from)| *to = *from);
-    let number = digest.iter().skip(16).take(4).fold(0u32, |number, byte| number << 8 | u32::from(*byte));
+    let number = digest
+        .iter()
+        .skip(16)
+        .take(4)
+        .fold(0u32, |number, byte| number << 8 | u32::from(*byte));
     Identity {
         // The upper half of the range is seldom used for servers.
         server_id: number | 0x8000_0000,
@@ -408,12 +458,24 @@ fn links(
         .iter()
         .map(|status| {
             let direction = status.direction();
-            let key = LinkKey { task: key.clone(), direction };
+            let key = LinkKey {
+                task: key.clone(),
+                direction,
+            };
             let turned = direction == Direction::Reverse;
-            let turn = |pair: [&str; 2]| if turned { [pair[1].to_owned(), pair[0].to_owned()] } else { pair.map(str::to_owned) };
+            let turn = |pair: [&str; 2]| {
+                if turned {
+                    [pair[1].to_owned(), pair[0].to_owned()]
+                } else {
+                    pair.map(str::to_owned)
+                }
+            };
             let [here, there] = turn([sites[0].as_str(), sites[1].as_str()]);
-            let (source, destination) =
-                if turned { (second.clone(), first.clone()) } else { (first.clone(), second.clone()) };
+            let (source, destination) = if turned {
+                (second.clone(), first.clone())
+            } else {
+                (first.clone(), second.clone())
+            };
             let uuid = if turned { destination_uuid } else { source_uuid };
             Link {
                 identity: identity(&key, uuid),
@@ -423,7 +485,11 @@ fn links(
                 destination,
                 here,
                 there,
-                objects: Objects::new(direction, &task.definition.objects, task.definition.reverse_objects.as_deref()),
+                objects: Objects::new(
+                    direction,
+                    &task.definition.objects,
+                    task.definition.reverse_objects.as_deref(),
+                ),
                 options: task.definition.options_for(direction),
                 status: status.clone(),
                 shared: shared.clone(),
@@ -446,8 +512,15 @@ impl Control for Controller {
         let seen = ServerSeen {
             version: facts.as_ref().map(|facts| facts.version.clone()),
             server_uuid: facts.map(|facts| facts.server_uuid),
-            state: if failed.is_some_and(|step| step.step == "connect") { "unreachable" } else { "reachable" }.to_owned(),
-            last_error: failed.map(|step| format!("{}: {}", step.step, step.found)).unwrap_or_default(),
+            state: if failed.is_some_and(|step| step.step == "connect") {
+                "unreachable"
+            } else {
+                "reachable"
+            }
+            .to_owned(),
+            last_error: failed
+                .map(|step| format!("{}: {}", step.step, step.found))
+                .unwrap_or_default(),
         };
         let (store, name) = (self.0.store.clone(), server.name.clone());
         let written = tokio::task::spawn_blocking(move || store.set_server_seen(&name, &seen)).await;
@@ -526,7 +599,10 @@ impl Control for Controller {
                     }
                     match *state.borrow_and_update() {
                         State::Failed => {
-                            return Err(error(code::TASK_STATE, format!("task {task} has failed: {}", status.row().last_error)));
+                            return Err(error(
+                                code::TASK_STATE,
+                                format!("task {task} has failed: {}", status.row().last_error),
+                            ));
                         }
                         State::Created | State::Paused | State::Stopped => {
                             return Err(error(
@@ -555,8 +631,11 @@ impl Control for Controller {
 impl Supervisor {
     /// Brings the live status into the store.
     pub async fn publish(&self) {
-        let statuses: Vec<Arc<LinkStatus>> =
-            self.tasks.iter().flat_map(|entry| entry.value().statuses.clone()).collect();
+        let statuses: Vec<Arc<LinkStatus>> = self
+            .tasks
+            .iter()
+            .flat_map(|entry| entry.value().statuses.clone())
+            .collect();
         let store = self.store.clone();
         let written = tokio::task::spawn_blocking(move || {
             let rows: Vec<_> = statuses.iter().map(|status| status.row()).collect();

@@ -72,7 +72,11 @@ fn own(random: &mut StdRng) -> String {
 }
 
 /// Writes until `stop`, then tells how many transactions it made.
-fn writer(to: &impl Endpoint, stop: &Arc<AtomicBool>, statement: fn(&mut StdRng) -> String) -> tokio::task::JoinHandle<u64> {
+fn writer(
+    to: &impl Endpoint,
+    stop: &Arc<AtomicBool>,
+    statement: fn(&mut StdRng) -> String,
+) -> tokio::task::JoinHandle<u64> {
     let (opts, stop) = (to.opts(), stop.clone());
     tokio::spawn(async move {
         let mut conn = mysql_async::Conn::new(opts).await.unwrap();
@@ -125,13 +129,23 @@ async fn tables_that_change_all_the_while_are_copied_through_a_pause_and_a_kill_
     let at_destination = writer(&pair.branch, &stop, own);
 
     let seen = copied_at_least(&proxy, ROWS / 10).await;
-    let objects = rows(&proxy, "SELECT source_table, rows_estimated > 0 FROM sync.objects WHERE direction = 'forward' ORDER BY 1").await;
-    assert_eq!(objects, [["shop.numbers", "1"], ["shop.pairs", "1"], ["shop.texts", "1"]]);
+    let objects = rows(
+        &proxy,
+        "SELECT source_table, rows_estimated > 0 FROM sync.objects WHERE direction = 'forward' ORDER BY 1",
+    )
+    .await;
+    assert_eq!(
+        objects,
+        [["shop.numbers", "1"], ["shop.pairs", "1"], ["shop.texts", "1"]]
+    );
     sql(&proxy, "PAUSE SYNC TASK t").await;
     proxy.wait_state("t", "paused").await;
     let kept = "SELECT COALESCE(SUM(copied_rows), 0) FROM causeway.copy";
     let paused_at: u64 = cell(&pair.branch, kept).await.parse().unwrap();
-    assert!(paused_at > 0 && paused_at < 3 * ROWS, "paused at {paused_at}, after {seen} were seen");
+    assert!(
+        paused_at > 0 && paused_at < 3 * ROWS,
+        "paused at {paused_at}, after {seen} were seen"
+    );
     sql(&proxy, "RESUME SYNC TASK t").await;
 
     copied_at_least(&proxy, (paused_at + ROWS / 2).min(2 * ROWS)).await;
@@ -140,11 +154,19 @@ async fn tables_that_change_all_the_while_are_copied_through_a_pause_and_a_kill_
     let mark = 1_000_000_000;
     let marked = cell(&pair.branch, "SELECT COUNT(*) FROM causeway.copy WHERE part = 0").await;
     assert_ne!(marked, "0");
-    sql(&pair.branch, &format!("UPDATE causeway.copy SET copied_rows = copied_rows + {mark} WHERE part = 0")).await;
+    sql(
+        &pair.branch,
+        &format!("UPDATE causeway.copy SET copied_rows = copied_rows + {mark} WHERE part = 0"),
+    )
+    .await;
     proxy.restart().await.unwrap();
     proxy.wait_state("t", "running").await;
     let copied: u64 = cell(&proxy, COPIED).await.parse().unwrap();
-    assert_eq!((copied / mark).to_string(), marked, "what was copied before the kill was copied again");
+    assert_eq!(
+        (copied / mark).to_string(),
+        marked,
+        "what was copied before the kill was copied again"
+    );
 
     stop.store(true, Ordering::Release);
     let made = [at_source.await.unwrap(), at_destination.await.unwrap()];
@@ -160,8 +182,16 @@ async fn tables_that_change_all_the_while_are_copied_through_a_pause_and_a_kill_
 async fn rows_that_exist_at_the_destination_stay_when_that_is_asked_for() {
     let pair = Pair::start().await;
     let table = "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, n VARCHAR(10));";
-    sql(&pair.hq, &format!("{table} INSERT INTO shop.t VALUES (1, 'hq'), (2, 'hq'), (3, 'hq')")).await;
-    sql(&pair.branch, &format!("{table} INSERT INTO shop.t VALUES (1, 'branch'), (9, 'branch')")).await;
+    sql(
+        &pair.hq,
+        &format!("{table} INSERT INTO shop.t VALUES (1, 'hq'), (2, 'hq'), (3, 'hq')"),
+    )
+    .await;
+    sql(
+        &pair.branch,
+        &format!("{table} INSERT INTO shop.t VALUES (1, 'branch'), (9, 'branch')"),
+    )
+    .await;
     let proxy = Proxy::start().await;
     proxy.register(&pair).await;
 
@@ -171,10 +201,16 @@ async fn rows_that_exist_at_the_destination_stay_when_that_is_asked_for() {
         Err(error) => error.to_string(),
         Ok(()) => {
             let query = "SELECT last_error FROM sync.status WHERE state = 'failed'";
-            eventually("the task fails", async || rows(&proxy, query).await.first().map(|row| row[0].clone())).await
+            eventually("the task fails", async || {
+                rows(&proxy, query).await.first().map(|row| row[0].clone())
+            })
+            .await
         }
     };
-    assert!(error.contains("shop.t") && error.contains("existing_tables = 'proceed'"), "{error}");
+    assert!(
+        error.contains("shop.t") && error.contains("existing_tables = 'proceed'"),
+        "{error}"
+    );
     assert_eq!(cell(&pair.branch, "SELECT COUNT(*) FROM shop.t").await, "2");
     sql(&proxy, "DROP SYNC TASK t").await;
 
@@ -188,8 +224,14 @@ async fn rows_that_exist_at_the_destination_stay_when_that_is_asked_for() {
     proxy.wait_state("t", "running").await;
     proxy.wait_synced("t").await;
     let all = "SELECT id, n FROM shop.t ORDER BY id";
-    assert_eq!(rows(&pair.branch, all).await, [["1", "branch"], ["2", "hq"], ["3", "hq"], ["9", "branch"]]);
+    assert_eq!(
+        rows(&pair.branch, all).await,
+        [["1", "branch"], ["2", "hq"], ["3", "hq"], ["9", "branch"]]
+    );
     sql(&pair.hq, "UPDATE shop.t SET n = 'changed'").await;
     proxy.wait_synced("t").await;
-    assert_eq!(rows(&pair.branch, all).await, [["1", "changed"], ["2", "changed"], ["3", "changed"], ["9", "branch"]]);
+    assert_eq!(
+        rows(&pair.branch, all).await,
+        [["1", "changed"], ["2", "changed"], ["3", "changed"], ["9", "branch"]]
+    );
 }

@@ -77,17 +77,29 @@ fn assert_bounded(proxy: &Proxy, after: &str) {
 
 /// All of a table, in one line.
 async fn digest(server: &LocalServer, table: &str) -> String {
-    cell(server, &format!("SELECT CONCAT_WS(' ', COUNT(*), SUM(id), SUM(n)) FROM big.{table}")).await
+    cell(
+        server,
+        &format!("SELECT CONCAT_WS(' ', COUNT(*), SUM(id), SUM(n)) FROM big.{table}"),
+    )
+    .await
 }
 
 async fn assert_equal(pair: &Pair, table: &str) {
-    assert_eq!(digest(&pair.hq, table).await, digest(&pair.branch, table).await, "big.{table}");
+    assert_eq!(
+        digest(&pair.hq, table).await,
+        digest(&pair.branch, table).await,
+        "big.{table}"
+    );
 }
 
 /// Waits until the destination is well inside a large transaction.
 async fn in_the_middle(server: &LocalServer, rows: u64) {
     eventually("the large transaction is under way", async || {
-        let modified = cell(server, "SELECT COALESCE(MAX(trx_rows_modified), 0) FROM information_schema.innodb_trx").await;
+        let modified = cell(
+            server,
+            "SELECT COALESCE(MAX(trx_rows_modified), 0) FROM information_schema.innodb_trx",
+        )
+        .await;
         (modified.parse::<u64>().unwrap() > rows).then_some(())
     })
     .await;
@@ -104,7 +116,11 @@ async fn transactions_larger_than_memory_go_through_in_bounded_memory() {
     let (hq, branch) = (&pair.hq, &pair.branch);
 
     sql(hq, &filled_narrow()).await;
-    sql(hq, "INSERT INTO big.counter VALUES (2, 0); UPDATE big.narrow SET n = n + 1 WHERE id = 1").await;
+    sql(
+        hq,
+        "INSERT INTO big.counter VALUES (2, 0); UPDATE big.narrow SET n = n + 1 WHERE id = 1",
+    )
+    .await;
     proxy.wait_synced("big").await;
     assert_equal(&pair, "narrow").await;
     assert_bounded(&proxy, "many narrow rows were inserted");
@@ -116,7 +132,11 @@ async fn transactions_larger_than_memory_go_through_in_bounded_memory() {
 
     // Others follow it at once, on the same rows and on others; and it is the other side's turn.
     sql(branch, "BEGIN; UPDATE big.wide SET n = n + 1, filling = REVERSE(filling); UPDATE big.counter SET n = n + 1 WHERE id = 1; COMMIT").await;
-    sql(branch, "UPDATE big.wide SET n = n + 1 WHERE id <= 10; UPDATE big.counter SET n = n + 1 WHERE id = 2").await;
+    sql(
+        branch,
+        "UPDATE big.wide SET n = n + 1 WHERE id <= 10; UPDATE big.counter SET n = n + 1 WHERE id = 2",
+    )
+    .await;
     proxy.wait_synced("big").await;
     assert_equal(&pair, "wide").await;
     assert_bounded(&proxy, "wide rows were updated");
@@ -138,7 +158,11 @@ async fn a_large_transaction_cut_off_by_a_kill_is_applied_once() {
     proxy.wait_synced("big").await;
 
     let whole = narrow_rows();
-    sql(hq, "BEGIN; UPDATE big.narrow SET n = n + 1; UPDATE big.counter SET n = n + 1 WHERE id = 1; COMMIT").await;
+    sql(
+        hq,
+        "BEGIN; UPDATE big.narrow SET n = n + 1; UPDATE big.counter SET n = n + 1 WHERE id = 1; COMMIT",
+    )
+    .await;
     sql(hq, "UPDATE big.narrow SET n = n + 1 WHERE id <= 100").await;
     for part in [10, 2] {
         in_the_middle(branch, whole / part).await;

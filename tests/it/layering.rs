@@ -26,7 +26,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("source", &["model", "binlog", "failure"]),
     ("schema", &["model", "sql", "ddl", "failure"]),
     ("copy", &["model", "binlog", "sql", "failure"]),
-    ("apply", &["model", "binlog", "sql", "plan", "conflict", "schedule", "failure"]),
+    (
+        "apply",
+        &["model", "binlog", "sql", "plan", "conflict", "schedule", "failure"],
+    ),
     ("store", &["model"]),
     // What it shows is what the store holds; what it sets going it sets going through its trait `Control`.
     ("admin", &["model", "store"]),
@@ -46,7 +49,16 @@ const PURE: &[&str] = &["model", "binlog", "ddl", "sql", "plan", "conflict", "sc
 
 /// What no pure module mentions.
 const ACTS: &[&str] = &[
-    "tokio", "futures_util", "mysql_async", "rusqlite", "tracing", "metrics", "rand", "async", "await", "SystemTime",
+    "tokio",
+    "futures_util",
+    "mysql_async",
+    "rusqlite",
+    "tracing",
+    "metrics",
+    "rand",
+    "async",
+    "await",
+    "SystemTime",
     "Instant",
 ];
 
@@ -67,7 +79,10 @@ fn modules() -> BTreeMap<String, Vec<(PathBuf, String)>> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
                 // `#[cfg(test)] mod name;`: a file of tests.
-                for (_, rest) in text.match_indices("#[cfg(test)]\nmod ").map(|(at, found)| text.split_at(at + found.len())) {
+                for (_, rest) in text
+                    .match_indices("#[cfg(test)]\nmod ")
+                    .map(|(at, found)| text.split_at(at + found.len()))
+                {
                     let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
                     if rest[name.len()..].starts_with(';') {
                         tests.insert(folder.join(name).with_extension("rs"));
@@ -79,9 +94,20 @@ fn modules() -> BTreeMap<String, Vec<(PathBuf, String)>> {
     }
     for (path, text) in files.into_iter().filter(|(path, _)| !tests.contains(path)) {
         let inside = path.strip_prefix(&root).unwrap();
-        let module = inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
+        let module = inside
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs")
+            .to_owned();
         if !matches!(module.as_str(), "lib" | "main") {
-            modules.entry(module).or_default().push((inside.to_owned(), code(&text)));
+            modules
+                .entry(module)
+                .or_default()
+                .push((inside.to_owned(), code(&text)));
         }
     }
     modules
@@ -90,12 +116,20 @@ fn modules() -> BTreeMap<String, Vec<(PathBuf, String)>> {
 /// Without comments, and without the tests at the end.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| line.split("//").next().unwrap())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The modules of this crate that a file names.
 fn used(code: &str) -> BTreeSet<String> {
-    let name = |text: &str| -> String { text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
+    let name = |text: &str| -> String {
+        text.trim()
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect()
+    };
     let mut used = BTreeSet::new();
     for (at, found) in code.match_indices("crate::") {
         let rest = &code[at + found.len()..];
@@ -133,11 +167,22 @@ fn words(code: &str) -> BTreeSet<&str> {
 fn every_module_uses_only_what_is_below_it() {
     let modules = modules();
     let known: BTreeSet<&str> = MAY_USE.iter().map(|(module, _)| *module).collect();
-    assert_eq!(modules.keys().map(String::as_str).collect::<BTreeSet<_>>(), known, "the modules there are");
+    assert_eq!(
+        modules.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+        known,
+        "the modules there are"
+    );
     for (module, allowed) in MAY_USE {
         for (path, code) in &modules[*module] {
-            for other in used(code).iter().filter(|other| other != module && known.contains(other.as_str())) {
-                assert!(allowed.contains(&other.as_str()), "{}: {module} may not use {other}", path.display());
+            for other in used(code)
+                .iter()
+                .filter(|other| other != module && known.contains(other.as_str()))
+            {
+                assert!(
+                    allowed.contains(&other.as_str()),
+                    "{}: {module} may not use {other}",
+                    path.display()
+                );
             }
         }
     }
@@ -149,9 +194,22 @@ fn pure_modules_do_no_io_and_know_no_clock_and_no_chance() {
     for module in PURE {
         for (path, code) in &modules[*module] {
             let words = words(code);
-            let mut found: Vec<String> = ACTS.iter().filter(|word| words.contains(*word)).map(ToString::to_string).collect();
-            found.extend(ACTS_IN_STD.iter().map(|part| format!("std::{part}")).filter(|part| code.contains(part)));
-            assert!(found.is_empty(), "{}: {module} is pure, but has {found:?}", path.display());
+            let mut found: Vec<String> = ACTS
+                .iter()
+                .filter(|word| words.contains(*word))
+                .map(ToString::to_string)
+                .collect();
+            found.extend(
+                ACTS_IN_STD
+                    .iter()
+                    .map(|part| format!("std::{part}"))
+                    .filter(|part| code.contains(part)),
+            );
+            assert!(
+                found.is_empty(),
+                "{}: {module} is pure, but has {found:?}",
+                path.display()
+            );
         }
     }
 }

@@ -5,11 +5,19 @@
     reason = "in a test, to panic is to fail"
 )]
 
+mod admin;
+mod conflicts;
+mod demo;
 mod full_sync;
 mod large;
 mod layering;
+mod load;
+mod objects;
 mod pressure;
+mod privileges;
 mod servers;
 mod support;
 mod two_way;
+mod types;
+mod values;
 mod wire;

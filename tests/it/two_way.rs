@@ -15,7 +15,11 @@ async fn rows_that_are_there_and_changes_of_both_sides_arrive_at_the_other() {
         "CREATE TABLE shop.orders (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(50), price DECIMAL(10,2), UNIQUE (name))",
     )
     .await;
-    sql(&pair.hq, "INSERT INTO shop.orders (name, price) VALUES ('a', 1.50), ('b', NULL), ('c', 3)").await;
+    sql(
+        &pair.hq,
+        "INSERT INTO shop.orders (name, price) VALUES ('a', 1.50), ('b', NULL), ('c', 3)",
+    )
+    .await;
     let proxy = Proxy::start().await;
     proxy.register(&pair).await;
     let admin = &proxy;
@@ -25,13 +29,25 @@ async fn rows_that_are_there_and_changes_of_both_sides_arrive_at_the_other() {
     proxy.wait_synced("orders").await;
     assert_same(&pair.hq, &pair.branch, "shop").await;
 
-    sql(&pair.hq, "UPDATE shop.orders SET price = price + 1 WHERE id = 1; INSERT INTO shop.orders VALUES (10, 'hq', 10)").await;
-    sql(&pair.branch, "DELETE FROM shop.orders WHERE id = 2; INSERT INTO shop.orders VALUES (11, 'branch', 11)").await;
+    sql(
+        &pair.hq,
+        "UPDATE shop.orders SET price = price + 1 WHERE id = 1; INSERT INTO shop.orders VALUES (10, 'hq', 10)",
+    )
+    .await;
+    sql(
+        &pair.branch,
+        "DELETE FROM shop.orders WHERE id = 2; INSERT INTO shop.orders VALUES (11, 'branch', 11)",
+    )
+    .await;
     proxy.wait_synced("orders").await;
     assert_same(&pair.hq, &pair.branch, "shop").await;
     assert_eq!(cell(&pair.branch, "SELECT COUNT(*) FROM shop.orders").await, "4");
 
-    sql(&pair.hq, "ALTER TABLE shop.orders ADD COLUMN note TEXT; UPDATE shop.orders SET note = 'x'").await;
+    sql(
+        &pair.hq,
+        "ALTER TABLE shop.orders ADD COLUMN note TEXT; UPDATE shop.orders SET note = 'x'",
+    )
+    .await;
     proxy.wait_synced("orders").await;
     assert_same(&pair.hq, &pair.branch, "shop").await;
     assert_eq!(cell(admin, "SELECT outcome FROM sync.ddl").await, "applied");

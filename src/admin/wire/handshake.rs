@@ -54,7 +54,6 @@ impl Capabilities {
     }
 }
 
-
 /// utf8mb4_0900_ai_ci.
 const COLLATION: u8 = 255;
 

@@ -54,7 +54,8 @@ pub(crate) async fn difference(a: &LocalServer, database_a: &str, b: &LocalServe
 async fn tables(server: &LocalServer, database: &str) -> Vec<String> {
     let query = format!(
         "SELECT table_name FROM information_schema.tables
-         WHERE table_schema = '{database}' AND table_type = 'BASE TABLE' ORDER BY table_name"
+         WHERE table_schema = {} AND table_type = 'BASE TABLE' ORDER BY table_name",
+        literal(database)
     );
     ask::rows(server, &query).await.into_iter().flatten().collect()
 }
@@ -70,7 +71,9 @@ async fn contents(server: &LocalServer, database: &str, table: &str) -> Contents
                     IF(is_nullable = 'NO', 'not null', ''), CONCAT('default ', column_default), extra,
                     generation_expression, srs_id, column_comment), data_type
              FROM information_schema.columns
-             WHERE table_schema = '{database}' AND table_name = '{table}' ORDER BY ordinal_position"
+             WHERE table_schema = {} AND table_name = {} ORDER BY ordinal_position",
+            literal(database),
+            literal(table)
         ))
         .await
         .unwrap();
@@ -110,6 +113,10 @@ async fn contents(server: &LocalServer, database: &str, table: &str) -> Contents
             .collect(),
         rows,
     }
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 fn quoted(name: &str) -> String {

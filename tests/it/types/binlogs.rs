@@ -1,0 +1,1 @@
+//! Ways a binlog may be written.
