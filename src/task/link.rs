@@ -28,7 +28,7 @@ const BACKOFF: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Times in a row that a link starts over because a definition has changed, without getting any further.
 const STALE_ATTEMPTS: u32 = 5;
-/// A link that has run for this long begins a new retry window when it fails.
+/// A link that has got further, or has run for this long, begins a new retry window when it fails.
 const SETTLED: Duration = Duration::from_secs(30);
 
 /// What both links of a task know.
@@ -127,12 +127,9 @@ impl Link {
             if stop.is_cancelled() {
                 return Ok(());
             }
+            let progressed = *self.status.watch_applied().borrow() != before;
             if failure.kind == Kind::Definitions {
-                stale = if *self.status.watch_applied().borrow() == before {
-                    stale + 1
-                } else {
-                    0
-                };
+                stale = if progressed { 0 } else { stale + 1 };
                 if stale >= STALE_ATTEMPTS {
                     return Err(Failure::data(format!(
                         "{}. The definition was read anew and it is still so; mend the table, or what its triggers refer \
@@ -143,7 +140,7 @@ impl Link {
                 tracing::info!(task = %self.task, direction = %self.key.direction, "definitions are read anew: {failure}");
                 continue;
             }
-            if began.elapsed() >= SETTLED {
+            if progressed || began.elapsed() >= SETTLED {
                 (failing_since, backoff) = (None, BACKOFF);
             }
             let since = *failing_since.get_or_insert_with(tokio::time::Instant::now);

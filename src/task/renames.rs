@@ -24,7 +24,7 @@ impl Renames {
         let parsed = statements
             .iter()
             .filter_map(|statement| ddl::classify(statement, &context).ok());
-        Self(parsed.filter(|statement| renames(statement)).collect())
+        Self(parsed.filter(renames).collect())
     }
 
     /// What a table with this name is called after all of them; its own name if it was never renamed.
