@@ -209,7 +209,7 @@ pub async fn refusal(
              KEY), or leave the table out (OBJECTS (…, NOT …))",
             some_of(&keyless),
             if keyless.len() == 1 { "has" } else { "have" },
-            keyless.first().map(|name| ident::quoted_table(name)).unwrap_or_default(),
+            keyless.first().map(ident::quoted_table).unwrap_or_default(),
         ));
     }
     let there: Vec<TableName> = pairs.into_iter().map(|(_, to, _)| to).collect();
@@ -315,8 +315,11 @@ async fn prepare_reverse(link: &Link, source: &mut Conn, destination: &mut Conn)
 async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epoch: u64) -> Result<(), Failure> {
     let pairs = selected_tables(source, &link.objects).await?;
     if pairs.is_empty() {
-        link.tell(Level::Warning, "no table at the source is selected yet, or the account may not see any (it needs SELECT on them)")
-            .await;
+        link.tell(
+            Level::Warning,
+            "no table at the source is selected yet, or the account may not see any (it needs SELECT on them)",
+        )
+        .await;
     }
     link.status.tables(pairs.iter().cloned(), Phase::Full);
     let mut copied = Vec::with_capacity(pairs.len());
