@@ -40,7 +40,10 @@ pub async fn open_bare(server: &ServerDefinition) -> Result<Conn, Failure> {
             server.name, server.address, server.user
         )
     };
-    for path in [&server.ssl_ca, &server.ssl_cert, &server.ssl_key].into_iter().flatten() {
+    for path in [&server.ssl_ca, &server.ssl_cert, &server.ssl_key]
+        .into_iter()
+        .flatten()
+    {
         if let Err(error) = tokio::fs::File::open(path).await {
             return Err(Failure::data(format!(
                 "{}: the file {} can't be read: {error}. Name another with ALTER SERVER",

@@ -14,7 +14,13 @@ use crate::support::{
 /// Everything an operator sees of what was asked for.
 async fn definitions(proxy: &Proxy) -> Vec<Vec<String>> {
     let mut all = rows(proxy, "SELECT * FROM sync.servers ORDER BY name").await;
-    all.extend(rows(proxy, "SELECT task, source, destination, two_way, created_at, options FROM sync.tasks ORDER BY 1").await);
+    all.extend(
+        rows(
+            proxy,
+            "SELECT task, source, destination, two_way, created_at, options FROM sync.tasks ORDER BY 1",
+        )
+        .await,
+    );
     for task in rows(proxy, "SELECT task FROM sync.tasks ORDER BY 1").await {
         all.extend(rows(proxy, &format!("SHOW CREATE SYNC TASK `{}`", task[0])).await);
     }
@@ -25,7 +31,10 @@ async fn definitions(proxy: &Proxy) -> Vec<Vec<String>> {
 async fn refused(proxy: &Proxy, statement: &str, code: u16, part: &str) {
     let before = definitions(proxy).await;
     let (found, message) = error_of(proxy, statement).await;
-    assert!(found == code && message.contains(part), "{statement}\n{found}: {message}");
+    assert!(
+        found == code && message.contains(part),
+        "{statement}\n{found}: {message}"
+    );
     assert_eq!(definitions(proxy).await, before, "{statement}");
 }
 
@@ -37,7 +46,11 @@ fn address(server: &LocalServer) -> String {
 async fn servers_are_made_changed_checked_and_dropped_and_survive_a_restart() {
     const PASSWORD: &str = "s3cret-of-hq";
     let hq = server(ServerOptions::default()).await;
-    sql(&hq, &format!("CREATE USER sync IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO sync")).await;
+    sql(
+        &hq,
+        &format!("CREATE USER sync IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO sync"),
+    )
+    .await;
     let mut proxy = Proxy::start().await;
     let create = format!(
         "CREATE SERVER hq FOREIGN DATA WRAPPER mysql OPTIONS (HOST '127.0.0.1', PORT {}, USER 'sync', PASSWORD '{PASSWORD}',
@@ -46,15 +59,30 @@ async fn servers_are_made_changed_checked_and_dropped_and_survive_a_restart() {
     );
     sql(&proxy, &create).await;
     let shown = rows(&proxy, "SHOW SERVERS").await;
-    assert_eq!(shown[0][..4], ["hq", &format!("127.0.0.1:{}", hq.port), "sync", "REQUIRED"]);
+    assert_eq!(
+        shown[0][..4],
+        ["hq", &format!("127.0.0.1:{}", hq.port), "sync", "REQUIRED"]
+    );
     let (code, _) = error_of(&proxy, &create).await;
     assert_eq!(code, 1476);
     sql(&proxy, &create.replace("SERVER hq", "SERVER IF NOT EXISTS hq")).await;
 
     let steps = rows(&proxy, "CHECK SERVER hq").await;
-    assert!(steps.iter().all(|step| step[1] == "pass" && step[3].is_empty()), "{steps:?}");
-    assert!(steps.iter().any(|step| step[0] == "encryption" && step[2].starts_with("TLS")), "{steps:?}");
-    let seen = rows(&proxy, "SELECT state, version, server_uuid, last_error FROM sync.servers").await;
+    assert!(
+        steps.iter().all(|step| step[1] == "pass" && step[3].is_empty()),
+        "{steps:?}"
+    );
+    assert!(
+        steps
+            .iter()
+            .any(|step| step[0] == "encryption" && step[2].starts_with("TLS")),
+        "{steps:?}"
+    );
+    let seen = rows(
+        &proxy,
+        "SELECT state, version, server_uuid, last_error FROM sync.servers",
+    )
+    .await;
     let uuid = cell(&hq, "SELECT @@server_uuid").await;
     assert_eq!(seen[0], ["reachable", &cell(&hq, "SELECT @@version").await, &uuid, ""]);
 
@@ -66,14 +94,25 @@ async fn servers_are_made_changed_checked_and_dropped_and_survive_a_restart() {
     assert_eq!(state, "unreachable");
     sql(&proxy, "ALTER SERVER hq OPTIONS (PORT 1)").await;
     let steps = rows(&proxy, "CHECK SERVER hq").await;
-    assert!(steps[0][1] == "fail" && steps[0][2].contains("127.0.0.1:1"), "{steps:?}");
+    assert!(
+        steps[0][1] == "fail" && steps[0][2].contains("127.0.0.1:1"),
+        "{steps:?}"
+    );
     // What was given once stays unless it is named.
-    sql(&proxy, &format!("ALTER SERVER hq OPTIONS (PORT {}, PASSWORD '{PASSWORD}')", hq.port)).await;
+    sql(
+        &proxy,
+        &format!("ALTER SERVER hq OPTIONS (PORT {}, PASSWORD '{PASSWORD}')", hq.port),
+    )
+    .await;
     proxy.restart().await.unwrap();
     let steps = rows(&proxy, "CHECK SERVER hq").await;
     assert!(steps.iter().all(|step| step[1] == "pass"), "{steps:?}");
 
-    let everything = [definitions(&proxy).await, rows(&proxy, "SELECT * FROM sync.events").await].concat();
+    let everything = [
+        definitions(&proxy).await,
+        rows(&proxy, "SELECT * FROM sync.events").await,
+    ]
+    .concat();
     for secret in [PASSWORD, "wr0ng-password"] {
         assert!(!format!("{everything:?}").contains(secret));
         assert!(!proxy.log().contains(secret), "the log has a password");
@@ -83,7 +122,13 @@ async fn servers_are_made_changed_checked_and_dropped_and_survive_a_restart() {
             assert!(!found, "{} has a password", file.display());
         }
     }
-    let mode = |name: &str| fs::metadata(proxy.dir.join("data").join(name)).unwrap().permissions().mode() & 0o777;
+    let mode = |name: &str| {
+        fs::metadata(proxy.dir.join("data").join(name))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
     assert_eq!(mode("secret.key"), 0o600);
 
     sql(&proxy, "DROP SERVER hq").await;
@@ -100,7 +145,11 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 #[tokio::test]
 async fn a_task_lives_from_create_to_drop_and_survives_a_restart() {
     let pair = Pair::start().await;
-    sql(&pair.hq, "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (1)").await;
+    sql(
+        &pair.hq,
+        "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (1)",
+    )
+    .await;
     let mut proxy = Proxy::start().await;
     proxy.register(&pair).await;
     // A name is made up where none is given.
@@ -117,7 +166,10 @@ async fn a_task_lives_from_create_to_drop_and_survives_a_restart() {
     let states = "SELECT state FROM sync.tasks UNION ALL SELECT state FROM sync.status ORDER BY 1";
     let all_are = async |proxy: &Proxy, state: &str| {
         let found = rows(proxy, states).await;
-        assert!(found.len() == 3 && found.iter().all(|row| row[0] == state), "{state} is due, not {found:?}");
+        assert!(
+            found.len() == 3 && found.iter().all(|row| row[0] == state),
+            "{state} is due, not {found:?}"
+        );
         let shown = rows(proxy, "SHOW SYNC TASK STATUS FOR orders").await;
         assert!(shown.iter().all(|row| row[2] == state), "{shown:?}");
     };
@@ -135,7 +187,11 @@ async fn a_task_lives_from_create_to_drop_and_survives_a_restart() {
     sql(&proxy, "START SYNC TASK orders").await;
     proxy.wait_state("orders", "running").await;
     all_are(&proxy, "running").await;
-    for (statement, code) in [("START SYNC TASK orders", 3102), ("RESUME SYNC TASK orders", 3102), ("DROP SYNC TASK orders", 3102)] {
+    for (statement, code) in [
+        ("START SYNC TASK orders", 3102),
+        ("RESUME SYNC TASK orders", 3102),
+        ("DROP SYNC TASK orders", 3102),
+    ] {
         refused(&proxy, statement, code, "running").await;
     }
     proxy.wait_synced("orders").await;
@@ -147,7 +203,14 @@ async fn a_task_lives_from_create_to_drop_and_survives_a_restart() {
          WHERE s.task = 'orders' AND lag_ms >= 0 AND s.idle = 1 ORDER BY s.direction DESC LIMIT 5",
     )
     .await;
-    assert!(joined.contains(&["forward", "shop.t", "1", "hq", "incremental"].map(String::from).to_vec()), "{joined:?}");
+    assert!(
+        joined.contains(
+            &["forward", "shop.t", "1", "hq", "incremental"]
+                .map(String::from)
+                .to_vec()
+        ),
+        "{joined:?}"
+    );
 
     sql(&proxy, "PAUSE SYNC TASK orders").await;
     all_are(&proxy, "paused").await;
@@ -173,15 +236,26 @@ async fn a_task_lives_from_create_to_drop_and_survives_a_restart() {
     sql(&proxy, "START SYNC TASK orders").await;
     proxy.wait_synced("orders").await;
     assert_same(&pair.hq, &pair.branch, "shop").await;
-    sql(&proxy, "ALTER SYNC TASK orders SET (workers = 3, retry_window = '30m') REVERSE SET (heartbeat = OFF)").await;
+    sql(
+        &proxy,
+        "ALTER SYNC TASK orders SET (workers = 3, retry_window = '30m') REVERSE SET (heartbeat = OFF)",
+    )
+    .await;
     proxy.wait_synced("orders").await;
     let create = rows(&proxy, "SHOW CREATE SYNC TASK orders").await[0][1].clone();
-    assert!(create.contains("workers = 3") && create.contains("REVERSE WITH (heartbeat = OFF)"), "{create}");
+    assert!(
+        create.contains("workers = 3") && create.contains("REVERSE WITH (heartbeat = OFF)"),
+        "{create}"
+    );
     sql(&proxy, "STOP SYNC TASK orders").await;
     sql(&proxy, "DROP SYNC TASK orders").await;
     for server in [&pair.hq, &pair.branch] {
         for table in ["checkpoint", "ddl", "copy", "heartbeat"] {
-            assert_eq!(cell(server, &format!("SELECT COUNT(*) FROM causeway.{table}")).await, "0", "{table}");
+            assert_eq!(
+                cell(server, &format!("SELECT COUNT(*) FROM causeway.{table}")).await,
+                "0",
+                "{table}"
+            );
         }
     }
     assert_eq!(error_of(&proxy, "DROP SYNC TASK orders").await.0, 3101);
@@ -194,55 +268,115 @@ async fn a_task_lives_from_create_to_drop_and_survives_a_restart() {
 
 #[tokio::test]
 async fn start_says_what_is_in_the_way() {
-    let pair = Pair::start_with(ServerOptions::with(&["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"]), ServerOptions::default()).await;
+    let pair = Pair::start_with(
+        ServerOptions::with(&["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"]),
+        ServerOptions::default(),
+    )
+    .await;
     sql(&pair.hq, "SET GLOBAL binlog_row_image = 'MINIMAL'").await;
     sql(&pair.branch, "SET GLOBAL binlog_format = 'STATEMENT'").await;
     let proxy = Proxy::start().await;
     proxy.register(&pair).await;
-    sql(&proxy, "CREATE SERVER nobody OPTIONS (HOST '127.0.0.1', PORT 1, USER 'root', PASSWORD 'x')").await;
-    sql(&proxy, &format!("CREATE SERVER wrong OPTIONS ({})", address(&pair.hq).replace("PASSWORD ''", "PASSWORD 'wr0ng'"))).await;
+    sql(
+        &proxy,
+        "CREATE SERVER nobody OPTIONS (HOST '127.0.0.1', PORT 1, USER 'root', PASSWORD 'x')",
+    )
+    .await;
+    sql(
+        &proxy,
+        &format!(
+            "CREATE SERVER wrong OPTIONS ({})",
+            address(&pair.hq).replace("PASSWORD ''", "PASSWORD 'wr0ng'")
+        ),
+    )
+    .await;
     let check = async |ends: &str, parts: &[&str]| {
         sql(&proxy, &format!("CREATE SYNC TASK x {ends} OBJECTS (shop.*)")).await;
         let (code, message) = error_of(&proxy, "START SYNC TASK x").await;
         assert_eq!(code, 3105, "{message}");
-        assert!(parts.iter().all(|part| message.contains(part)) && !message.contains("wr0ng"), "{ends}: {message}");
+        assert!(
+            parts.iter().all(|part| message.contains(part)) && !message.contains("wr0ng"),
+            "{ends}: {message}"
+        );
         assert_eq!(cell(&proxy, "SELECT state FROM sync.tasks").await, "created");
         sql(&proxy, "DROP SYNC TASK x").await;
     };
     check("BETWEEN nobody AND branch", &["nobody", "127.0.0.1:1"]).await;
     check("BETWEEN branch AND nobody", &["branch", "binlog_format"]).await;
     check("BETWEEN wrong AND branch", &["wrong", "1045", "ALTER SERVER"]).await;
-    check("BETWEEN hq AND branch", &["hq", "gtid_mode is OFF", "binlog_row_image is MINIMAL", "SET PERSIST"]).await;
-    check("FROM branch TO hq", &["branch", "binlog_format is STATEMENT", "SET PERSIST binlog_format = 'ROW'"]).await;
+    check(
+        "BETWEEN hq AND branch",
+        &["hq", "gtid_mode is OFF", "binlog_row_image is MINIMAL", "SET PERSIST"],
+    )
+    .await;
+    check(
+        "FROM branch TO hq",
+        &[
+            "branch",
+            "binlog_format is STATEMENT",
+            "SET PERSIST binlog_format = 'ROW'",
+        ],
+    )
+    .await;
     drop(pair);
 
     let pair = Pair::start().await;
     sql(&proxy, &format!("ALTER SERVER hq OPTIONS (PORT {})", pair.hq.port)).await;
-    sql(&proxy, &format!("ALTER SERVER branch OPTIONS (PORT {})", pair.branch.port)).await;
+    sql(
+        &proxy,
+        &format!("ALTER SERVER branch OPTIONS (PORT {})", pair.branch.port),
+    )
+    .await;
     sql(
         &pair.hq,
         "CREATE DATABASE shop; CREATE TABLE shop.good (id INT PRIMARY KEY, v INT); CREATE TABLE shop.u (id INT NOT NULL UNIQUE);
          CREATE TABLE shop.no_key (v INT); CREATE TABLE shop.nullable (v INT UNIQUE); INSERT INTO shop.good VALUES (1, 1), (2, 2)",
     )
     .await;
-    check("BETWEEN hq AND branch", &["shop.no_key, shop.nullable have neither", "ALTER TABLE `shop`.`no_key` ADD", "NOT"]).await;
-    sql(&pair.hq, "DROP TABLE shop.nullable; ALTER TABLE shop.no_key ADD PRIMARY KEY (v)").await;
+    check(
+        "BETWEEN hq AND branch",
+        &[
+            "shop.no_key, shop.nullable have neither",
+            "ALTER TABLE `shop`.`no_key` ADD",
+            "NOT",
+        ],
+    )
+    .await;
+    sql(
+        &pair.hq,
+        "DROP TABLE shop.nullable; ALTER TABLE shop.no_key ADD PRIMARY KEY (v)",
+    )
+    .await;
     sql(&pair.branch, "CREATE DATABASE shop; CREATE TABLE shop.good (id INT PRIMARY KEY, v INT); INSERT INTO shop.good VALUES (1, 100)").await;
-    check("BETWEEN hq AND branch", &["shop.good exists at the destination", "existing_tables = 'proceed'"]).await;
+    check(
+        "BETWEEN hq AND branch",
+        &["shop.good exists at the destination", "existing_tables = 'proceed'"],
+    )
+    .await;
 
     // Full sync leaves rows alone that are there; changes overwrite them.
     sql(&proxy, "CREATE SYNC TASK x BETWEEN hq AND branch OBJECTS (shop.*) WITH (existing_tables = 'proceed', conflict_policy = 'overwrite')").await;
     sql(&proxy, "START SYNC TASK x").await;
     proxy.wait_synced("x").await;
-    assert_eq!(cell(&pair.branch, "SELECT GROUP_CONCAT(v ORDER BY id) FROM shop.good").await, "100,2");
+    assert_eq!(
+        cell(&pair.branch, "SELECT GROUP_CONCAT(v ORDER BY id) FROM shop.good").await,
+        "100,2"
+    );
     sql(&pair.hq, "UPDATE shop.good SET v = 7 WHERE id = 1").await;
     proxy.wait_synced("x").await;
     assert_same(&pair.hq, &pair.branch, "shop").await;
     // A table without a key that comes later stops the task when it has rows.
-    sql(&pair.hq, "CREATE TABLE shop.later (v INT); INSERT INTO shop.later VALUES (77007)").await;
+    sql(
+        &pair.hq,
+        "CREATE TABLE shop.later (v INT); INSERT INTO shop.later VALUES (77007)",
+    )
+    .await;
     proxy.wait_state("x", "failed").await;
     let error = cell(&proxy, "SELECT last_error FROM sync.status WHERE direction = 'forward'").await;
-    assert!(error.contains("shop.later") && error.contains("primary key") && !error.contains("77007"), "{error}");
+    assert!(
+        error.contains("shop.later") && error.contains("primary key") && !error.contains("77007"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -269,13 +403,28 @@ async fn one_way_tasks_do_the_steps_that_are_asked_for() {
         );
         sql(&proxy, &statement).await;
         sql(&proxy, &format!("START SYNC TASK {name}")).await;
-        proxy.wait_state(name, if incremental { "running" } else { "stopped" }).await;
-        assert_eq!(rows(&proxy, &format!("SHOW SYNC TASK STATUS FOR {name}")).await.len(), 1);
+        proxy
+            .wait_state(name, if incremental { "running" } else { "stopped" })
+            .await;
+        assert_eq!(
+            rows(&proxy, &format!("SHOW SYNC TASK STATUS FOR {name}")).await.len(),
+            1
+        );
     }
-    sql(&pair.hq, "UPDATE shop.t SET v = 20 WHERE id = 2; INSERT INTO shop.t VALUES (3, 3)").await;
+    sql(
+        &pair.hq,
+        "UPDATE shop.t SET v = 20 WHERE id = 2; INSERT INTO shop.t VALUES (3, 3)",
+    )
+    .await;
     proxy.wait_synced("all_steps").await;
     proxy.wait_synced("no_copy").await;
-    let found = async |name: &str| cell(&pair.branch, &format!("SELECT GROUP_CONCAT(v ORDER BY id) FROM {name}.t")).await;
+    let found = async |name: &str| {
+        cell(
+            &pair.branch,
+            &format!("SELECT GROUP_CONCAT(v ORDER BY id) FROM {name}.t"),
+        )
+        .await
+    };
     assert_same_as(&pair.hq, "shop", &pair.branch, "all_steps").await;
     assert_eq!(found("only_schema").await, "NULL");
     assert_eq!(found("schema_and_copy").await, "1,2");
@@ -285,21 +434,46 @@ async fn one_way_tasks_do_the_steps_that_are_asked_for() {
     sql(&pair.branch, "INSERT INTO all_steps.t VALUES (9, 9)").await;
     proxy.wait_synced("all_steps").await;
     assert_eq!(cell(&pair.hq, "SELECT COUNT(*) FROM shop.t").await, "3");
-    refused(&proxy, "ALTER SYNC TASK all_steps REVERSE SET (heartbeat = OFF)", 1231, "two-way").await;
+    refused(
+        &proxy,
+        "ALTER SYNC TASK all_steps REVERSE SET (heartbeat = OFF)",
+        1231,
+        "two-way",
+    )
+    .await;
 
     // Into tables that were made by hand.
-    sql(&pair.branch, "CREATE DATABASE by_hand; CREATE TABLE by_hand.t (id INT PRIMARY KEY, v BIGINT, more INT DEFAULT 5)").await;
-    sql(&proxy, "CREATE SYNC TASK by_hand FROM hq TO branch OBJECTS (shop.* AS by_hand.*) WITH (schema_sync = OFF)").await;
+    sql(
+        &pair.branch,
+        "CREATE DATABASE by_hand; CREATE TABLE by_hand.t (id INT PRIMARY KEY, v BIGINT, more INT DEFAULT 5)",
+    )
+    .await;
+    sql(
+        &proxy,
+        "CREATE SYNC TASK by_hand FROM hq TO branch OBJECTS (shop.* AS by_hand.*) WITH (schema_sync = OFF)",
+    )
+    .await;
     sql(&proxy, "START SYNC TASK by_hand").await;
     proxy.wait_synced("by_hand").await;
-    assert_eq!(cell(&pair.branch, "SELECT GROUP_CONCAT(id, v, more ORDER BY id) FROM by_hand.t").await, "115,2205,335");
+    assert_eq!(
+        cell(
+            &pair.branch,
+            "SELECT GROUP_CONCAT(id, v, more ORDER BY id) FROM by_hand.t"
+        )
+        .await,
+        "115,2205,335"
+    );
 }
 
 #[tokio::test]
 async fn wrong_statements_get_their_error_and_change_nothing() {
     let proxy = Proxy::start().await;
     for name in ["a", "b"] {
-        sql(&proxy, &format!("CREATE SERVER {name} OPTIONS (HOST 'h', USER 'u', PASSWORD 'kept-secret')")).await;
+        sql(
+            &proxy,
+            &format!("CREATE SERVER {name} OPTIONS (HOST 'h', USER 'u', PASSWORD 'kept-secret')"),
+        )
+        .await;
     }
     sql(&proxy, "CREATE SYNC TASK o BETWEEN a AND b OBJECTS (shop.*)").await;
     sql(&proxy, "CREATE SYNC TASK one FROM a TO b OBJECTS (shop.*)").await;
@@ -311,15 +485,51 @@ async fn wrong_statements_get_their_error_and_change_nothing() {
         ("CREATE SERVER s OPTIONS (HOST 'h', USER 'u'".into(), 1064, ""),
         ("CREATE SERVER s OPTIONS (USER 'u')".into(), 1231, "HOST"),
         ("CREATE SERVER s OPTIONS (HOST 'h')".into(), 1231, "USER"),
-        ("CREATE SERVER s OPTIONS (HOST 'h', USER 'u', PORT 0)".into(), 1231, "PORT"),
-        ("CREATE SERVER s OPTIONS (HOST 'h', USER 'u', PORT 'x')".into(), 1231, "PORT"),
-        ("CREATE SERVER s OPTIONS (HOST 'h', USER 'u', SSL_MODE 'ON')".into(), 1231, "VERIFY_CA"),
-        ("CREATE SERVER s OPTIONS (HOST 'h', USER 'u', SSL_MODE 'VERIFY_CA')".into(), 1231, "SSL_CA"),
-        ("CREATE SERVER s OPTIONS (HOST 'h', USER 'u', SSL_CERT 'c')".into(), 1231, "SSL_KEY"),
-        ("CREATE SERVER s OPTIONS (HOST 'h', USER 'u', SOCKET '/s')".into(), 1231, "SOCKET"),
-        ("CREATE SERVER s OPTIONS (HOST 'h', USER 'u', COLOUR 'c')".into(), 1193, "the options are"),
-        ("CREATE SERVER s FOREIGN DATA WRAPPER oracle OPTIONS (HOST 'h', USER 'u')".into(), 1231, "mysql"),
-        (format!("CREATE SERVER {} OPTIONS (HOST 'h', USER 'u')", "s".repeat(65)), 1059, "64"),
+        (
+            "CREATE SERVER s OPTIONS (HOST 'h', USER 'u', PORT 0)".into(),
+            1231,
+            "PORT",
+        ),
+        (
+            "CREATE SERVER s OPTIONS (HOST 'h', USER 'u', PORT 'x')".into(),
+            1231,
+            "PORT",
+        ),
+        (
+            "CREATE SERVER s OPTIONS (HOST 'h', USER 'u', SSL_MODE 'ON')".into(),
+            1231,
+            "VERIFY_CA",
+        ),
+        (
+            "CREATE SERVER s OPTIONS (HOST 'h', USER 'u', SSL_MODE 'VERIFY_CA')".into(),
+            1231,
+            "SSL_CA",
+        ),
+        (
+            "CREATE SERVER s OPTIONS (HOST 'h', USER 'u', SSL_CERT 'c')".into(),
+            1231,
+            "SSL_KEY",
+        ),
+        (
+            "CREATE SERVER s OPTIONS (HOST 'h', USER 'u', SOCKET '/s')".into(),
+            1231,
+            "SOCKET",
+        ),
+        (
+            "CREATE SERVER s OPTIONS (HOST 'h', USER 'u', COLOUR 'c')".into(),
+            1193,
+            "the options are",
+        ),
+        (
+            "CREATE SERVER s FOREIGN DATA WRAPPER oracle OPTIONS (HOST 'h', USER 'u')".into(),
+            1231,
+            "mysql",
+        ),
+        (
+            format!("CREATE SERVER {} OPTIONS (HOST 'h', USER 'u')", "s".repeat(65)),
+            1059,
+            "64",
+        ),
         ("CREATE SERVER a OPTIONS (HOST 'h', USER 'u')".into(), 1476, "'a'"),
         ("ALTER SERVER s OPTIONS (PORT 1)".into(), 1477, "SHOW SERVERS"),
         ("ALTER SERVER a OPTIONS (SSL_MODE 'VERIFY_CA')".into(), 1231, "SSL_CA"),
@@ -337,20 +547,64 @@ async fn wrong_statements_get_their_error_and_change_nothing() {
         (between("OBJECTS (mysql.*)"), 1231, "mysql"),
         (between("OBJECTS (shop.* AS causeway.*)"), 1231, "causeway"),
         (task("BETWEEN a AND a OBJECTS (shop.*)"), 1231, "itself"),
-        (task("FROM a TO b OBJECTS (shop.*) REVERSE WITH (workers = 2)"), 1231, "BETWEEN"),
-        (between("OBJECTS (shop.*) WITH (conflict_policy = 'mine')"), 1231, "'fail', 'ignore'"),
+        (
+            task("FROM a TO b OBJECTS (shop.*) REVERSE WITH (workers = 2)"),
+            1231,
+            "BETWEEN",
+        ),
+        (
+            between("OBJECTS (shop.*) WITH (conflict_policy = 'mine')"),
+            1231,
+            "'fail', 'ignore'",
+        ),
         (between("OBJECTS (shop.*) WITH (workers = 0)"), 1231, "1 to 64"),
-        (between("OBJECTS (shop.*) WITH (workers = 1, workers = 2)"), 1231, "twice"),
-        (between("OBJECTS (shop.*) WITH (retry_window = '5m')"), 1231, "'10m' to '1440m'"),
+        (
+            between("OBJECTS (shop.*) WITH (workers = 1, workers = 2)"),
+            1231,
+            "twice",
+        ),
+        (
+            between("OBJECTS (shop.*) WITH (retry_window = '5m')"),
+            1231,
+            "'10m' to '1440m'",
+        ),
         (between("OBJECTS (shop.*) WITH (full_sync = maybe)"), 1231, "ON or OFF"),
-        (between("OBJECTS (shop.*) WITH (speed = 'fast')"), 1193, "the options are"),
-        (between("OBJECTS (shop.*) WITH (incremental_sync = OFF)"), 1231, "incremental_sync"),
-        (between("OBJECTS (shop.*) REVERSE WITH (exclude_ddl = ON)"), 1231, "as a whole"),
-        (task("FROM a TO b OBJECTS (shop.*) WITH (schema_sync = OFF, full_sync = OFF, incremental_sync = OFF)"), 1231, "nothing"),
-        ("CREATE SYNC TASK o BETWEEN a AND b OBJECTS (shop.*)".into(), 3100, "'o'"),
-        ("ALTER SYNC TASK o SET (incremental_sync = OFF)".into(), 1231, "incremental_sync"),
+        (
+            between("OBJECTS (shop.*) WITH (speed = 'fast')"),
+            1193,
+            "the options are",
+        ),
+        (
+            between("OBJECTS (shop.*) WITH (incremental_sync = OFF)"),
+            1231,
+            "incremental_sync",
+        ),
+        (
+            between("OBJECTS (shop.*) REVERSE WITH (exclude_ddl = ON)"),
+            1231,
+            "as a whole",
+        ),
+        (
+            task("FROM a TO b OBJECTS (shop.*) WITH (schema_sync = OFF, full_sync = OFF, incremental_sync = OFF)"),
+            1231,
+            "nothing",
+        ),
+        (
+            "CREATE SYNC TASK o BETWEEN a AND b OBJECTS (shop.*)".into(),
+            3100,
+            "'o'",
+        ),
+        (
+            "ALTER SYNC TASK o SET (incremental_sync = OFF)".into(),
+            1231,
+            "incremental_sync",
+        ),
         ("ALTER SYNC TASK one REVERSE SET (workers = 2)".into(), 1231, ""),
-        ("ALTER SYNC TASK nobody SET (workers = 2)".into(), 3101, "SHOW SYNC TASKS"),
+        (
+            "ALTER SYNC TASK nobody SET (workers = 2)".into(),
+            3101,
+            "SHOW SYNC TASKS",
+        ),
         ("START SYNC TASK nobody".into(), 3101, "SHOW SYNC TASKS"),
         ("PAUSE SYNC TASK nobody".into(), 3101, ""),
         ("RESUME SYNC TASK nobody".into(), 3101, ""),
@@ -379,11 +633,31 @@ async fn wrong_statements_get_their_error_and_change_nothing() {
         (between("OBJECTS (shop.t WHERE id > 1)"), 1235, "not supported yet"),
         (between("OBJECTS (shop.t ONLY (INSERT))"), 1235, "not supported yet"),
         (between("OBJECTS (shop.t CONFLICT 'ignore')"), 1235, "not supported yet"),
-        (between("OBJECTS (shop.*) REVERSE OBJECTS (shop.*)"), 1235, "not supported yet"),
-        (between("OBJECTS (shop.*) WITH (conflict_policy = 'latest_wins(at)')"), 1235, "not supported yet"),
-        (between("OBJECTS (shop.*) WITH (rows_per_second = 5)"), 1235, "not supported yet"),
-        ("ALTER SYNC TASK o ADD OBJECTS (crm.*)".into(), 1235, "not supported yet"),
-        ("ALTER SYNC TASK o REMOVE OBJECTS (shop.*)".into(), 1235, "not supported yet"),
+        (
+            between("OBJECTS (shop.*) REVERSE OBJECTS (shop.*)"),
+            1235,
+            "not supported yet",
+        ),
+        (
+            between("OBJECTS (shop.*) WITH (conflict_policy = 'latest_wins(at)')"),
+            1235,
+            "not supported yet",
+        ),
+        (
+            between("OBJECTS (shop.*) WITH (rows_per_second = 5)"),
+            1235,
+            "not supported yet",
+        ),
+        (
+            "ALTER SYNC TASK o ADD OBJECTS (crm.*)".into(),
+            1235,
+            "not supported yet",
+        ),
+        (
+            "ALTER SYNC TASK o REMOVE OBJECTS (shop.*)".into(),
+            1235,
+            "not supported yet",
+        ),
         ("ALTER SYNC TASK o ACKNOWLEDGE 'x'".into(), 1235, "not supported yet"),
         ("PRECHECK SYNC TASK o".into(), 1235, "not supported yet"),
         ("VERIFY SYNC TASK o".into(), 1235, "not supported yet"),
@@ -423,8 +697,15 @@ struct First {
 impl First {
     async fn start() -> Self {
         let pair = Pair::start().await;
-        sql(&pair.hq, "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (1)").await;
-        Self { pair, proxy: Proxy::start().await }
+        sql(
+            &pair.hq,
+            "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY); INSERT INTO shop.t VALUES (1)",
+        )
+        .await;
+        Self {
+            pair,
+            proxy: Proxy::start().await,
+        }
     }
 
     fn statements(&self) -> Vec<String> {
@@ -444,7 +725,10 @@ impl First {
         for part in ["orders", "forward", "reverse", "running"] {
             assert!(shown.contains(part), "{part} is not in {shown}");
         }
-        assert!(complaint.contains("3102") && complaint.contains("running already"), "{complaint}");
+        assert!(
+            complaint.contains("3102") && complaint.contains("running already"),
+            "{complaint}"
+        );
         let state = eventually("running", async || {
             let state = cell(&self.proxy, "SELECT state FROM sync.tasks").await;
             (state == "running").then_some(state)
@@ -471,7 +755,13 @@ impl First {
     async fn script(mut interpreter: Command, option: &str, script: &str) {
         let first = Self::start().await;
         let statements = serde_json::to_string(&first.statements()).unwrap();
-        interpreter.args([option, script, &first.proxy.port.to_string(), &first.proxy.password, &statements]);
+        interpreter.args([
+            option,
+            script,
+            &first.proxy.port.to_string(),
+            &first.proxy.password,
+            &statements,
+        ]);
         let (success, shown, complaint) = outcome(&mut interpreter);
         assert!(success, "{shown}{complaint}");
         first.check(&shown, &shown).await;

@@ -254,7 +254,10 @@ impl Scenario {
     async fn rows(&self, server: &LocalServer) -> String {
         let all = rows(server, &format!("SELECT * FROM shop.{} ORDER BY id, v", self.name)).await;
         let all: Vec<String> = all.iter().map(|row| row.join(" ")).collect();
-        all.into_iter().filter(|row| !matches!(row.as_str(), "2 b 20" | "3 c 30")).collect::<Vec<_>>().join(", ")
+        all.into_iter()
+            .filter(|row| !matches!(row.as_str(), "2 b 20" | "3 c 30"))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 
@@ -292,7 +295,11 @@ async fn start(pair: &Pair, tables: &str, options: &str) -> Proxy {
     sql(&pair.hq, &format!("CREATE DATABASE shop; {tables}")).await;
     let proxy = Proxy::start().await;
     proxy.register(pair).await;
-    sql(&proxy, &format!("CREATE SYNC TASK orders BETWEEN hq AND branch OBJECTS (shop.*) {options}")).await;
+    sql(
+        &proxy,
+        &format!("CREATE SYNC TASK orders BETWEEN hq AND branch OBJECTS (shop.*) {options}"),
+    )
+    .await;
     sql(&proxy, "START SYNC TASK orders").await;
     proxy.wait_state("orders", "running").await;
     proxy.wait_synced("orders").await;
@@ -319,14 +326,25 @@ async fn check_kept(proxy: &Proxy, scenario: &Scenario, policy: &str, outcome: &
         assert!(found.is_empty(), "{}: {found:?}", scenario.name);
         return 0;
     }
-    let [row] = found.as_slice() else { panic!("{}: {found:?}", scenario.name) };
+    let [row] = found.as_slice() else {
+        panic!("{}: {found:?}", scenario.name)
+    };
     let images = [&row[3], &row[4], &row[5]].map(|images| told(images));
     let found = (row[0].as_str(), row[1].as_str(), row[2].as_str());
-    assert_eq!(found, (scenario.kind, policy, outcome), "{} under {policy}", scenario.name);
+    assert_eq!(
+        found,
+        (scenario.kind, policy, outcome),
+        "{} under {policy}",
+        scenario.name
+    );
     assert_eq!(images, scenario.images, "{} under {policy}", scenario.name);
     assert!(row[6].starts_with("{\"id\": "), "{}: key {}", scenario.name, row[6]);
     let (gtid, ordinal) = row[7].split_once('#').unwrap();
-    assert!(gtid.split_once(':').is_some_and(|(uuid, _)| uuid.len() == 36) && ordinal == "0", "{}", row[7]);
+    assert!(
+        gtid.split_once(':').is_some_and(|(uuid, _)| uuid.len() == 36) && ordinal == "0",
+        "{}",
+        row[7]
+    );
     assert_eq!(row[8], "forward");
     1
 }
@@ -349,7 +367,11 @@ async fn check_policy(place: usize, policy: &str) {
     for scenario in &SCENARIOS {
         let (name, after) = (scenario.name, scenario.after[place]);
         assert_eq!(scenario.rows(&pair.branch).await, after, "{name} under {policy}");
-        assert_eq!(scenario.rows(&pair.hq).await, at_hq[name], "{name} at the source, under {policy}");
+        assert_eq!(
+            scenario.rows(&pair.hq).await,
+            at_hq[name],
+            "{name} at the source, under {policy}"
+        );
         conflicts += check_kept(&proxy, scenario, policy, scenario.outcomes[place + 1]).await;
     }
     let counted = cell(&proxy, "SELECT SUM(conflicts) FROM sync.status").await;
@@ -391,7 +413,10 @@ async fn under_fail_the_task_stops_and_goes_on_when_the_rows_agree() {
         assert_eq!(scenario.rows(&pair.branch).await, before, "{name}: nothing was changed");
         let error = cell(&proxy, "SELECT last_error FROM sync.status WHERE direction = 'forward'").await;
         let expected = format!("conflict {} in shop.{name} at ", scenario.kind);
-        assert!(error.starts_with(&expected) && error.contains("RESUME"), "{name}: {error}");
+        assert!(
+            error.starts_with(&expected) && error.contains("RESUME"),
+            "{name}: {error}"
+        );
         for value in ["XYZ", "xyz", "77", "55"] {
             let place = error.split(" at ").next().unwrap();
             assert!(!place.contains(value), "{name}: a row's value in {error}");
@@ -419,15 +444,28 @@ async fn under_fail_the_task_stops_and_goes_on_when_the_rows_agree() {
             // The operator makes the rows agree.
             let all = rows(&pair.hq, &format!("SELECT * FROM shop.{name}")).await;
             let values: Vec<String> = all.iter().map(|row| format!("('{}')", row.join("','"))).collect();
-            unnoticed(&pair.branch, &format!("TRUNCATE shop.{name}; INSERT INTO shop.{name} VALUES {}", values.join(",")))
-                .await;
+            unnoticed(
+                &pair.branch,
+                &format!(
+                    "TRUNCATE shop.{name}; INSERT INTO shop.{name} VALUES {}",
+                    values.join(",")
+                ),
+            )
+            .await;
             sql(&proxy, "RESUME SYNC TASK orders").await;
             proxy.wait_synced("orders").await;
         }
-        assert_eq!(scenario.rows(&pair.branch).await, scenario.rows(&pair.hq).await, "{name}");
+        assert_eq!(
+            scenario.rows(&pair.branch).await,
+            scenario.rows(&pair.hq).await,
+            "{name}"
+        );
     }
     assert_eq!(failures, 15);
-    let counted: usize = cell(&proxy, "SELECT SUM(conflicts) FROM sync.status").await.parse().unwrap();
+    let counted: usize = cell(&proxy, "SELECT SUM(conflicts) FROM sync.status")
+        .await
+        .parse()
+        .unwrap();
     assert!(counted >= failures, "{counted}");
 }
 
@@ -454,7 +492,10 @@ async fn a_conflict_takes_its_whole_transaction_with_it_and_nothing_else() {
         cell(&pair.branch, query).await
     };
     let half_way = branch().await;
-    assert!(["10,20,99,20", "10,21,99,20"].contains(&half_way.as_str()), "{half_way}");
+    assert!(
+        ["10,20,99,20", "10,21,99,20"].contains(&half_way.as_str()),
+        "{half_way}"
+    );
     sql(&proxy, "ALTER SYNC TASK orders SET (conflict_policy = 'ignore')").await;
     sql(&proxy, "RESUME SYNC TASK orders").await;
     proxy.wait_synced("orders").await;
@@ -488,7 +529,10 @@ async fn directions_may_have_policies_of_their_own() {
         }
         sql(&proxy, "RESUME SYNC TASK orders").await;
         proxy.wait_synced("orders").await;
-        assert_eq!(cell(&pair.hq, "SELECT v FROM shop.t WHERE id = 1").await, format!("1{round}"));
+        assert_eq!(
+            cell(&pair.hq, "SELECT v FROM shop.t WHERE id = 1").await,
+            format!("1{round}")
+        );
         assert_same(&pair.hq, &pair.branch, "shop").await;
     }
     let policies = rows(
@@ -499,7 +543,12 @@ async fn directions_may_have_policies_of_their_own() {
     let told: Vec<String> = policies.iter().map(|row| row[..3].join(" ")).collect();
     assert!(told.contains(&"forward overwrite overwritten".into()), "{told:?}");
     assert!(told.contains(&"reverse ignore ignored".into()), "{told:?}");
-    assert!(!told.iter().any(|row| row.contains("forward ignore") || row.contains("reverse overwrite")), "{told:?}");
+    assert!(
+        !told
+            .iter()
+            .any(|row| row.contains("forward ignore") || row.contains("reverse overwrite")),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
@@ -514,7 +563,9 @@ async fn conflicts_are_kept_once_though_causeway_is_killed_and_the_policy_holds(
     unnoticed(&pair.branch, "UPDATE shop.t SET v = -1").await;
     let mut hq = connect(&pair.hq).await;
     for id in 1..=ROWS {
-        hq.query_drop(format!("UPDATE shop.t SET v = {id} WHERE id = {id}")).await.unwrap();
+        hq.query_drop(format!("UPDATE shop.t SET v = {id} WHERE id = {id}"))
+            .await
+            .unwrap();
     }
     hq.disconnect().await.unwrap();
     sql(&proxy, "RESUME SYNC TASK orders").await;
@@ -529,7 +580,10 @@ async fn conflicts_are_kept_once_though_causeway_is_killed_and_the_policy_holds(
         proxy.restart().await.unwrap();
     }
     proxy.wait_synced("orders").await;
-    assert_eq!(cell(&pair.branch, "SELECT COUNT(*) FROM shop.t WHERE v = -1").await, ROWS.to_string());
+    assert_eq!(
+        cell(&pair.branch, "SELECT COUNT(*) FROM shop.t WHERE v = -1").await,
+        ROWS.to_string()
+    );
     assert_eq!(cell(&proxy, count).await, ROWS.to_string());
     let distinct = "SELECT COUNT(DISTINCT `key`) FROM sync.conflicts WHERE outcome = 'ignored' AND policy = 'ignore'";
     assert_eq!(cell(&proxy, distinct).await, ROWS.to_string());

@@ -34,7 +34,15 @@ async fn selected_objects_travel_under_their_names_and_no_others() {
          CREATE TABLE `odd db`.`a``b` (id INT PRIMARY KEY, v VARCHAR(20));",
     );
     let plain = [
-        "shop.orders", "shop.tmpx1", "shop.tmp_1", "crm.secret", "old_app.hidden", "logs.l_1", "logs.lx1", "logs.x_1", "other.t",
+        "shop.orders",
+        "shop.tmpx1",
+        "shop.tmp_1",
+        "crm.secret",
+        "old_app.hidden",
+        "logs.l_1",
+        "logs.lx1",
+        "logs.x_1",
+        "other.t",
     ];
     for table in plain {
         make += &format!("CREATE TABLE {table} (id INT PRIMARY KEY, v VARCHAR(20));");
@@ -56,7 +64,11 @@ async fn selected_objects_travel_under_their_names_and_no_others() {
     .await;
     let proxy = Proxy::start().await;
     proxy.register(&pair).await;
-    sql(&proxy, &format!("CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS ({OBJECTS}) WITH (heartbeat = OFF)")).await;
+    sql(
+        &proxy,
+        &format!("CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS ({OBJECTS}) WITH (heartbeat = OFF)"),
+    )
+    .await;
     let shown = rows(&proxy, "SHOW CREATE SYNC TASK t").await[0][1].clone();
     sql(&proxy, "DROP SYNC TASK t; ").await;
     sql(&proxy, &shown).await;
@@ -64,20 +76,34 @@ async fn selected_objects_travel_under_their_names_and_no_others() {
     proxy.wait_synced("t").await;
 
     // Schema and full sync.
-    let there = ["shop", "crm", "crm2", "old_app", "new_app", "logs", "other", "odd db", "odder db"];
+    let there = [
+        "shop", "crm", "crm2", "old_app", "new_app", "logs", "other", "odd db", "odder db",
+    ];
     let mut found = Vec::new();
     for database in there {
         found.push(tables(&pair.branch, database).await);
     }
-    let expected =
-        ["orders,tmpx1", "clients", "clients,customers,own", "parent", "child,hidden,parent", "l_1,lx1", "NULL", "NULL", "c.d"];
+    let expected = [
+        "orders,tmpx1",
+        "clients",
+        "clients,customers,own",
+        "parent",
+        "child,hidden,parent",
+        "l_1,lx1",
+        "NULL",
+        "NULL",
+        "c.d",
+    ];
     assert_eq!(found, expected);
     let charset = "SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'shop'";
     assert_eq!(cell(&pair.branch, charset).await, "latin1");
     let references = "SELECT GROUP_CONCAT(REFERENCED_TABLE_SCHEMA, '.', REFERENCED_TABLE_NAME ORDER BY 1) FROM
         information_schema.KEY_COLUMN_USAGE WHERE TABLE_NAME = 'child' AND REFERENCED_TABLE_NAME IS NOT NULL";
     let found = cell(&pair.branch, references).await;
-    assert!(found == "crm2.customers,new_app.parent" || found == "new_app.parent,crm2.customers", "{found}");
+    assert!(
+        found == "crm2.customers,new_app.parent" || found == "new_app.parent,crm2.customers",
+        "{found}"
+    );
     let pairs = [
         ("shop.orders", "shop.orders"),
         ("shop.tmpx1", "shop.tmpx1"),
@@ -90,10 +116,17 @@ async fn selected_objects_travel_under_their_names_and_no_others() {
     let check = async || {
         for (here, there) in pairs {
             let all = |table| format!("SELECT * FROM {table} ORDER BY id");
-            assert_eq!(rows(&pair.hq, &all(here)).await, rows(&pair.branch, &all(there)).await, "{here} and {there}");
+            assert_eq!(
+                rows(&pair.hq, &all(here)).await,
+                rows(&pair.branch, &all(there)).await,
+                "{here} and {there}"
+            );
         }
         let child = |database| format!("SELECT * FROM {database}.child ORDER BY id");
-        assert_eq!(rows(&pair.hq, &child("old_app")).await, rows(&pair.branch, &child("new_app")).await);
+        assert_eq!(
+            rows(&pair.hq, &child("old_app")).await,
+            rows(&pair.branch, &child("new_app")).await
+        );
     };
     check().await;
 
@@ -102,12 +135,21 @@ async fn selected_objects_travel_under_their_names_and_no_others() {
     for table in &all {
         forward += &format!("INSERT INTO {table} VALUES (3, 'hq'); UPDATE {table} SET v = 'hq' WHERE id = 1;");
     }
-    sql(&pair.hq, &format!("{forward} INSERT INTO old_app.child VALUES (2, 'hq', 3, 3);")).await;
+    sql(
+        &pair.hq,
+        &format!("{forward} INSERT INTO old_app.child VALUES (2, 'hq', 3, 3);"),
+    )
+    .await;
     let mut back = String::new();
-    for table in pairs.map(|(_, there)| there).iter().chain(&["old_app.parent", "crm.clients"]) {
+    for table in pairs
+        .map(|(_, there)| there)
+        .iter()
+        .chain(&["old_app.parent", "crm.clients"])
+    {
         back += &format!("INSERT INTO {table} VALUES (4, 'branch'); UPDATE {table} SET v = 'branch' WHERE id = 2;");
     }
-    back += "INSERT INTO crm2.clients VALUES (9); INSERT INTO crm2.own VALUES (9); INSERT INTO new_app.hidden VALUES (9);
+    back +=
+        "INSERT INTO crm2.clients VALUES (9); INSERT INTO crm2.own VALUES (9); INSERT INTO new_app.hidden VALUES (9);
              INSERT INTO new_app.child VALUES (3, 'branch', 4, 4); UPDATE new_app.child SET parent = 4 WHERE id = 1;";
     sql(&pair.branch, &back).await;
     proxy.wait_synced("t").await;
@@ -119,7 +161,8 @@ async fn selected_objects_travel_under_their_names_and_no_others() {
         assert_eq!(count(&pair.hq, unselected).await, "3", "{unselected}");
     }
     assert_eq!(count(&pair.branch, "new_app.hidden").await, "1");
-    let mapped = "SELECT destination_table FROM sync.objects WHERE source_table = 'crm.clients' AND direction = 'forward'";
+    let mapped =
+        "SELECT destination_table FROM sync.objects WHERE source_table = 'crm.clients' AND direction = 'forward'";
     assert_eq!(cell(&proxy, mapped).await, "crm2.customers");
 
     // Tables that come later: selected ones travel, and rows in them, in both directions.
@@ -191,7 +234,11 @@ async fn patterns_select_databases_and_a_database_that_comes_later_travels() {
     .await;
     let proxy = Proxy::start().await;
     proxy.register(&pair).await;
-    sql(&proxy, r"CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS (app\_%.*, NOT app_2.*)").await;
+    sql(
+        &proxy,
+        r"CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS (app\_%.*, NOT app_2.*)",
+    )
+    .await;
     sql(&proxy, "START SYNC TASK t").await;
     proxy.wait_synced("t").await;
     sql(

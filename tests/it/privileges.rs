@@ -14,10 +14,18 @@ const PASSWORD: &str = "just-enough";
 fn grants(role: &str) -> Vec<String> {
     let page = include_str!("../../docs/privileges.md");
     let section = page.split("\n## ").find(|section| section.starts_with(role)).unwrap();
-    let block = section.split("```sql\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let block = section
+        .split("```sql\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .unwrap();
     let account = "'sync'@'causeway-host'";
     assert!(block.contains(account));
-    block.split(';').map(|grant| grant.trim().replace(account, "sync")).filter(|grant| !grant.is_empty()).collect()
+    block
+        .split(';')
+        .map(|grant| grant.trim().replace(account, "sync"))
+        .filter(|grant| !grant.is_empty())
+        .collect()
 }
 
 /// The account with the privileges of these roles.
@@ -32,7 +40,14 @@ async fn make_account(server: &LocalServer, roles: &[&str]) {
 async fn register(proxy: &Proxy, pair: &Pair) {
     for (name, server, tls) in [
         ("hq", &pair.hq, "SSL_MODE 'REQUIRED'".to_owned()),
-        ("branch", &pair.branch, format!("SSL_MODE 'VERIFY_CA', SSL_CA '{}'", pair.branch.dir.join("data/ca.pem").display())),
+        (
+            "branch",
+            &pair.branch,
+            format!(
+                "SSL_MODE 'VERIFY_CA', SSL_CA '{}'",
+                pair.branch.dir.join("data/ca.pem").display()
+            ),
+        ),
     ] {
         let statement = format!(
             "CREATE SERVER {name} OPTIONS (HOST '127.0.0.1', PORT {}, USER 'sync', PASSWORD '{PASSWORD}', {tls})",
@@ -69,7 +84,11 @@ async fn the_documented_privileges_suffice() {
     proxy.wait_synced("orders").await;
     assert_same(&pair.hq, &pair.branch, "shop").await;
     sql(&pair.hq, "INSERT INTO shop.parent VALUES (3, 'hq'); UPDATE shop.child SET v = 'hq' WHERE id = 1; DELETE FROM shop.child WHERE id = 2").await;
-    sql(&pair.branch, "INSERT INTO shop.parent VALUES (4, 'branch'); UPDATE shop.parent SET v = 'branch' WHERE id = 2").await;
+    sql(
+        &pair.branch,
+        "INSERT INTO shop.parent VALUES (4, 'branch'); UPDATE shop.parent SET v = 'branch' WHERE id = 2",
+    )
+    .await;
     sql(&pair.hq, DDL).await;
     proxy.wait_synced("orders").await;
     assert_same(&pair.hq, &pair.branch, "shop").await;
@@ -102,11 +121,18 @@ async fn a_missing_privilege_is_named() {
     let error = async || {
         let synced = try_rows(&proxy, "WAIT FOR SYNC TASK orders TIMEOUT 300").await;
         assert!(synced.is_err(), "nothing has failed: {synced:?}");
-        let query = "SELECT last_error FROM sync.status WHERE last_error NOT LIKE 'stopped because%' AND last_error <> ''";
-        eventually("an error", async || rows(&proxy, query).await.first().map(|row| row[0].clone())).await
+        let query =
+            "SELECT last_error FROM sync.status WHERE last_error NOT LIKE 'stopped because%' AND last_error <> ''";
+        eventually("an error", async || {
+            rows(&proxy, query).await.first().map(|row| row[0].clone())
+        })
+        .await
     };
     let fits = |error: &str, parts: &[&str]| {
-        assert!(parts.iter().all(|part| error.contains(part)) && error.contains("docs/privileges.md"), "{parts:?}: {error}");
+        assert!(
+            parts.iter().all(|part| error.contains(part)) && error.contains("docs/privileges.md"),
+            "{parts:?}: {error}"
+        );
     };
     // At the start.
     for (server, privilege, parts) in [
@@ -119,7 +145,11 @@ async fn a_missing_privilege_is_named() {
         (&pair.branch, "REFERENCES ON shop.*", &["REFERENCES", "shop"]),
         (&pair.branch, "INSERT ON shop.*", &["INSERT", "shop"]),
         (&pair.hq, "REPLICATION SLAVE ON *.*", &["REPLICATION SLAVE", "hq"]),
-        (&pair.branch, "REPLICATION SLAVE ON *.*", &["REPLICATION SLAVE", "branch"]),
+        (
+            &pair.branch,
+            "REPLICATION SLAVE ON *.*",
+            &["REPLICATION SLAVE", "branch"],
+        ),
     ] {
         sql(server, &format!("REVOKE {privilege} FROM sync")).await;
         let told = match try_sql(&proxy, "START SYNC TASK orders").await {
@@ -154,10 +184,20 @@ async fn a_missing_privilege_is_named() {
         ("CREATE ON shop.*", true, "CREATE TABLE shop.t# (id INT PRIMARY KEY)"),
         ("DROP ON shop.*", true, "DROP TABLE shop.t108"),
     ] {
-        let (here, there) = if at_hq { (&pair.hq, &pair.branch) } else { (&pair.branch, &pair.hq) };
+        let (here, there) = if at_hq {
+            (&pair.hq, &pair.branch)
+        } else {
+            (&pair.branch, &pair.hq)
+        };
         sql(&proxy, "PAUSE SYNC TASK orders").await;
         sql(there, &format!("REVOKE {privilege} FROM sync")).await;
-        sql(here, &statement.replace('#', &number.to_string()).replace(&format!("I{number}TO"), "INTO")).await;
+        sql(
+            here,
+            &statement
+                .replace('#', &number.to_string())
+                .replace(&format!("I{number}TO"), "INTO"),
+        )
+        .await;
         sql(&proxy, "RESUME SYNC TASK orders").await;
         let told = error().await;
         println!("without {privilege}: {told}");
@@ -190,26 +230,55 @@ async fn encryption_is_as_asked_for() {
         let steps = rows(&proxy, "CHECK SERVER s").await;
         match expected {
             Ok(encryption) => {
-                assert!(steps[0][1] == "pass" && steps[1][2].starts_with(encryption), "{options}: {steps:?}");
+                assert!(
+                    steps[0][1] == "pass" && steps[1][2].starts_with(encryption),
+                    "{options}: {steps:?}"
+                );
             }
-            Err(part) => assert!(steps[0][1] == "fail" && steps[0][2].contains(part), "{options}: {steps:?}"),
+            Err(part) => assert!(
+                steps[0][1] == "fail" && steps[0][2].contains(part),
+                "{options}: {steps:?}"
+            ),
         }
         sql(&proxy, "DROP SERVER s").await;
     };
     check("SSL_MODE 'DISABLED'", Err("1045")).await;
     check("SSL_MODE 'PREFERRED'", Ok("TLS")).await;
     check("SSL_MODE 'REQUIRED'", Ok("TLS")).await;
-    check(&format!("SSL_MODE 'VERIFY_CA', SSL_CA '{}'", own_ca.display()), Ok("TLS")).await;
+    check(
+        &format!("SSL_MODE 'VERIFY_CA', SSL_CA '{}'", own_ca.display()),
+        Ok("TLS"),
+    )
+    .await;
     check("SSL_MODE 'VERIFY_CA', SSL_CA '/no/such/file'", Err("/no/such/file")).await;
     // MySQL's own certificates name no host.
-    check(&format!("SSL_MODE 'VERIFY_IDENTITY', SSL_CA '{}'", own_ca.display()), Err("connecting to server s")).await;
+    check(
+        &format!("SSL_MODE 'VERIFY_IDENTITY', SSL_CA '{}'", own_ca.display()),
+        Err("connecting to server s"),
+    )
+    .await;
     if std::fs::read(&own_ca).unwrap() != std::fs::read(&other_ca).unwrap() {
-        check(&format!("SSL_MODE 'VERIFY_CA', SSL_CA '{}'", other_ca.display()), Err("certificate")).await;
+        check(
+            &format!("SSL_MODE 'VERIFY_CA', SSL_CA '{}'", other_ca.display()),
+            Err("certificate"),
+        )
+        .await;
     }
     // An account that needs no encryption is free to do without.
     sql(&pair.hq, "ALTER USER sync REQUIRE NONE").await;
-    sql(&proxy, &format!("CREATE SERVER plain OPTIONS (HOST '127.0.0.1', PORT {}, USER 'root', PASSWORD '', SSL_MODE 'DISABLED')", pair.hq.port)).await;
+    sql(
+        &proxy,
+        &format!(
+            "CREATE SERVER plain OPTIONS (HOST '127.0.0.1', PORT {}, USER 'root', PASSWORD '', SSL_MODE 'DISABLED')",
+            pair.hq.port
+        ),
+    )
+    .await;
     assert_eq!(rows(&proxy, "CHECK SERVER plain").await[1][2], "none");
-    let (code, message) = error_of(&proxy, "CREATE SERVER s OPTIONS (HOST 'h', USER 'u', SSL_MODE 'VERIFY_CA')").await;
+    let (code, message) = error_of(
+        &proxy,
+        "CREATE SERVER s OPTIONS (HOST 'h', USER 'u', SSL_MODE 'VERIFY_CA')",
+    )
+    .await;
     assert!(code == 1231 && message.contains("SSL_CA"), "{message}");
 }
