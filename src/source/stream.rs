@@ -27,6 +27,10 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Nothing for this long: the connection is lost.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// The source waits this long for us to take what it sends, in seconds; by default it gives up after 60. A link that
+/// waits for a lock at the destination reads nothing meanwhile.
+const PATIENCE_S: u32 = 24 * 3600;
+
 /// How a link shows itself at the source (`SHOW REPLICAS`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -62,7 +66,7 @@ impl EventStream {
         let uuid = &identity.uuid;
         conn.query_drop(format!(
             "SET @source_heartbeat_period = {period}, @master_heartbeat_period = {period}, \
-             @replica_uuid = '{uuid}', @slave_uuid = '{uuid}'"
+             @replica_uuid = '{uuid}', @slave_uuid = '{uuid}', SESSION net_write_timeout = {PATIENCE_S}"
         ))
         .await
         .map_err(failed)?;

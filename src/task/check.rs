@@ -17,6 +17,8 @@ const MIN_VERSION: (u16, u16, u16) = (8, 0, 19);
 pub struct Facts {
     /// `@@server_uuid`.
     pub server_uuid: String,
+    /// What tells two servers with one `server_uuid` apart: where they run and where their data are.
+    instance: String,
     /// `@@version`.
     pub version: String,
     number: (u16, u16, u16),
@@ -49,7 +51,7 @@ async fn read(conn: &mut Conn, server: &ServerDefinition) -> Result<Facts, Failu
     let row: Option<Row> = conn
         .query_first(
             "SELECT @@server_uuid, @@version, @@log_bin, @@binlog_format, @@binlog_row_image, @@binlog_row_metadata, \
-             @@gtid_mode, @@binlog_row_value_options",
+             @@gtid_mode, @@binlog_row_value_options, CONCAT_WS(' ', @@hostname, @@port, @@datadir, @@server_id)",
         )
         .await
         .map_err(|error| {
@@ -97,6 +99,7 @@ async fn read(conn: &mut Conn, server: &ServerDefinition) -> Result<Facts, Failu
         binlog_row_metadata: text(5),
         gtid_mode: text(6),
         row_value_options: text(7),
+        instance: text(8),
     })
 }
 
@@ -188,6 +191,18 @@ impl Facts {
             "start the server with the causeway database in its binlog: add binlog_do_db=causeway, or take \
              binlog_ignore_db=causeway out",
         )
+    }
+
+    /// Why a task can't have these two servers, if it can't. One server twice is fine; a copy of a data directory that
+    /// goes by the uuid of its original is not: nothing could tell whose changes are whose.
+    pub fn clash(&self, other: &Facts) -> Option<String> {
+        (self.server_uuid == other.server_uuid && self.instance != other.instance).then(|| {
+            format!(
+                "both servers have the server_uuid {}, but they are not one server: one is a copy of the other. Stop one of \
+                 them, remove auto.cnf from its data directory, and start it again",
+                self.server_uuid
+            )
+        })
     }
 
     /// Why a task can't use the server in this role, if it can't.

@@ -36,20 +36,10 @@ const STABLE_ATTEMPTS: usize = 20;
 pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     let mut source = connect::open(&link.source).await?;
     let mut destination = connect::open(&link.destination).await?;
-    let pairs = selected_tables(&mut source, &link.objects).await?;
-    if pairs.is_empty() {
-        link.tell(
-            Level::Warning,
-            "no table at the source is selected yet, or the account may not see any (it needs SELECT on them)",
-        )
-        .await;
-    }
-    link.status.tables(pairs.iter().cloned(), Phase::Schema);
-    let tables: Vec<(TableName, TableName)> = pairs.into_iter().map(|(from, to, _)| (from, to)).collect();
     if taken.stage != Some(Stage::Full) {
         link.status.enter(State::Schema, None);
         link.status.enter_phase(Phase::Schema);
-        let (position, definitions) = definitions_at_a_position(&mut source, &tables).await?;
+        let (position, definitions) = definitions_at_a_position(&mut source, &link.objects).await?;
         if taken.stage.is_none() {
             // Also looked at before the start; but one may have been made since.
             let wanted = definitions
@@ -90,7 +80,7 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     if link.options.full_sync {
         link.status.enter(State::Full, None);
         link.status.enter_phase(Phase::Full);
-        copy_tables(link, &mut source, &mut destination, &tables, taken.epoch).await?;
+        copy_tables(link, &mut source, &mut destination, taken.epoch).await?;
         tolerant_until = executed(&mut source).await?;
     }
     checkpoint::set_stage(
@@ -144,20 +134,19 @@ async fn selected_tables(
         .collect())
 }
 
-/// The definitions of `tables`, and a position at which they hold: a DDL between the two would be lost or run twice.
+/// The definitions of the selected tables, and a position at which they hold: a DDL between the two would be lost, or run
+/// twice.
 async fn definitions_at_a_position(
     source: &mut Conn,
-    tables: &[(TableName, TableName)],
+    objects: &Objects,
 ) -> Result<(GtidSet, Vec<Definition>), Failure> {
-    let mut before = create::read(source, tables).await?;
+    let mut before = definitions(source, objects).await?;
     for _ in 0..STABLE_ATTEMPTS {
         let position = executed(source).await?;
-        let after = create::read(source, tables).await?;
-        let counters_apart = |definitions: &[Definition]| -> Vec<String> {
-            definitions
-                .iter()
-                .map(|definition| without_counter(&definition.create))
-                .collect()
+        let after = definitions(source, objects).await?;
+        let counters_apart = |definitions: &[Definition]| -> Vec<(TableName, String)> {
+            let apart = |one: &Definition| (one.source.clone(), without_counter(&one.create));
+            definitions.iter().map(apart).collect()
         };
         if counters_apart(&before) == counters_apart(&after) {
             return Ok((position, after));
@@ -167,6 +156,15 @@ async fn definitions_at_a_position(
     Err(Failure::environment(
         "the definitions at the source keep changing; full sync waits until they rest",
     ))
+}
+
+async fn definitions(source: &mut Conn, objects: &Objects) -> Result<Vec<Definition>, Failure> {
+    let tables: Vec<(TableName, TableName)> = selected_tables(source, objects)
+        .await?
+        .into_iter()
+        .map(|(from, to, _)| (from, to))
+        .collect();
+    create::read(source, &tables).await
 }
 
 /// `AUTO_INCREMENT=` moves with every insert.
@@ -314,27 +312,35 @@ async fn prepare_reverse(link: &Link, source: &mut Conn, destination: &mut Conn)
         .map_err(|error| Failure::mysql("preparing the reverse direction", &error))
 }
 
-async fn copy_tables(
-    link: &Link,
-    source: &mut Conn,
-    destination: &mut Conn,
-    tables: &[(TableName, TableName)],
-    epoch: u64,
-) -> Result<(), Failure> {
-    let mut copied = Vec::with_capacity(tables.len());
-    for (from, to) in tables {
-        let (Some(there), Some(here)) = (
-            schema::read_table(destination, to).await?,
-            schema::read_table(source, from).await?,
-        ) else {
-            return Err(Failure::data(format!(
-                "{to} is not there at the destination; make it there, set schema_sync = ON, or take {from} out of the task"
-            )));
-        };
-        copied.push(CopyTable {
-            source: Arc::new(here),
-            destination: Arc::new(there),
-        });
+async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epoch: u64) -> Result<(), Failure> {
+    let pairs = selected_tables(source, &link.objects).await?;
+    if pairs.is_empty() {
+        link.tell(
+            Level::Warning,
+            "no table at the source is selected yet, or the account may not see any (it needs SELECT on them)",
+        )
+        .await;
+    }
+    link.status.tables(pairs.iter().cloned(), Phase::Full);
+    let mut copied = Vec::with_capacity(pairs.len());
+    for (from, to, _) in pairs {
+        let there = schema::read_table(destination, &to).await?;
+        let here = schema::read_table(source, &from).await?;
+        match (here, there) {
+            (Some(here), Some(there)) => copied.push(CopyTable {
+                source: Arc::new(here),
+                destination: Arc::new(there),
+            }),
+            // Made or dropped since the position was taken: the statement that did it is still to come.
+            (None, _) => {}
+            (Some(_), None) if link.options.schema_sync && link.options.incremental_sync => {}
+            (Some(_), None) => {
+                return Err(Failure::data(format!(
+                    "{to} is not there at the destination; make it there, set schema_sync = ON, or take {from} out of \
+                     the task"
+                )));
+            }
+        }
     }
     link.status.reset_copied();
     let writers = usize::from(link.options.workers);

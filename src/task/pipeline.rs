@@ -57,10 +57,17 @@ use super::{
 const QUEUE: usize = 4096;
 /// Transactions that may wait to be scheduled; their bytes are bounded by the reader.
 const ITEMS: usize = 4096;
+/// Transactions that may be above the watermark. What is done of them stands in the appliers' checkpoint rows one by one,
+/// so this bounds those rows when one transaction is held back (by a lock at the destination) and others are not.
+const WINDOW: usize = 8192;
 /// How often status is brought up to date and the watermark looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// The watermark is written at most this often.
 const WATERMARK_EVERY: Duration = Duration::from_secs(1);
+/// A row of heartbeat at the source.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// A source that refused the last one is asked again.
+const HEARTBEAT_AGAIN: Duration = Duration::from_secs(10);
 /// How long a clean stop waits for what is in flight.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
@@ -133,24 +140,47 @@ async fn clock_offset(conn: &mut Conn) -> Result<i64, Failure> {
     Ok(i64::try_from(theirs.unwrap_or(ours)).unwrap_or(0) - i64::try_from(ours).unwrap_or(0))
 }
 
-/// One row a second at the source, so that its binlog is never silent and lag is known.
+/// One row a second at the source, so that its binlog is never silent and lag is known. A source that refuses (it is
+/// read-only, or the account may not) is followed without; it is asked again and again, for that may change.
 async fn heartbeat(link: Arc<Link>, mut conn: Conn) -> Result<(), Failure> {
-    if let Err(failure) = checkpoint::ensure_schema(&mut conn).await {
-        link.tell(
-            Level::Warning,
-            format!("{failure}; lag is not known while the source is idle"),
-        )
-        .await;
-        std::future::pending::<()>().await;
-    }
+    let row = format!(
+        "INSERT INTO causeway.heartbeat (task, link, at) VALUES ({}, NOW(6)) ON DUPLICATE KEY UPDATE at = NOW(6)",
+        link.key.values()
+    );
+    let mut has_schema = false;
+    let mut told = false;
     loop {
-        conn.query_drop(format!(
-            "INSERT INTO causeway.heartbeat (task, link, at) VALUES ({}, NOW(6)) ON DUPLICATE KEY UPDATE at = NOW(6)",
-            link.key.values()
-        ))
-        .await
-        .map_err(|error| Failure::mysql("writing the heartbeat at the source", &error))?;
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        let beat = async {
+            if !has_schema {
+                checkpoint::ensure_schema(&mut conn).await?;
+            }
+            has_schema = true;
+            conn.query_drop(row.as_str())
+                .await
+                .map_err(|error| Failure::mysql("writing the heartbeat at the source", &error))
+        };
+        let pause = match beat.await {
+            Ok(()) => {
+                told = false;
+                HEARTBEAT_EVERY
+            }
+            // A lost connection ends the link, as the reader's does.
+            Err(failure) if conn.is_disconnected() => return Err(failure),
+            Err(failure) => {
+                if !std::mem::replace(&mut told, true) {
+                    link.tell(
+                        Level::Warning,
+                        format!(
+                            "{failure}; until the heartbeat can be written, lag is not known while \
+                         the source is idle"
+                        ),
+                    )
+                    .await;
+                }
+                HEARTBEAT_AGAIN
+            }
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -233,7 +263,8 @@ impl Scheduler {
             if self.held.is_some() {
                 self.retry_held(session).await?;
             }
-            let takes_items = self.held.is_none() && self.large.is_none() && stopping.is_none();
+            let takes_items =
+                self.held.is_none() && self.large.is_none() && stopping.is_none() && self.watermark.pending() < WINDOW;
             tokio::select! {
                 biased;
                 finished = done.recv() => match finished {
@@ -295,12 +326,17 @@ impl Scheduler {
                 self.held = Some(Held::Statement(statement, echo, dealt_with));
                 Ok(())
             }
+            Item::Prepared(gtid) => {
+                self.watermark.prepare(&gtid);
+                Ok(())
+            }
             Item::Skipped {
                 gtid,
+                prepared,
                 commit_us,
                 bookkeeping,
             } => {
-                let number = self.watermark.begin(gtid, commit_us);
+                let number = self.watermark.begin(gtid, prepared, commit_us);
                 self.watermark.finish(number);
                 self.unwritten.any = true;
                 self.unwritten.changes |= !bookkeeping;
@@ -320,9 +356,7 @@ impl Scheduler {
         }
         touched.sort_unstable_by_key(|key| (key.hash, key.shared));
         touched.dedup();
-        let number = self
-            .watermark
-            .begin(transaction.header.gtid.clone(), transaction.header.commit_us);
+        let number = self.watermark.begin_transaction(&transaction.header);
         let mode = self.mode(&transaction.header.gtid);
         self.assign(Box::new(Job {
             number,
@@ -362,7 +396,7 @@ impl Scheduler {
             Some(Held::Transaction(job)) => self.assign(job),
             Some(held) if !self.is_idle() => self.held = Some(held),
             Some(Held::Large(header, parts)) => {
-                let number = self.watermark.begin(header.gtid.clone(), header.commit_us);
+                let number = self.watermark.begin_transaction(&header);
                 let mode = self.mode(&header.gtid);
                 self.large = Some(number);
                 if let Some(queue) = self.queues.first() {
@@ -461,7 +495,7 @@ impl Scheduler {
                 }
             }
         }
-        let number = self.watermark.begin(gtid.clone(), statement.header.commit_us);
+        let number = self.watermark.begin_transaction(&statement.header);
         self.watermark.finish(number);
         (self.unwritten.any, self.unwritten.changes) = (true, true);
         Ok(())
@@ -508,7 +542,10 @@ impl Scheduler {
 
     fn show(&self) {
         let status = &self.link.status;
-        status.done(Arc::new(self.watermark.done().clone()));
+        status.done(
+            Arc::new(self.watermark.done().clone()),
+            self.watermark.prepared().clone(),
+        );
         status.read(Arc::new(self.watermark.read()));
         let now = i64::try_from(now_us())
             .unwrap_or(i64::MAX)

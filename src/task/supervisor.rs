@@ -291,6 +291,8 @@ impl Supervisor {
     /// Looks at both servers before a task is started, so that whoever starts it hears at once what is wrong.
     async fn refuse(&self, task: &StoredTask) -> Result<(), ControlError> {
         let definition = &task.definition;
+        let cant = |reason: String| error(NOT_STARTED, format!("task {} can't start: {reason}", definition.name));
+        let mut both = Vec::new();
         for (name, followed) in [
             (&definition.source, true),
             (&definition.destination, definition.two_way),
@@ -303,11 +305,14 @@ impl Supervisor {
                 .map_err(|failure| error(NOT_STARTED, failure.message))?;
             self.seen(&server, &facts).await;
             if let Some(reason) = facts.refusal(&server, followed) {
-                return Err(error(
-                    NOT_STARTED,
-                    format!("task {} can't start: {reason}", definition.name),
-                ));
+                return Err(cant(reason));
             }
+            both.push(facts);
+        }
+        if let [source, destination] = both.as_slice()
+            && let Some(reason) = source.clash(destination)
+        {
+            return Err(cant(reason));
         }
         let refusal = async {
             let (source, destination) = (self.server(&definition.source)?, self.server(&definition.destination)?);
@@ -581,7 +586,9 @@ impl Control for Controller {
                 let executed = executed.await.map_err(|failure| error(NOT_STARTED, failure.message))?;
                 let (mut applied, mut state) = (status.watch_applied(), status.watch_state());
                 loop {
-                    if executed.is_subset_of(&applied.borrow_and_update()) && status.state() == State::Running {
+                    let mut settled = applied.borrow_and_update().as_ref().clone();
+                    settled.union(&status.prepared());
+                    if executed.is_subset_of(&settled) && status.state() == State::Running {
                         break;
                     }
                     match *state.borrow_and_update() {

@@ -8,9 +8,12 @@
 mod admin;
 mod conflicts;
 mod demo;
+mod full_sync;
 mod large;
+mod layering;
 mod load;
 mod objects;
+mod pressure;
 mod privileges;
 mod servers;
 mod support;

@@ -20,16 +20,34 @@ pub(super) static COLUMNS: LazyLock<Vec<(String, Vec<String>)>> = LazyLock::new(
     add("BIT(1)", &["b'0'", "b'1'"]);
     add("BIT(9)", &["0", "b'100000001'", "511"]);
     add("BIT(64)", &["0", "1", "18446744073709551615", "9223372036854775808"]);
-    add("ENUM('','a','b,c','ä''\\\\x','日')", &["1", "2", "3", "4", "5", "'no such member'"]);
+    add(
+        "ENUM('','a','b,c','ä''\\\\x','日')",
+        &["1", "2", "3", "4", "5", "'no such member'"],
+    );
     add(&members("ENUM", 300), &["1", "255", "256", "300", "'no such member'"]);
     add("ENUM('a','b') CHARACTER SET latin1", &["'a'", "'b'"]);
     add("SET('a','b','c''d')", &["''", "'a'", "'a,b,c''d'"]);
-    add(&members("SET", 64), &["0", "1", "18446744073709551615", "9223372036854775808"]);
+    add(
+        &members("SET", 64),
+        &["0", "1", "18446744073709551615", "9223372036854775808"],
+    );
     add(&members("SET", 17), &["0", "131071"]);
     add("JSON", JSON);
     shapes(&mut add);
-    add("VECTOR(3)", &["STRING_TO_VECTOR('[1,-0.0,1.2e-38]')", "STRING_TO_VECTOR('[-3.4e38,0,0.1]')"]);
-    add("VECTOR", &["STRING_TO_VECTOR('[0.1]')", "STRING_TO_VECTOR(CONCAT('[1', REPEAT(',0.3', 2047), ']'))"]);
+    add(
+        "VECTOR(3)",
+        &[
+            "STRING_TO_VECTOR('[1,-0.0,1.2e-38]')",
+            "STRING_TO_VECTOR('[-3.4e38,0,0.1]')",
+        ],
+    );
+    add(
+        "VECTOR",
+        &[
+            "STRING_TO_VECTOR('[0.1]')",
+            "STRING_TO_VECTOR(CONCAT('[1', REPEAT(',0.3', 2047), ']'))",
+        ],
+    );
     all
 });
 
@@ -53,11 +71,23 @@ fn decimals_and_floats(add: &mut impl FnMut(&str, &[&str])) {
     let nines = "9".repeat(65);
     add("DECIMAL(65,0)", &["0", &nines, &format!("-{nines}"), "1000000000"]);
     let mixed = format!("{}.{}", "9".repeat(35), "9".repeat(30));
-    add("DECIMAL(65,30)", &["0", &mixed, &format!("-{mixed}"), "-0.000000000000000000000000000001"]);
+    add(
+        "DECIMAL(65,30)",
+        &["0", &mixed, &format!("-{mixed}"), "-0.000000000000000000000000000001"],
+    );
     add("DECIMAL(10,2)", &["0", "-0.01", "99999999.99", "-99999999.99", "1.50"]);
     add("DECIMAL(30,30)", &["0", "0.999999999999999999999999999999", "-1e-30"]);
     add("DECIMAL(9,9) UNSIGNED", &["0", "0.123456789"]);
-    let floats = ["0", "-0e0", "3.402823466e38", "-3.402823466e38", "1.175494351e-38", "1.4e-45", "0.1", "16777217"];
+    let floats = [
+        "0",
+        "-0e0",
+        "3.402823466e38",
+        "-3.402823466e38",
+        "1.175494351e-38",
+        "1.4e-45",
+        "0.1",
+        "16777217",
+    ];
     add("FLOAT", &floats);
     add("FLOAT UNSIGNED", &["0", "0.3"]);
     add("FLOAT(7,3)", &["0", "-1234.567"]);
@@ -89,7 +119,13 @@ fn times(add: &mut impl FnMut(&str, &[&str])) {
     ];
     add("DATE", &dates);
     for fsp in 0..=6usize {
-        let fraction = |digits: &str| if fsp == 0 { String::new() } else { format!(".{}", &digits[..fsp]) };
+        let fraction = |digits: &str| {
+            if fsp == 0 {
+                String::new()
+            } else {
+                format!(".{}", &digits[..fsp])
+            }
+        };
         let (nines, odd, last) = (fraction("999999"), fraction("120345"), fraction("000001"));
         let time = [
             "'00:00:00'".to_owned(),
@@ -115,12 +151,23 @@ fn times(add: &mut impl FnMut(&str, &[&str])) {
             format!("'2000-02-29 23:59:59{nines}'"),
             format!("'2038-01-19 03:14:07{odd}'"),
         ];
-        add(&format!("TIMESTAMP({fsp}) NULL"), &timestamp.each_ref().map(String::as_str));
+        add(
+            &format!("TIMESTAMP({fsp}) NULL"),
+            &timestamp.each_ref().map(String::as_str),
+        );
     }
 }
 
 fn texts(add: &mut impl FnMut(&str, &[&str])) {
-    let plain = ["''", "'a'", "'A'", "'a  '", "'  a'", "'ä😀'", "'it''s \\\\ \\n\\r\\0\\Z \"'"];
+    let plain = [
+        "''",
+        "'a'",
+        "'A'",
+        "'a  '",
+        "'  a'",
+        "'ä😀'",
+        "'it''s \\\\ \\n\\r\\0\\Z \"'",
+    ];
     add("CHAR(20)", &plain);
     add("CHAR(255)", &["''", "REPEAT('😀', 255)", "'x'"]);
     add("VARCHAR(20)", &plain);
@@ -134,8 +181,14 @@ fn texts(add: &mut impl FnMut(&str, &[&str])) {
     add("LONGTEXT", &["''", "REPEAT('x''', 100000)"]);
     // Every byte is a character of latin1; in gbk, sjis, cp932, big5 and gb18030 a character may end in a backslash.
     let latin1 = format!("CONVERT(_binary x'{}' USING latin1)", all_bytes());
-    add("VARCHAR(300) CHARACTER SET latin1", &["''", "_latin1 x'e4f6fc80'", &latin1]);
-    add("CHAR(10) CHARACTER SET latin1", &["''", "_latin1 x'e420'", "_latin1 x'80'"]);
+    add(
+        "VARCHAR(300) CHARACTER SET latin1",
+        &["''", "_latin1 x'e4f6fc80'", &latin1],
+    );
+    add(
+        "CHAR(10) CHARACTER SET latin1",
+        &["''", "_latin1 x'e420'", "_latin1 x'80'"],
+    );
     add("TEXT CHARACTER SET latin1", &["''", &latin1]);
     add("VARCHAR(20) CHARACTER SET ascii", &["''", "'~'"]);
     add("VARCHAR(20) CHARACTER SET utf8mb3", &["''", "'日本'"]);
@@ -169,10 +222,24 @@ fn texts(add: &mut impl FnMut(&str, &[&str])) {
 
 fn bytes(add: &mut impl FnMut(&str, &[&str])) {
     let all = format!("x'{}'", all_bytes());
-    add("BINARY(4)", &["''", "x'00'", "x'6100'", "x'61'", "x'00000061'", "x'ffff0000'", "x'61202020'"]);
+    add(
+        "BINARY(4)",
+        &[
+            "''",
+            "x'00'",
+            "x'6100'",
+            "x'61'",
+            "x'00000061'",
+            "x'ffff0000'",
+            "x'61202020'",
+        ],
+    );
     add("BINARY(255)", &["''", "x'ff00'"]);
     add("CHAR(4) CHARACTER SET binary", &["''", "x'6100'"]);
-    add("VARBINARY(4)", &["''", "x'00'", "x'6100'", "x'61'", "x'6120'", "x'ffff0000'"]);
+    add(
+        "VARBINARY(4)",
+        &["''", "x'00'", "x'6100'", "x'61'", "x'6120'", "x'ffff0000'"],
+    );
     add("VARBINARY(300)", &["''", &all]);
     add("TINYBLOB", &["''", "x'00'", "x'ff5c27'"]);
     add("BLOB", &["''", &all]);
@@ -223,7 +290,12 @@ fn shapes(add: &mut impl FnMut(&str, &[&str])) {
     let several = from("GEOMETRYCOLLECTION(POINT(1 1), LINESTRING(0 0, 1 1))");
     let none = from("GEOMETRYCOLLECTION EMPTY");
     let earth = "ST_GeomFromText('POINT(52.5 13.4)', 4326)";
-    add("GEOMETRY", &[&point, &line, &polygon, &points, &lines, &polygons, &several, &none, earth]);
+    add(
+        "GEOMETRY",
+        &[
+            &point, &line, &polygon, &points, &lines, &polygons, &several, &none, earth,
+        ],
+    );
     add("POINT", &[&point, &from("POINT(0 0)")]);
     add("POINT SRID 4326", &[earth, "ST_GeomFromText('POINT(0 0)', 4326)"]);
     add("POINT SRID 0", &[&point]);
@@ -247,32 +319,71 @@ fn all_bytes() -> String {
 /// Types of row keys. The values differ from each other, the first one is kept for later.
 pub(super) const KEYS: &[(&str, &[&str])] = &[
     ("TINYINT", &["5", "0", "-128", "127"]),
-    ("BIGINT UNSIGNED", &["1", "0", "9223372036854775808", "18446744073709551615"]),
+    (
+        "BIGINT UNSIGNED",
+        &["1", "0", "9223372036854775808", "18446744073709551615"],
+    ),
     ("BIGINT", &["1", "-9223372036854775808", "9223372036854775807", "0"]),
-    ("DECIMAL(65,30)", &["1", "0", "-0.000000000000000000000000000001", "1e34"]),
+    (
+        "DECIMAL(65,30)",
+        &["1", "0", "-0.000000000000000000000000000001", "1e34"],
+    ),
     ("DECIMAL(5,2)", &["1", "-1.50", "0", "999.99"]),
     ("FLOAT", &["7", "0.1", "-3.402823466e38", "1.4e-45"]),
     ("DOUBLE", &["7", "0.1", "1.7976931348623157e308", "5e-324"]),
     ("BIT(64)", &["7", "0", "18446744073709551615", "1"]),
     ("YEAR", &["1999", "0", "1901", "2155"]),
-    ("DATE", &["'2000-01-01'", "'0000-00-00'", "'2024-02-30'", "'9999-12-31'"]),
-    ("TIME(3)", &["'00:00:01'", "'-838:59:59'", "'-00:00:00.001'", "'00:00:00'"]),
+    (
+        "DATE",
+        &["'2000-01-01'", "'0000-00-00'", "'2024-02-30'", "'9999-12-31'"],
+    ),
+    (
+        "TIME(3)",
+        &["'00:00:01'", "'-838:59:59'", "'-00:00:00.001'", "'00:00:00'"],
+    ),
     (
         "DATETIME(6)",
-        &["'2000-01-01'", "'0000-00-00 00:00:00'", "'2024-02-30 01:02:03.000004'", "'9999-12-31 23:59:59.999999'"],
+        &[
+            "'2000-01-01'",
+            "'0000-00-00 00:00:00'",
+            "'2024-02-30 01:02:03.000004'",
+            "'9999-12-31 23:59:59.999999'",
+        ],
     ),
-    ("DATETIME", &["'2000-01-01'", "'0000-00-00 00:00:00'", "'2024-02-30 01:02:03'", "'9999-12-31 23:59:59'"]),
+    (
+        "DATETIME",
+        &[
+            "'2000-01-01'",
+            "'0000-00-00 00:00:00'",
+            "'2024-02-30 01:02:03'",
+            "'9999-12-31 23:59:59'",
+        ],
+    ),
     (
         "TIMESTAMP(6)",
-        &["'2000-01-01'", "'0000-00-00 00:00:00'", "'1970-01-01 00:00:01'", "'2038-01-19 03:14:07.123456'"],
+        &[
+            "'2000-01-01'",
+            "'0000-00-00 00:00:00'",
+            "'1970-01-01 00:00:01'",
+            "'2038-01-19 03:14:07.123456'",
+        ],
     ),
     ("VARCHAR(50)", &["'new'", "''", "'Straße'", "'ä😀'"]),
     ("CHAR(50)", &["'new'", "''", "'it''s \\\\'", "' b'"]),
-    ("VARCHAR(50) COLLATE utf8mb4_general_ci", &["'new'", "''", "'a '", "'Ö'"]),
+    (
+        "VARCHAR(50) COLLATE utf8mb4_general_ci",
+        &["'new'", "''", "'a '", "'Ö'"],
+    ),
     ("VARCHAR(50) COLLATE utf8mb4_bin", &["'new'", "'a'", "'A'", "'😀'"]),
     ("VARCHAR(50) COLLATE utf8mb4_0900_bin", &["'new'", "'a'", "'a '", "'A'"]),
-    ("VARCHAR(50) CHARACTER SET latin1", &["'new'", "''", "_latin1 x'e4'", "_latin1 x'80'"]),
-    ("VARCHAR(50) CHARACTER SET utf16", &["'new'", "''", "_utf16 x'd83dde00'", "'a'"]),
+    (
+        "VARCHAR(50) CHARACTER SET latin1",
+        &["'new'", "''", "_latin1 x'e4'", "_latin1 x'80'"],
+    ),
+    (
+        "VARCHAR(50) CHARACTER SET utf16",
+        &["'new'", "''", "_utf16 x'd83dde00'", "'a'"],
+    ),
     ("VARCHAR(50) CHARACTER SET gbk", &["'new'", "''", "_gbk x'815c'", "'a'"]),
     ("BINARY(4)", &["x'01'", "''", "x'6100'", "x'ffffffff'"]),
     ("VARBINARY(20)", &["x'01'", "''", "x'6100'", "x'61'"]),

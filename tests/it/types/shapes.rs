@@ -217,18 +217,32 @@ async fn every_shape_makes_the_round_trip(options: &[&str]) {
     }
     world.hq(&wide_table()).await;
     world.start("d.*").await;
-    let steps = SHAPES.iter().map(|shape| shape.hq.len().max(shape.branch.len())).max().unwrap_or(0);
+    let steps = SHAPES
+        .iter()
+        .map(|shape| shape.hq.len().max(shape.branch.len()))
+        .max()
+        .unwrap_or(0);
     for step in 0..steps {
         let at = |statements: fn(&Shape) -> &'static [&'static str]| -> Vec<&str> {
-            SHAPES.iter().filter_map(|shape| statements(shape).get(step).copied()).collect()
+            SHAPES
+                .iter()
+                .filter_map(|shape| statements(shape).get(step).copied())
+                .collect()
         };
         world.hq(&at(|shape| shape.hq)).await;
         world.agreed("d").await;
         world.branch(&at(|shape| shape.branch)).await;
         world.agreed("d").await;
     }
-    world.hq(&["UPDATE d.wide SET c0 = c0 + 1, c998 = 'changed' WHERE id = 1", "INSERT INTO d.wide (id) VALUES (2)"]).await;
-    world.branch(&["UPDATE d.wide SET c500 = 3, c501 = 'b' WHERE id = 7"]).await;
+    world
+        .hq(&[
+            "UPDATE d.wide SET c0 = c0 + 1, c998 = 'changed' WHERE id = 1",
+            "INSERT INTO d.wide (id) VALUES (2)",
+        ])
+        .await;
+    world
+        .branch(&["UPDATE d.wide SET c500 = 3, c501 = 'b' WHERE id = 7"])
+        .await;
     world.agreed("d").await;
     world.branch(&["DELETE FROM d.wide WHERE id IN (1, 2)"]).await;
     world.agreed("d").await;
@@ -271,8 +285,15 @@ async fn databases_and_tables_of_any_name_are_selected_and_renamed() {
         .await;
     world.start("`odd ``db`` 'x' 日本`.*, d.`group`").await;
     world.agreed("odd `db` 'x' 日本").await;
-    world.hq(&["UPDATE `odd ``db`` 'x' 日本`.`order` SET a = 2", "INSERT INTO d.`group` VALUES (2)"]).await;
-    world.branch(&["INSERT INTO `odd ``db`` 'x' 日本`.`order` VALUES (2, 2)"]).await;
+    world
+        .hq(&[
+            "UPDATE `odd ``db`` 'x' 日本`.`order` SET a = 2",
+            "INSERT INTO d.`group` VALUES (2)",
+        ])
+        .await;
+    world
+        .branch(&["INSERT INTO `odd ``db`` 'x' 日本`.`order` VALUES (2, 2)"])
+        .await;
     world.agreed("odd `db` 'x' 日本").await;
     world.agreed("d").await;
     assert_eq!(rows(&world.pair.branch, "SELECT * FROM d.`group`").await.len(), 2);
@@ -293,12 +314,20 @@ async fn values_of_16_megabytes_make_the_round_trip() {
         ])
         .await;
     world.start("d.*").await;
-    world.hq(&[format!("INSERT INTO d.large VALUES (3, {blob}, NULL, 1)")]).await;
-    world.branch(&["UPDATE d.large SET n = 2", "UPDATE d.documents SET n = 2"]).await;
+    world
+        .hq(&[format!("INSERT INTO d.large VALUES (3, {blob}, NULL, 1)")])
+        .await;
+    world
+        .branch(&["UPDATE d.large SET n = 2", "UPDATE d.documents SET n = 2"])
+        .await;
     world.agreed("d").await;
     world.branch(&["UPDATE d.large SET b = REVERSE(b) WHERE id = 3"]).await;
-    world.hq(&["UPDATE d.large SET t = REPEAT('z', 16777216) WHERE id = 2"]).await;
-    world.hq(&["UPDATE d.documents SET j = JSON_ARRAY(JSON_OBJECT('a', REPEAT('y', 16777216)), 1.5)"]).await;
+    world
+        .hq(&["UPDATE d.large SET t = REPEAT('z', 16777216) WHERE id = 2"])
+        .await;
+    world
+        .hq(&["UPDATE d.documents SET j = JSON_ARRAY(JSON_OBJECT('a', REPEAT('y', 16777216)), 1.5)"])
+        .await;
     world.agreed("d").await;
     world.hq(&["DELETE FROM d.large", "DELETE FROM d.documents"]).await;
     world.agreed("d").await;
