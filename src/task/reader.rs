@@ -68,7 +68,12 @@ pub enum Item {
 /// [`Failure`] of the source, or of a definition that does not fit.
 pub async fn run(link: Arc<Link>, executed: GtidSet, items: mpsc::Sender<Item>) -> Result<(), Failure> {
     let conn = connect::open_bare(&link.source).await?;
-    let mut stream = EventStream::open(conn, &link.identity, &executed).await?;
+    let mut stream = EventStream::open(conn, &link.identity, &executed)
+        .await
+        .map_err(|failure| Failure {
+            message: format!("server {}: {}", link.source.name, failure.message),
+            ..failure
+        })?;
     let assembler = Assembler::new(link.objects.clone(), link.here.clone(), link.there.clone(), LIMITS);
     let mut reader = Reader {
         destination: connect::open(&link.destination).await?,
