@@ -209,7 +209,7 @@ pub async fn refusal(
              KEY), or leave the table out (OBJECTS (…, NOT …))",
             some_of(&keyless),
             if keyless.len() == 1 { "has" } else { "have" },
-            keyless.first().map(|name| ident::quoted_table(name)).unwrap_or_default(),
+            keyless.first().map(ident::quoted_table).unwrap_or_default(),
         ));
     }
     let there: Vec<TableName> = pairs.into_iter().map(|(_, to, _)| to).collect();
