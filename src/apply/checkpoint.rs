@@ -148,7 +148,9 @@ pub struct Taken {
 /// # Errors
 /// [`Failure`] if the server refuses.
 pub async fn ensure_schema(conn: &mut Conn) -> Result<(), Failure> {
-    let failed = |error: mysql_async::Error| Failure::mysql("making the causeway schema", &error);
+    let failed = |error: mysql_async::Error| {
+        Failure::mysql("making the causeway schema (which needs CREATE on causeway.*)", &error)
+    };
     let found: Vec<String> = conn
         .query("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'causeway'")
         .await

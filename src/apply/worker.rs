@@ -207,7 +207,7 @@ impl Worker {
         };
         let (mode, position) = (first.mode, first.transaction.header.gtid.to_string());
         let head_path = first.transaction.header.path.clone();
-        let applied = self.applied_with(jobs.iter().map(|job| &job.transaction.header.gtid));
+        let applied = self.applied_with(jobs.iter().flat_map(|job| job.transaction.header.gtids()));
         let begin = self.begin(&head_path, &applied);
         // Changes carry their ordinal in their own transaction; conflicts name both.
         let origins: Vec<(Gtid, usize)> = jobs
@@ -382,7 +382,7 @@ impl Worker {
     /// Streams a large transaction into one destination transaction.
     async fn apply_large(&mut self, mut job: LargeJob) -> Result<Done, Failure> {
         let gtid = Arc::new(job.header.gtid.clone());
-        let applied = self.applied_with(std::iter::once(&job.header.gtid));
+        let applied = self.applied_with(job.header.gtids());
         let mut begin = Some(self.begin(&job.header.path, &applied));
         let mut tables: Vec<TableCounts> = Vec::new();
         loop {

@@ -12,12 +12,21 @@ pub type Site = String;
 pub struct TransactionHeader {
     /// Its GTID at the source.
     pub gtid: Gtid,
+    /// The GTID of its `XA PREPARE`, if it is an XA transaction: done together with [`TransactionHeader::gtid`].
+    pub prepared: Option<Gtid>,
     /// When it was committed where it was first made: microseconds since the Unix epoch, by that server's clock.
     pub commit_us: u64,
     /// `binlog.000007:1234`, where its first event ends, for messages.
     pub position: String,
     /// The sites it has been at, the source included.
     pub path: Vec<Site>,
+}
+
+impl TransactionHeader {
+    /// All GTIDs that are done with this transaction.
+    pub fn gtids(&self) -> impl Iterator<Item = &Gtid> {
+        self.prepared.iter().chain([&self.gtid])
+    }
 }
 
 /// A whole source transaction with the changes that go to the destination.

@@ -9,11 +9,12 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{
     binlog::{
         BinlogError,
-        event::Event,
+        event::{Event, XaPrepare},
         gtid_event::GtidEvent,
         query::{Query, QueryStatus},
         rows::{self, RowsEvent, RowsKind},
     },
+    ddl::{self, Kind, StatementContext, XaVerb},
     model::{
         change::{Change, Images, Site, Target, Transaction, TransactionHeader},
         gtid::Gtid,
@@ -26,6 +27,7 @@ use crate::{
 use super::{
     objects::{OWN_DATABASE, Objects},
     path::{self, Origin},
+    xa::{Held, Prepared},
 };
 
 /// The table that the loop filter reads, see [`super::path`].
@@ -62,10 +64,14 @@ pub enum Output {
     Close(Vec<Change>, usize),
     /// A statement: a DDL, or something else that commits by itself.
     Statement(Box<Statement>),
+    /// An XA transaction is prepared: it has done nothing yet.
+    Prepared(Gtid),
     /// A transaction that does not go to the destination.
     Skipped {
         /// Its GTID.
         gtid: Gtid,
+        /// As in [`TransactionHeader::prepared`].
+        prepared: Option<Gtid>,
         /// When it was committed, as in [`TransactionHeader::commit_us`].
         commit_us: u64,
         /// It held nothing but Causeway's own rows.
@@ -135,6 +141,10 @@ struct Current {
     foreign_rows: bool,
     first_rows: bool,
     began: bool,
+    /// It is an XA transaction.
+    xa: bool,
+    /// As in [`TransactionHeader::prepared`].
+    prepared: Option<Gtid>,
     open: bool,
     changes: Vec<Change>,
     bytes: usize,
@@ -153,6 +163,7 @@ pub struct Assembler {
     file: String,
     position: u64,
     current: Option<Current>,
+    prepared: Prepared,
     /// The statement that Causeway last said it would run here.
     intended: Option<String>,
 }
@@ -169,6 +180,7 @@ impl Assembler {
             file: String::new(),
             position: 0,
             current: None,
+            prepared: Prepared::default(),
             intended: None,
         }
     }
@@ -253,7 +265,8 @@ impl Assembler {
                 }),
                 _ => Ok(None),
             },
-            Event::XaPrepare(_) => Err(self.xa_unsupported()),
+            Event::XaPrepare(event) if event.one_phase => self.commit("XA_PREPARE event").map(Some),
+            Event::XaPrepare(event) => self.prepare(&event).map(Some),
             // Companions of a statement-based change: what they mean stands in the QUERY event that follows.
             Event::Statement(_) => Ok(None),
             Event::Incident { .. } => Err(AssembleError::Unsupported {
@@ -286,16 +299,6 @@ impl Assembler {
         }
     }
 
-    fn xa_unsupported(&self) -> AssembleError {
-        AssembleError::Unsupported {
-            what: "XA transaction".into(),
-            position: self.position(),
-            remedy: "not carried yet; use plain transactions on synchronized tables, and start the task again with a \
-                     full sync"
-                .into(),
-        }
-    }
-
     fn begin(&mut self, event: &GtidEvent) -> Result<(), AssembleError> {
         if self.current.is_some() {
             return Err(self.order("GTID event", "the transaction before it has no end"));
@@ -317,6 +320,8 @@ impl Assembler {
             foreign_rows: false,
             first_rows: true,
             began: false,
+            xa: false,
+            prepared: None,
             open: false,
             changes: Vec::new(),
             bytes: 0,
@@ -357,13 +362,16 @@ impl Assembler {
             }
             ("ROLLBACK", true) if text.trim().len() == "ROLLBACK".len() => self.commit("ROLLBACK").map(Some),
             ("ROLLBACK", true) => Ok(None),
-            ("XA", _) => Err(self.xa_unsupported()),
+            ("XA", false) => self.xa(&text, &query),
+            // XA END; what decides is the XA_PREPARE event behind it.
+            ("XA", true) => Ok(None),
             (_, began) => {
                 // A DDL, or a statement-based change inside BEGIN … COMMIT, which the caller refuses if it touches
                 // a selected table.
                 let statement = Statement {
                     header: TransactionHeader {
                         gtid: current.gtid.clone(),
+                        prepared: None,
                         commit_us: current.commit_us,
                         position: format!("{}:{}", self.file, self.position),
                         path: current.onward.clone().unwrap_or_default(),
@@ -378,6 +386,65 @@ impl Assembler {
                 Ok(Some(Output::Statement(Box::new(statement))))
             }
         }
+    }
+
+    /// An XA statement that is not inside of a transaction: one begins, or it is decided on a prepared one.
+    fn xa(&mut self, text: &str, query: &Query) -> Result<Option<Output>, AssembleError> {
+        let context = StatementContext {
+            default_database: None,
+            sql_mode: query.status.sql_mode.unwrap_or(0),
+            server_version: u32::MAX,
+        };
+        let statement = ddl::classify(text, &context).ok();
+        let statement = statement.as_ref().and_then(|found| Some((&found.kind, found.xid()?)));
+        let Some(current) = &mut self.current else {
+            return Ok(None);
+        };
+        let (verb, held) = match statement {
+            Some((Kind::Xa(XaVerb::Start), _)) => {
+                (current.began, current.xa) = (true, true);
+                return Ok(None);
+            }
+            Some((Kind::Xa(verb), xid)) => (*verb, self.prepared.take(xid)),
+            _ => return Err(self.order("XA statement", "it is none that a server writes to its binlog")),
+        };
+        match (verb, held) {
+            (XaVerb::Rollback, held) => current.prepared = held.map(|held| held.gtid),
+            (XaVerb::Commit { .. }, Some(held)) => {
+                current.prepared = Some(held.gtid);
+                current.foreign_rows = true;
+                (current.changes, current.bytes) = (held.changes, held.bytes);
+            }
+            (XaVerb::Commit { .. }, None) => {
+                return Err(AssembleError::Unsupported {
+                    what: "XA COMMIT of a transaction that was prepared before the task began".into(),
+                    position: self.position(),
+                    remedy:
+                        "its rows are in an earlier part of the binlog; start the task again with a full sync while \
+                             no XA transaction is prepared (XA RECOVER lists them)"
+                            .into(),
+                });
+            }
+            _ => return Err(self.order("XA statement", "it stands outside of a transaction")),
+        }
+        self.commit("XA statement").map(Some)
+    }
+
+    /// The rows wait for XA COMMIT.
+    fn prepare(&mut self, event: &XaPrepare) -> Result<Output, AssembleError> {
+        let Some(current) = self.current.take() else {
+            return Err(self.order("XA_PREPARE event", "no transaction has begun"));
+        };
+        let gtid = current.gtid.clone();
+        self.prepared.hold(
+            event,
+            Held {
+                gtid: current.gtid,
+                changes: current.changes,
+                bytes: current.bytes,
+            },
+        );
+        Ok(Output::Prepared(gtid))
     }
 
     fn rows(&mut self, event: &RowsEvent) -> Result<Option<Output>, AssembleError> {
@@ -437,6 +504,19 @@ impl Assembler {
         } else {
             self.limits.whole_bytes
         };
+        if current.xa && current.bytes.saturating_add(self.prepared.bytes()) > self.limits.whole_bytes {
+            return Err(AssembleError::Unsupported {
+                what: format!(
+                    "XA transactions that are prepared and not committed, with more than {} MB of rows,",
+                    self.limits.whole_bytes >> 20
+                ),
+                position: self.position(),
+                remedy:
+                    "they are kept in memory until they are committed; leave smaller ones open at a time, and start \
+                         the task again with a full sync"
+                        .into(),
+            });
+        }
         if current.bytes <= limit {
             return Ok(None);
         }
@@ -447,6 +527,7 @@ impl Assembler {
         current.open = true;
         Ok(Some(Output::Open(TransactionHeader {
             gtid: current.gtid.clone(),
+            prepared: None,
             commit_us: current.commit_us,
             position: format!("{}:{}", self.file, self.position),
             path: onward.clone(),
@@ -464,6 +545,7 @@ impl Assembler {
             Some(path) if !current.changes.is_empty() => Ok(Output::Transaction(Transaction {
                 header: TransactionHeader {
                     gtid: current.gtid,
+                    prepared: current.prepared,
                     commit_us: current.commit_us,
                     position: self.position(),
                     path,
@@ -473,6 +555,7 @@ impl Assembler {
             })),
             _ => Ok(Output::Skipped {
                 gtid: current.gtid,
+                prepared: current.prepared,
                 commit_us: current.commit_us,
                 bookkeeping: !current.foreign_rows,
             }),

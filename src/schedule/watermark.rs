@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use crate::model::gtid::{Gtid, GtidSet};
+use crate::model::{
+    change::TransactionHeader,
+    gtid::{Gtid, GtidSet},
+};
 
 /// The source's transactions in their order, and which of them are done.
 ///
@@ -12,6 +15,8 @@ use crate::model::gtid::{Gtid, GtidSet};
 pub struct Watermark {
     done: GtidSet,
     pending: VecDeque<Entry>,
+    /// XA transactions that are prepared and not decided on: neither done nor waited for.
+    prepared: GtidSet,
     /// Sequence number of the first entry of `pending`.
     first: u64,
 }
@@ -19,6 +24,7 @@ pub struct Watermark {
 #[derive(Debug)]
 struct Entry {
     gtid: Gtid,
+    prepared: Option<Gtid>,
     commit_us: u64,
     finished: bool,
 }
@@ -29,14 +35,37 @@ impl Watermark {
         Self {
             done,
             pending: VecDeque::new(),
+            prepared: GtidSet::new(),
             first: 0,
         }
     }
 
-    /// The next transaction in the source's order. The number is what [`Watermark::finish`] takes.
-    pub fn begin(&mut self, gtid: Gtid, commit_us: u64) -> u64 {
+    /// An XA transaction is prepared. Its GTID is done with that of the transaction that decides on it.
+    pub fn prepare(&mut self, gtid: &Gtid) {
+        self.prepared.insert(gtid);
+    }
+
+    /// XA transactions that are prepared and not decided on.
+    pub fn prepared(&self) -> &GtidSet {
+        &self.prepared
+    }
+
+    /// As [`Watermark::begin`].
+    pub fn begin_transaction(&mut self, header: &TransactionHeader) -> u64 {
+        self.begin(header.gtid.clone(), header.prepared.clone(), header.commit_us)
+    }
+
+    /// The next transaction in the source's order, and what of `prepared` it decides on. The number is what
+    /// [`Watermark::finish`] takes.
+    pub fn begin(&mut self, gtid: Gtid, prepared: Option<Gtid>, commit_us: u64) -> u64 {
+        if let Some(prepared) = &prepared {
+            let mut decided = GtidSet::new();
+            decided.insert(prepared);
+            self.prepared.subtract(&decided);
+        }
         self.pending.push_back(Entry {
             gtid,
+            prepared,
             commit_us,
             finished: false,
         });
@@ -51,7 +80,11 @@ impl Watermark {
         let mut newest = None;
         while self.pending.front().is_some_and(|entry| entry.finished) {
             if let Some(entry) = self.pending.pop_front() {
-                self.done.insert(&entry.gtid);
+                entry
+                    .prepared
+                    .iter()
+                    .chain([&entry.gtid])
+                    .for_each(|gtid| self.done.insert(gtid));
                 self.first += 1;
                 newest = Some(entry.commit_us);
             }
@@ -67,7 +100,14 @@ impl Watermark {
     /// All transactions that have begun, finished or not.
     pub fn read(&self) -> GtidSet {
         let mut read = self.done.clone();
-        self.pending.iter().for_each(|entry| read.insert(&entry.gtid));
+        read.union(&self.prepared);
+        for entry in &self.pending {
+            entry
+                .prepared
+                .iter()
+                .chain([&entry.gtid])
+                .for_each(|gtid| read.insert(gtid));
+        }
         read
     }
 
@@ -98,7 +138,7 @@ mod tests {
     #[test]
     fn the_watermark_passes_a_transaction_only_when_all_before_it_are_done() {
         let mut watermark = Watermark::new(GtidSet::new());
-        let numbers: Vec<u64> = (1..=3).map(|gno| watermark.begin(gtid(gno), gno * 10)).collect();
+        let numbers: Vec<u64> = (1..=3).map(|gno| watermark.begin(gtid(gno), None, gno * 10)).collect();
         assert_eq!(watermark.finish(numbers[1]), None);
         assert_eq!(watermark.done().to_string(), "");
         assert_eq!(watermark.oldest_pending_us(), Some(10));
@@ -106,5 +146,19 @@ mod tests {
         assert_eq!(watermark.done().to_string(), "00000000-0000-0000-0000-000000000001:1-2");
         assert_eq!(watermark.finish(numbers[2]), Some(30));
         assert!(watermark.is_idle());
+    }
+
+    #[test]
+    fn an_xa_transaction_is_done_when_it_is_decided_on_and_holds_nothing_up_before() {
+        let mut watermark = Watermark::new(GtidSet::new());
+        watermark.prepare(&gtid(1));
+        let other = watermark.begin(gtid(2), None, 20);
+        assert_eq!(watermark.finish(other), Some(20));
+        assert_eq!(watermark.done().to_string(), "00000000-0000-0000-0000-000000000001:2");
+        assert!(watermark.is_idle());
+        let commit = watermark.begin(gtid(3), Some(gtid(1)), 30);
+        assert_eq!(watermark.finish(commit), Some(30));
+        assert_eq!(watermark.done().to_string(), "00000000-0000-0000-0000-000000000001:1-3");
+        assert_eq!(watermark.prepared().to_string(), "");
     }
 }

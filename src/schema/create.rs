@@ -120,7 +120,7 @@ pub async fn databases(source: &mut Conn, destination: &mut Conn, definitions: &
                 ident::quoted(to)
             ))
             .await
-            .map_err(|error| Failure::mysql(format_args!("making database {to}"), &error))?;
+            .map_err(|error| Failure::mysql(format_args!("making database {to} (which needs CREATE on it)"), &error))?;
     }
     Ok(())
 }

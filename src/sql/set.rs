@@ -257,7 +257,15 @@ pub fn update(target: &Target, rows: &[(&Row, &Row)], changed: &[usize]) -> Resu
         if let Some(definition) = guards.column(column) {
             out.extend_from_slice(format!("{}.", guards.name).as_bytes());
             ident::push(out, &definition.name);
-            out.extend_from_slice(format!("={}.n{column}", guards.list).as_bytes());
+            let new = format!("{}.n{column}", guards.list);
+            // Numbers above and below 2^63 make a DECIMAL of the list's column, and stored into a SET or BIT as such the
+            // highest bit is lost.
+            let new = if definition.family == Family::Number {
+                format!("CAST({new} AS UNSIGNED)")
+            } else {
+                new
+            };
+            out.extend_from_slice(format!("={new}").as_bytes());
         }
     });
     out.extend_from_slice(b" WHERE ");

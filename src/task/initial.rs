@@ -315,8 +315,11 @@ async fn prepare_reverse(link: &Link, source: &mut Conn, destination: &mut Conn)
 async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epoch: u64) -> Result<(), Failure> {
     let pairs = selected_tables(source, &link.objects).await?;
     if pairs.is_empty() {
-        link.tell(Level::Warning, "no table at the source is selected yet")
-            .await;
+        link.tell(
+            Level::Warning,
+            "no table at the source is selected yet, or the account may not see any (it needs SELECT on them)",
+        )
+        .await;
     }
     link.status.tables(pairs.iter().cloned(), Phase::Full);
     let mut copied = Vec::with_capacity(pairs.len());

@@ -193,7 +193,8 @@ impl Link {
         let mut conn = connect::open(&self.destination).await?;
         checkpoint::ensure_schema(&mut conn).await?;
         let taken = checkpoint::take_over(&mut conn, &self.key, &self.slots()).await?;
-        self.status.done(Arc::new(taken.applied.clone()));
+        self.status
+            .done(Arc::new(taken.applied.clone()), crate::model::gtid::GtidSet::new());
         conn.disconnect()
             .await
             .map_err(|error| Failure::mysql("closing a connection", &error))?;

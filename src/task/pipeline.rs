@@ -326,12 +326,17 @@ impl Scheduler {
                 self.held = Some(Held::Statement(statement, echo, dealt_with));
                 Ok(())
             }
+            Item::Prepared(gtid) => {
+                self.watermark.prepare(&gtid);
+                Ok(())
+            }
             Item::Skipped {
                 gtid,
+                prepared,
                 commit_us,
                 bookkeeping,
             } => {
-                let number = self.watermark.begin(gtid, commit_us);
+                let number = self.watermark.begin(gtid, prepared, commit_us);
                 self.watermark.finish(number);
                 self.unwritten.any = true;
                 self.unwritten.changes |= !bookkeeping;
@@ -351,9 +356,7 @@ impl Scheduler {
         }
         touched.sort_unstable_by_key(|key| (key.hash, key.shared));
         touched.dedup();
-        let number = self
-            .watermark
-            .begin(transaction.header.gtid.clone(), transaction.header.commit_us);
+        let number = self.watermark.begin_transaction(&transaction.header);
         let mode = self.mode(&transaction.header.gtid);
         self.assign(Box::new(Job {
             number,
@@ -393,7 +396,7 @@ impl Scheduler {
             Some(Held::Transaction(job)) => self.assign(job),
             Some(held) if !self.is_idle() => self.held = Some(held),
             Some(Held::Large(header, parts)) => {
-                let number = self.watermark.begin(header.gtid.clone(), header.commit_us);
+                let number = self.watermark.begin_transaction(&header);
                 let mode = self.mode(&header.gtid);
                 self.large = Some(number);
                 if let Some(queue) = self.queues.first() {
@@ -492,7 +495,7 @@ impl Scheduler {
                 }
             }
         }
-        let number = self.watermark.begin(gtid.clone(), statement.header.commit_us);
+        let number = self.watermark.begin_transaction(&statement.header);
         self.watermark.finish(number);
         (self.unwritten.any, self.unwritten.changes) = (true, true);
         Ok(())
@@ -539,7 +542,10 @@ impl Scheduler {
 
     fn show(&self) {
         let status = &self.link.status;
-        status.done(Arc::new(self.watermark.done().clone()));
+        status.done(
+            Arc::new(self.watermark.done().clone()),
+            self.watermark.prepared().clone(),
+        );
         status.read(Arc::new(self.watermark.read()));
         let now = i64::try_from(now_us())
             .unwrap_or(i64::MAX)

@@ -49,10 +49,14 @@ pub enum Item {
     Large(TransactionHeader, mpsc::Receiver<Part>),
     /// A statement; the reader goes on when it has been dealt with.
     Statement(Box<Statement>, Option<String>, oneshot::Sender<()>),
+    /// An XA transaction is prepared, and waits for what becomes of it.
+    Prepared(Gtid),
     /// Nothing to apply.
     Skipped {
         /// Its GTID.
         gtid: Gtid,
+        /// As in [`TransactionHeader::prepared`].
+        prepared: Option<Gtid>,
         /// When it was committed at the source.
         commit_us: u64,
         /// It held nothing but Causeway's own rows.
@@ -168,12 +172,15 @@ impl Reader {
                 self.targets.clear();
                 return Ok(dealt_with);
             }
+            Output::Prepared(gtid) => Item::Prepared(gtid),
             Output::Skipped {
                 gtid,
+                prepared,
                 commit_us,
                 bookkeeping,
             } => Item::Skipped {
                 gtid,
+                prepared,
                 commit_us,
                 bookkeeping,
             },

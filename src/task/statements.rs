@@ -199,6 +199,7 @@ mod tests {
         assemble::Statement {
             header: TransactionHeader {
                 gtid: "00000000-0000-0000-0000-000000000001:1".parse().unwrap(),
+                prepared: None,
                 commit_us: 0,
                 position: "binlog.000001:4".into(),
                 path: vec![],

@@ -54,6 +54,7 @@ struct Inner {
     since_ms: u64,
     last_error: String,
     read: Arc<GtidSet>,
+    prepared: GtidSet,
     lag_ms: Option<u64>,
     idle: bool,
 }
@@ -78,6 +79,7 @@ impl LinkStatus {
                 since_ms: now_ms(),
                 last_error: String::new(),
                 read: Arc::default(),
+                prepared: GtidSet::new(),
                 lag_ms: None,
                 idle: false,
             }),
@@ -178,8 +180,14 @@ impl LinkStatus {
         self.lock().read = read;
     }
 
-    /// Everything up to here is done.
-    pub fn done(&self, done: Arc<GtidSet>) {
+    /// XA transactions that are prepared and not decided on: there is nothing to apply of them yet.
+    pub fn prepared(&self) -> GtidSet {
+        self.lock().prepared.clone()
+    }
+
+    /// Everything up to here is done; `prepared` as in [`LinkStatus::prepared`].
+    pub fn done(&self, done: Arc<GtidSet>, prepared: GtidSet) {
+        self.lock().prepared = prepared;
         self.applied.send_replace(done);
     }
 

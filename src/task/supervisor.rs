@@ -291,14 +291,6 @@ impl Supervisor {
     /// Looks at both servers before a task is started, so that whoever starts it hears at once what is wrong.
     async fn refuse(&self, task: &StoredTask) -> Result<(), ControlError> {
         let definition = &task.definition;
-        if definition.reverse_objects.is_some() {
-            return Err(ControlError {
-                code: 1235,
-                sqlstate: "42000",
-                message: "REVERSE OBJECTS is not supported yet; leave it out, and the objects are mapped back"
-                    .to_owned(),
-            });
-        }
         let cant = |reason: String| error(NOT_STARTED, format!("task {} can't start: {reason}", definition.name));
         let mut both = Vec::new();
         for (name, followed) in [
@@ -594,7 +586,9 @@ impl Control for Controller {
                 let executed = executed.await.map_err(|failure| error(NOT_STARTED, failure.message))?;
                 let (mut applied, mut state) = (status.watch_applied(), status.watch_state());
                 loop {
-                    if executed.is_subset_of(&applied.borrow_and_update()) && status.state() == State::Running {
+                    let mut settled = applied.borrow_and_update().as_ref().clone();
+                    settled.union(&status.prepared());
+                    if executed.is_subset_of(&settled) && status.state() == State::Running {
                         break;
                     }
                     match *state.borrow_and_update() {
@@ -631,6 +625,15 @@ impl Control for Controller {
 impl Supervisor {
     /// Brings the live status into the store.
     pub async fn publish(&self) {
+        // A task has its rows from the moment it is made.
+        match self.store.tasks() {
+            Ok(stored) => {
+                self.tasks
+                    .retain(|name, _| stored.iter().any(|task| task.definition.name == *name));
+                stored.iter().for_each(|task| drop(self.entry(task)));
+            }
+            Err(cause) => tracing::error!("the tasks can't be read: {cause}"),
+        }
         let statuses: Vec<Arc<LinkStatus>> = self
             .tasks
             .iter()

@@ -438,7 +438,7 @@ async fn one_way_tasks_do_the_steps_that_are_asked_for() {
         &proxy,
         "ALTER SYNC TASK all_steps REVERSE SET (heartbeat = OFF)",
         1231,
-        "one-way",
+        "two-way",
     )
     .await;
 

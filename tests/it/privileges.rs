@@ -1,1 +1,279 @@
+//! Accounts with just the privileges that docs/privileges.md lists: they suffice, and a missing one is named.
 
+use causeway::demo::mysqld::LocalServer;
+
+use crate::support::{
+    ask::{cell, error_of, eventually, rows, sql},
+    cluster::{Pair, Proxy},
+    compare::assert_same,
+};
+
+const PASSWORD: &str = "just-enough";
+
+/// What the page says of each role, with its placeholders as they are used here.
+fn grants(role: &str) -> Vec<String> {
+    let page = include_str!("../../docs/privileges.md");
+    let section = page.split("\n## ").find(|section| section.starts_with(role)).unwrap();
+    let block = section
+        .split("```sql\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .unwrap();
+    let account = "'sync'@'causeway-host'";
+    assert!(block.contains(account));
+    block
+        .split(';')
+        .map(|grant| grant.trim().replace(account, "sync"))
+        .filter(|grant| !grant.is_empty())
+        .collect()
+}
+
+/// The account with the privileges of these roles.
+async fn make_account(server: &LocalServer, roles: &[&str]) {
+    let mut all = format!("CREATE USER sync IDENTIFIED BY '{PASSWORD}' REQUIRE SSL");
+    for grant in roles.iter().flat_map(|role| grants(role)) {
+        all += &format!("; {grant}");
+    }
+    sql(server, &all).await;
+}
+
+async fn register(proxy: &Proxy, pair: &Pair) {
+    for (name, server, tls) in [
+        ("hq", &pair.hq, "SSL_MODE 'REQUIRED'".to_owned()),
+        (
+            "branch",
+            &pair.branch,
+            format!(
+                "SSL_MODE 'VERIFY_CA', SSL_CA '{}'",
+                pair.branch.dir.join("data/ca.pem").display()
+            ),
+        ),
+    ] {
+        let statement = format!(
+            "CREATE SERVER {name} OPTIONS (HOST '127.0.0.1', PORT {}, USER 'sync', PASSWORD '{PASSWORD}', {tls})",
+            server.port
+        );
+        sql(proxy, &statement).await;
+        let steps = rows(proxy, &format!("CHECK SERVER {name}")).await;
+        assert!(steps.iter().all(|step| step[1] == "pass"), "{name}: {steps:?}");
+    }
+}
+
+const TABLES: &str = "CREATE DATABASE shop;
+    CREATE TABLE shop.parent (id INT PRIMARY KEY, v VARCHAR(20));
+    CREATE TABLE shop.child (id INT PRIMARY KEY, v VARCHAR(20), parent INT, FOREIGN KEY (parent) REFERENCES parent (id));
+    INSERT INTO shop.parent VALUES (1, 'a'), (2, 'b'); INSERT INTO shop.child VALUES (1, 'a', 1), (2, 'b', 2);";
+
+/// Statements that each need something of their own at the other side.
+const DDL: &str = "CREATE TABLE shop.later (id INT PRIMARY KEY, child INT, FOREIGN KEY (child) REFERENCES shop.child (id));
+    INSERT INTO shop.later VALUES (1, 1); ALTER TABLE shop.child ADD COLUMN more INT DEFAULT 7; CREATE INDEX v ON shop.child (v);
+    DROP INDEX v ON shop.child; RENAME TABLE shop.later TO shop.last; TRUNCATE TABLE shop.last; DROP TABLE shop.last;
+    ALTER DATABASE shop CHARACTER SET latin1; CREATE TABLE shop.copied LIKE shop.parent;";
+
+#[tokio::test]
+async fn the_documented_privileges_suffice() {
+    let pair = Pair::start().await;
+    sql(&pair.hq, TABLES).await;
+    make_account(&pair.hq, &["Source", "Destination", "Causeway"]).await;
+    make_account(&pair.branch, &["Source", "Destination", "Schema changes", "Causeway"]).await;
+    let proxy = Proxy::start().await;
+    register(&proxy, &pair).await;
+    sql(&proxy, "CREATE SYNC TASK orders BETWEEN hq AND branch OBJECTS (shop.*) WITH (conflict_policy = 'overwrite') REVERSE WITH (conflict_policy = 'ignore')")
+        .await;
+    sql(&proxy, "START SYNC TASK orders").await;
+    proxy.wait_synced("orders").await;
+    assert_same(&pair.hq, &pair.branch, "shop").await;
+    sql(&pair.hq, "INSERT INTO shop.parent VALUES (3, 'hq'); UPDATE shop.child SET v = 'hq' WHERE id = 1; DELETE FROM shop.child WHERE id = 2").await;
+    sql(
+        &pair.branch,
+        "INSERT INTO shop.parent VALUES (4, 'branch'); UPDATE shop.parent SET v = 'branch' WHERE id = 2",
+    )
+    .await;
+    sql(&pair.hq, DDL).await;
+    proxy.wait_synced("orders").await;
+    assert_same(&pair.hq, &pair.branch, "shop").await;
+    sql(&proxy, "PAUSE SYNC TASK orders").await;
+    let clash = |v| format!("UPDATE shop.parent SET v = '{v}' WHERE id = 1; INSERT INTO shop.parent VALUES (9, '{v}')");
+    sql(&pair.hq, &clash("hq")).await;
+    sql(&pair.branch, &clash("branch")).await;
+    sql(&proxy, "RESUME SYNC TASK orders").await;
+    proxy.wait_synced("orders").await;
+    assert_same(&pair.hq, &pair.branch, "shop").await;
+    assert_eq!(cell(&proxy, "SELECT COUNT(*) FROM sync.conflicts").await, "4");
+    let warnings = "SELECT message FROM sync.events WHERE level <> 'info'";
+    assert_eq!(rows(&proxy, warnings).await, Vec::<Vec<String>>::new());
+    sql(&proxy, "STOP SYNC TASK orders").await;
+    sql(&proxy, "DROP SYNC TASK orders").await;
+    for server in [&pair.hq, &pair.branch] {
+        assert_eq!(cell(server, "SELECT COUNT(*) FROM causeway.checkpoint").await, "0");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_privilege_is_named() {
+    let pair = Pair::start().await;
+    sql(&pair.hq, TABLES).await;
+    make_account(&pair.hq, &["Source", "Destination", "Causeway"]).await;
+    make_account(&pair.branch, &["Source", "Destination", "Schema changes", "Causeway"]).await;
+    let proxy = Proxy::start().await;
+    register(&proxy, &pair).await;
+    sql(&proxy, "CREATE SYNC TASK orders BETWEEN hq AND branch OBJECTS (shop.*)").await;
+    let error = async || {
+        let query =
+            "SELECT last_error FROM sync.status WHERE last_error NOT LIKE 'stopped because%' AND last_error <> ''";
+        eventually("an error", async || {
+            rows(&proxy, query).await.first().map(|row| row[0].clone())
+        })
+        .await
+    };
+    let fits = |error: &str, parts: &[&str]| {
+        assert!(
+            parts.iter().all(|part| error.contains(part)) && error.contains("docs/privileges.md"),
+            "{parts:?}: {error}"
+        );
+    };
+    // At the start.
+    for (server, privilege, parts) in [
+        (&pair.hq, "REPLICATION SLAVE ON *.*", &["REPLICATION SLAVE", "hq"][..]),
+        (
+            &pair.branch,
+            "REPLICATION SLAVE ON *.*",
+            &["REPLICATION SLAVE", "branch"],
+        ),
+        (&pair.hq, "SELECT ON shop.*", &["SELECT"]),
+        (&pair.branch, "CREATE ON causeway.*", &["CREATE", "causeway"]),
+        (&pair.branch, "CREATE ON shop.*", &["CREATE", "shop"]),
+        (&pair.branch, "REFERENCES ON shop.*", &["REFERENCES", "shop"]),
+        (&pair.branch, "INSERT ON shop.*", &["INSERT", "shop"]),
+        (&pair.branch, "INSERT ON causeway.*", &["INSERT", "checkpoint"]),
+        (&pair.branch, "UPDATE ON causeway.*", &["UPDATE", "checkpoint"]),
+    ] {
+        sql(server, &format!("REVOKE {privilege} FROM sync")).await;
+        let told = match crate::support::ask::try_sql(&proxy, "START SYNC TASK orders").await {
+            Err(mysql_async::Error::Server(error)) => error.message,
+            Err(other) => panic!("{other}"),
+            Ok(()) => error().await,
+        };
+        fits(&told, parts);
+        if cell(&proxy, "SELECT state FROM sync.tasks").await == "running" {
+            sql(&proxy, "STOP SYNC TASK orders").await;
+        }
+        sql(server, &format!("GRANT {privilege} TO sync")).await;
+    }
+    let state = cell(&proxy, "SELECT state FROM sync.tasks").await;
+    sql(&proxy, "START SYNC TASK orders").await;
+    proxy.wait_synced("orders").await;
+    assert_ne!(state, "running");
+    assert_same(&pair.hq, &pair.branch, "shop").await;
+
+    // While it is at work: what is done at one side, which privilege is missing at the other.
+    let mut number = 100;
+    for (privilege, at_hq, statement) in [
+        ("INSERT ON shop.*", true, "INSERT INTO shop.parent VALUES (N, 'x')"),
+        ("UPDATE ON shop.*", true, "UPDATE shop.parent SET v = 'N' WHERE id = 1"),
+        ("DELETE ON shop.*", true, "DELETE FROM shop.parent WHERE id = 100"),
+        ("INSERT ON shop.*", false, "INSERT INTO shop.parent VALUES (N, 'x')"),
+        ("UPDATE ON shop.*", false, "UPDATE shop.parent SET v = 'N' WHERE id = 1"),
+        ("DELETE ON shop.*", false, "DELETE FROM shop.parent WHERE id = 103"),
+        ("ALTER ON shop.*", true, "ALTER TABLE shop.child ADD COLUMN cN INT"),
+        ("INDEX ON shop.*", true, "CREATE INDEX iN ON shop.child (v)"),
+        ("CREATE ON shop.*", true, "CREATE TABLE shop.tN (id INT PRIMARY KEY)"),
+        ("DROP ON shop.*", true, "DROP TABLE shop.t108"),
+    ] {
+        let (here, there) = if at_hq {
+            (&pair.hq, &pair.branch)
+        } else {
+            (&pair.branch, &pair.hq)
+        };
+        sql(&proxy, "PAUSE SYNC TASK orders").await;
+        sql(there, &format!("REVOKE {privilege} FROM sync")).await;
+        sql(
+            here,
+            &statement
+                .replace('N', &number.to_string())
+                .replace(&format!("I{number}TO"), "INTO"),
+        )
+        .await;
+        sql(&proxy, "RESUME SYNC TASK orders").await;
+        let told = error().await;
+        let word = privilege.split(' ').next().unwrap();
+        fits(&told, &[word]);
+        proxy.wait_state("orders", "failed").await;
+        sql(there, &format!("GRANT {privilege} TO sync")).await;
+        sql(&proxy, "RESUME SYNC TASK orders").await;
+        proxy.wait_synced("orders").await;
+        assert_same(&pair.hq, &pair.branch, "shop").await;
+        number += 1;
+    }
+    assert!(!proxy.log().contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn encryption_is_as_asked_for() {
+    let pair = Pair::start().await;
+    make_account(&pair.hq, &["Source"]).await;
+    let proxy = Proxy::start().await;
+    let own_ca = pair.hq.dir.join("data/ca.pem");
+    let other_ca = pair.branch.dir.join("data/ca.pem");
+    sql(&pair.branch, "ALTER INSTANCE RELOAD TLS").await;
+    let check = async |options: &str, expected: Result<&str, &str>| {
+        let statement = format!(
+            "CREATE SERVER s OPTIONS (HOST '127.0.0.1', PORT {}, USER 'sync', PASSWORD '{PASSWORD}', {options})",
+            pair.hq.port
+        );
+        sql(&proxy, &statement).await;
+        let steps = rows(&proxy, "CHECK SERVER s").await;
+        match expected {
+            Ok(encryption) => {
+                assert!(
+                    steps[0][1] == "pass" && steps[1][2].starts_with(encryption),
+                    "{options}: {steps:?}"
+                );
+            }
+            Err(part) => assert!(
+                steps[0][1] == "fail" && steps[0][2].contains(part),
+                "{options}: {steps:?}"
+            ),
+        }
+        sql(&proxy, "DROP SERVER s").await;
+    };
+    check("SSL_MODE 'DISABLED'", Err("1045")).await;
+    check("SSL_MODE 'PREFERRED'", Ok("TLS")).await;
+    check("SSL_MODE 'REQUIRED'", Ok("TLS")).await;
+    check(
+        &format!("SSL_MODE 'VERIFY_CA', SSL_CA '{}'", own_ca.display()),
+        Ok("TLS"),
+    )
+    .await;
+    check("SSL_MODE 'VERIFY_CA', SSL_CA '/no/such/file'", Err("/no/such/file")).await;
+    // MySQL's own certificates name no host.
+    check(
+        &format!("SSL_MODE 'VERIFY_IDENTITY', SSL_CA '{}'", own_ca.display()),
+        Err("connecting to server s"),
+    )
+    .await;
+    if std::fs::read(&own_ca).unwrap() != std::fs::read(&other_ca).unwrap() {
+        check(
+            &format!("SSL_MODE 'VERIFY_CA', SSL_CA '{}'", other_ca.display()),
+            Err("certificate"),
+        )
+        .await;
+    }
+    // An account that needs no encryption is free to do without.
+    sql(&pair.hq, "ALTER USER sync REQUIRE NONE").await;
+    sql(
+        &proxy,
+        &format!(
+            "CREATE SERVER plain OPTIONS (HOST '127.0.0.1', PORT {}, USER 'root', PASSWORD '', SSL_MODE 'DISABLED')",
+            pair.hq.port
+        ),
+    )
+    .await;
+    assert_eq!(rows(&proxy, "CHECK SERVER plain").await[1][2], "none");
+    let (code, message) = error_of(
+        &proxy,
+        "CREATE SERVER s OPTIONS (HOST 'h', USER 'u', SSL_MODE 'VERIFY_CA')",
+    )
+    .await;
+    assert!(code == 1231 && message.contains("SSL_CA"), "{message}");
+}

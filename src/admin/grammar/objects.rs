@@ -12,6 +12,7 @@ use crate::admin::reply::SqlError;
 use crate::model::name;
 use crate::model::pattern::may_overlap;
 use crate::model::task::ObjectRule;
+use crate::plan::objects::is_system_database;
 
 type Result<T> = std::result::Result<T, SqlError>;
 
@@ -64,8 +65,27 @@ fn rule(cursor: &mut Cursor<'_>) -> Result<ObjectRule> {
         to_database,
         to_table,
     };
+    check_system(&rule)?;
     check_rename(&rule)?;
     Ok(rule)
+}
+
+/// Patterns pass such databases over; one that is named must not seem to be synchronized.
+fn check_system(rule: &ObjectRule) -> Result<()> {
+    let ObjectRule::Include {
+        database, to_database, ..
+    } = rule
+    else {
+        return Ok(());
+    };
+    let mut named = [Some(database), to_database.as_ref()].into_iter().flatten();
+    match named.find(|name| is_system_database(&plain(name))) {
+        Some(name) => Err(wrong(format!(
+            "In {}, `{name}` is a database of the server's or Causeway's own: it is never synchronized",
+            show(rule)
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// `db.*` or `db.table`, each part a pattern.

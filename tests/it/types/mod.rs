@@ -86,128 +86,175 @@ impl World {
     }
 }
 
-/// One statement per table, for all columns in [`COLUMNS`].
-fn of_columns(statement: impl Fn(&str, &[String]) -> Vec<String>) -> Vec<String> {
-    let tables = COLUMNS.iter().enumerate();
-    tables
-        .flat_map(|(number, (_, values))| statement(&format!("d.t{number:03}"), values))
+/// Columns of a table, each with its values. Tables of a few columns each: tables take a server long to make.
+struct Group {
+    table: String,
+    columns: &'static [(String, Vec<String>)],
+}
+
+fn groups() -> Vec<Group> {
+    let groups = COLUMNS.chunks(10).enumerate();
+    groups
+        .map(|(number, columns)| Group {
+            table: format!("d.t{number:02}"),
+            columns,
+        })
         .collect()
 }
 
-/// Inserts each value of a type, with `id`s from `from`.
-fn inserts(table: &str, values: &[String], from: usize) -> String {
-    let rows: Vec<String> = values
-        .iter()
-        .enumerate()
-        .map(|(place, value)| format!("({}, {value}, 0)", from + place))
-        .collect();
-    format!("INSERT INTO {table} VALUES {}", rows.join(", "))
+impl Group {
+    fn create(&self) -> String {
+        let columns = self.columns.iter().enumerate();
+        let columns: String = columns
+            .map(|(place, (column, _))| format!("v{place} {column}, "))
+            .collect();
+        format!(
+            "CREATE TABLE {} (id INT PRIMARY KEY, {columns}n INT NOT NULL)",
+            self.table
+        )
+    }
+
+    /// As many as the column with the most values has; the others begin again.
+    fn rows(&self) -> usize {
+        self.columns.iter().map(|(_, values)| values.len()).max().unwrap_or(0)
+    }
+
+    fn values(&self, row: usize) -> impl Iterator<Item = &str> {
+        self.columns
+            .iter()
+            .map(move |(_, values)| values[row % values.len()].as_str())
+    }
+
+    /// Rows with every value, with `id`s from `from`.
+    fn insert(&self, from: usize) -> String {
+        let row = |row| {
+            format!(
+                "({}, {}, 0)",
+                from + row,
+                self.values(row).collect::<Vec<_>>().join(", ")
+            )
+        };
+        let rows: Vec<String> = (0..self.rows()).map(row).collect();
+        format!("INSERT INTO {} VALUES {}", self.table, rows.join(", "))
+    }
+
+    /// Another column than the values changes.
+    fn touch(&self, from: usize) -> String {
+        format!(
+            "UPDATE {} SET n = n + 1 WHERE id >= {from} AND id < {from} + 100",
+            self.table
+        )
+    }
+
+    /// Each value gives way to the next one.
+    fn turn(&self, from: usize) -> Vec<String> {
+        let turn = |row| {
+            let values = self.values(row + 1).enumerate();
+            let values: Vec<String> = values.map(|(place, value)| format!("v{place} = {value}")).collect();
+            format!(
+                "UPDATE {} SET {} WHERE id = {}",
+                self.table,
+                values.join(", "),
+                from + row
+            )
+        };
+        (0..self.rows()).map(turn).collect()
+    }
+
+    fn delete(&self, from: usize) -> String {
+        format!("DELETE FROM {} WHERE id >= {from} AND id < {from} + 100", self.table)
+    }
 }
 
-/// Each value gives way to the next one.
-fn turns(table: &str, values: &[String], from: usize) -> Vec<String> {
-    let turn = |place: usize| {
-        let next = &values[(place + 1) % values.len()];
-        format!("UPDATE {table} SET v = {next} WHERE id = {}", from + place)
-    };
-    (0..values.len()).map(turn).collect()
-}
-
-/// Both kinds of tables: one per column type, one per key type.
+/// Both kinds of tables: columns of every type, and a key of every type.
 async fn every_type_makes_the_round_trip(options: &[&str], session: &str) {
     let world = World::new(options, session).await;
-    let mut create: Vec<String> = Vec::new();
-    for (number, (column, values)) in COLUMNS.iter().enumerate() {
-        let table = format!("d.t{number:03}");
-        create.push(format!(
-            "CREATE TABLE {table} (id INT PRIMARY KEY, v {column}, n INT NOT NULL)"
-        ));
-        // 0: changed at hq; 100: changed at branch; 200: made at hq later; 300: made at branch later.
-        create.push(inserts(&table, values, 0));
-        create.push(inserts(&table, values, 100));
-    }
+    let groups = groups();
+    let each = |statements: &dyn Fn(&Group) -> Vec<String>| groups.iter().flat_map(statements).collect::<Vec<_>>();
+    // 0: changed at hq; 100: changed at branch; 200: made at hq later; 300: made at branch later.
+    world
+        .hq(&each(&|group| vec![group.create(), group.insert(0), group.insert(100)]))
+        .await;
     for (number, (column, values)) in KEYS.iter().enumerate() {
         let table = format!("d.k{number:02}");
-        create.push(format!(
-            "CREATE TABLE {table} (v {column} NOT NULL, i INT, n INT, PRIMARY KEY (v))"
-        ));
-        create.push(format!(
-            "CREATE TABLE {table}c (s INT, v {column} NOT NULL, i INT, n INT, PRIMARY KEY (s, v))"
-        ));
-        for (i, value) in values.iter().enumerate().skip(1) {
-            create.push(format!("INSERT INTO {table} VALUES ({value}, {i}, 0)"));
-            create.push(format!(
-                "INSERT INTO {table}c VALUES (1, {value}, {i}, 0), (2, {value}, {i}, 0)"
-            ));
-        }
+        world
+            .hq(&[format!(
+                "CREATE TABLE {table} (v {column} NOT NULL, i INT, n INT, PRIMARY KEY (v))"
+            )])
+            .await;
+        let row = |(i, value)| format!("INSERT INTO {table} VALUES ({value}, {i}, 0)");
+        world
+            .hq(&values.iter().enumerate().skip(1).map(row).collect::<Vec<_>>())
+            .await;
     }
-    world.hq(&create).await;
+    world
+        .hq(&[
+            "CREATE TABLE d.composite (a VARCHAR(20), b DATETIME(6), c BINARY(3), d BIGINT UNSIGNED, i INT, n INT,
+             PRIMARY KEY (a, b, c, d), UNIQUE (d, i))",
+            "INSERT INTO d.composite VALUES ('a', '2024-02-30', x'61', 1, 1, 0), ('a', '2024-02-30', x'6100', 2, 2, 0),
+             ('ß', '0000-00-00', '', 18446744073709551615, 3, 0)",
+        ])
+        .await;
     world.start("d.*").await;
 
     // Rows come, and in others a column beside the value changes.
-    let come = |made: usize, touched: usize| {
-        of_columns(|table, values| {
-            vec![
-                inserts(table, values, made),
-                format!("UPDATE {table} SET n = n + 1 WHERE id >= {touched} AND id < {touched} + 100"),
-            ]
-        })
-    };
-    world.hq(&come(200, 0)).await;
-    world.branch(&come(300, 100)).await;
-    world.hq(&of_keys(|table, values| one_key(table, 1, &values[0]))).await;
+    world.hq(&each(&|group| vec![group.insert(200), group.touch(0)])).await;
     world
-        .branch(&of_keys(|table, _| {
-            vec![format!("UPDATE {table} SET n = n + 1 WHERE i = 2")]
-        }))
+        .branch(&each(&|group| vec![group.insert(300), group.touch(100)]))
+        .await;
+    world
+        .hq(&of_keys(|values| format!("SET v = {}, n = 7 WHERE i = 1", values[0])))
+        .await;
+    world.branch(&of_keys(|_| "SET n = n + 1 WHERE i = 2".to_owned())).await;
+    world
+        .hq(&["UPDATE d.composite SET a = 'A', d = d + 3 WHERE i = 1"])
+        .await;
+    world
+        .branch(&["UPDATE d.composite SET n = 7, a = 'ä' WHERE i = 2"])
         .await;
     world.agreed("d").await;
 
-    // Every value turns into every other one, in rows that the other side has made.
-    world.hq(&of_columns(|table, values| turns(table, values, 300))).await;
+    // Every value turns into another one, in rows that the other side has made.
+    world.hq(&each(&|group| group.turn(300))).await;
+    world.branch(&each(&|group| group.turn(200))).await;
     world
-        .branch(&of_columns(|table, values| turns(table, values, 200)))
+        .branch(&of_keys(|values| format!("SET v = {} WHERE i = 1", values[1])))
         .await;
-    world
-        .branch(&of_keys(|table, values| one_key(table, 1, values[1])))
-        .await;
-    world
-        .hq(&of_keys(|table, _| vec![format!("DELETE FROM {table} WHERE i = 2")]))
-        .await;
+    world.hq(&of_keys(|_| "SET n = 9 WHERE i = 3".to_owned())).await;
+    world.hq(&["UPDATE d.composite SET n = 8 WHERE i > 1"]).await;
     world.agreed("d").await;
 
-    let go = |from: usize| {
-        of_columns(|table, _| vec![format!("DELETE FROM {table} WHERE id >= {from} AND id < {from} + 100")])
-    };
-    world.hq(&[go(100), go(200)].concat()).await;
-    world.branch(&go(0)).await;
     world
-        .branch(&of_keys(|table, _| vec![format!("DELETE FROM {table} WHERE i = 3")]))
+        .hq(&each(&|group| vec![group.delete(100), group.delete(200)]))
         .await;
+    world.branch(&each(&|group| vec![group.delete(0)])).await;
+    let delete = |i: usize| {
+        let tables = (0..KEYS.len())
+            .map(|number| format!("d.k{number:02}"))
+            .chain(["d.composite".to_owned()]);
+        tables
+            .map(|table| format!("DELETE FROM {table} WHERE i = {i}"))
+            .collect::<Vec<_>>()
+    };
+    world.branch(&delete(3)).await;
+    world.hq(&delete(2)).await;
     world.agreed("d").await;
-    for (number, (column, values)) in COLUMNS.iter().enumerate() {
-        let count = ask::cell(&world.pair.hq, &format!("SELECT COUNT(*) FROM d.t{number:03}")).await;
-        assert_eq!(count, values.len().to_string(), "{column}");
+    for group in &groups {
+        let count = ask::cell(&world.pair.hq, &format!("SELECT COUNT(*) FROM {}", group.table)).await;
+        assert_eq!(count, group.rows().to_string(), "{}", group.table);
+    }
+    for (number, (column, _)) in KEYS.iter().enumerate() {
+        let count = ask::cell(&world.pair.hq, &format!("SELECT COUNT(*) FROM d.k{number:02}")).await;
+        assert_eq!(count, "1", "{column}");
     }
 }
 
-/// Statements for all tables of [`KEYS`].
-fn of_keys(statements: impl Fn(&str, &[&str]) -> Vec<String>) -> Vec<String> {
+/// An update of each table of [`KEYS`], by the key's values.
+fn of_keys(update: impl Fn(&[&str]) -> String) -> Vec<String> {
     let tables = KEYS.iter().enumerate();
-    let both = |number: usize| [format!("d.k{number:02}"), format!("d.k{number:02}c")];
     tables
-        .flat_map(|(number, (_, values))| {
-            both(number)
-                .into_iter()
-                .flat_map(|t| statements(&t, values))
-                .collect::<Vec<_>>()
-        })
+        .map(|(number, (_, values))| format!("UPDATE d.k{number:02} {}", update(values)))
         .collect()
-}
-
-/// A row gets another key, in passing.
-fn one_key(table: &str, i: usize, value: &str) -> Vec<String> {
-    vec![format!("UPDATE {table} SET v = {value}, n = 7 WHERE i = {i}")]
 }
 
 #[tokio::test]
