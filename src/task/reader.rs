@@ -25,7 +25,11 @@ use crate::{
     source::stream::EventStream,
 };
 
-use super::link::Link;
+use super::{
+    initial::version_number,
+    link::Link,
+    statements::{self, Verdict},
+};
 
 /// Changes a link keeps in memory at a time, in KiB ([`crate::model::change::Change::bytes`]).
 const MEMORY_KIB: u32 = 64 << 10;
@@ -68,6 +72,7 @@ pub enum Item {
 /// [`Failure`] of the source, or of a definition that does not fit.
 pub async fn run(link: Arc<Link>, executed: GtidSet, items: mpsc::Sender<Item>) -> Result<(), Failure> {
     let conn = connect::open_bare(&link.source).await?;
+    let version = version_number(&conn.server_version());
     let mut stream = EventStream::open(conn, &link.identity, &executed)
         .await
         .map_err(|failure| Failure {
@@ -78,6 +83,7 @@ pub async fn run(link: Arc<Link>, executed: GtidSet, items: mpsc::Sender<Item>) 
     let mut reader = Reader {
         destination: connect::open(&link.destination).await?,
         source: None,
+        version,
         targets: HashMap::new(),
         definitions: link.shared.definitions.load(Ordering::Acquire),
         assembler,
@@ -99,6 +105,8 @@ struct Reader {
     destination: Conn,
     /// Opened when a definition at the source is needed: the binlog carries no column names.
     source: Option<Conn>,
+    /// The source's version.
+    version: u32,
     targets: HashMap<TableName, (Arc<TableMap>, Arc<Target>)>,
     /// State of [`super::link::Shared::definitions`] at which `targets` were made.
     definitions: u64,
@@ -156,6 +164,8 @@ impl Reader {
                 self.large = None;
                 return sent;
             }
+            // Within a transaction whose parts are being applied: nothing else can be dealt with before its end.
+            Output::Statement(statement) if self.large.is_some() => return self.within_large(&statement),
             Output::Statement(statement) => {
                 let (done, wait) = oneshot::channel();
                 let echo = self.assembler.intended_statement().map(str::to_owned);
@@ -193,6 +203,27 @@ impl Reader {
         match &self.large {
             Some(send) => Ok(send.send(Part { changes, last, permit }).await.is_ok()),
             None => Ok(false),
+        }
+    }
+
+    fn within_large(&self, statement: &Statement) -> Result<bool, Failure> {
+        let link = &self.link;
+        let direction = link.key.direction;
+        match statements::judge(
+            statement,
+            direction,
+            &link.objects,
+            link.options.exclude_ddl,
+            self.version,
+            None,
+        ) {
+            Verdict::Nothing => Ok(true),
+            Verdict::Stop(reason) => Err(Failure::data(reason)),
+            _ => Err(Failure::data(format!(
+                "a statement at {} stands inside of a large transaction, where it can't be run; take the objects it \
+                 touches out of the task, or start the task again with a full sync",
+                statement.header.position
+            ))),
         }
     }
 
