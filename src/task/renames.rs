@@ -16,21 +16,32 @@ pub struct Renames(Vec<ddl::Statement>);
 impl Renames {
     /// Of statements with qualified names, as they were run at the task's destination.
     pub fn of(statements: &[String], version: u32) -> Self {
-        let context = StatementContext { default_database: None, sql_mode: 0, server_version: version };
-        let parsed = statements.iter().filter_map(|statement| ddl::classify(statement, &context).ok());
-        Self(parsed.filter(|statement| renames(statement)).collect())
+        let context = StatementContext {
+            default_database: None,
+            sql_mode: 0,
+            server_version: version,
+        };
+        let parsed = statements
+            .iter()
+            .filter_map(|statement| ddl::classify(statement, &context).ok());
+        Self(parsed.filter(renames).collect())
     }
 
     /// What a table with this name is called after all of them; its own name if it was never renamed.
     pub fn table(&self, name: &TableName) -> TableName {
-        self.0.iter().fold(name.clone(), |name, statement| renamed_table(statement, name))
+        self.0
+            .iter()
+            .fold(name.clone(), |name, statement| renamed_table(statement, name))
     }
 
     /// What the columns of a table were renamed to: each of their former names, and the last one.
     pub fn columns(&self, name: &TableName) -> Renamed {
         let (mut name, mut columns) = (name.clone(), Renamed::new());
         for statement in &self.0 {
-            let altered = statement.names.iter().any(|found| found.role == Role::Table && found.name == name);
+            let altered = statement
+                .names
+                .iter()
+                .any(|found| found.role == Role::Table && found.name == name);
             for (old, new) in statement.renamed_columns().iter().filter(|_| altered) {
                 for last in columns.values_mut().filter(|last| last.eq_ignore_ascii_case(old)) {
                     last.clone_from(new);
@@ -49,7 +60,9 @@ fn renames(statement: &ddl::Statement) -> bool {
 
 fn renamed_table(statement: &ddl::Statement, name: TableName) -> TableName {
     // One RENAME TABLE may exchange names: its pairs take effect one after the other.
-    statement.renamed_tables().fold(name, |name, (old, new)| if *old == name { new.clone() } else { name })
+    statement
+        .renamed_tables()
+        .fold(name, |name, (old, new)| if *old == name { new.clone() } else { name })
 }
 
 #[cfg(test)]
@@ -70,10 +83,30 @@ mod tests {
         check(&[], "t", "a", ("t", None));
         check(&["ALTER TABLE d.t RENAME COLUMN a TO b"], "t", "a", ("t", Some("b")));
         check(&["ALTER TABLE d.u RENAME COLUMN a TO b"], "t", "a", ("t", None));
-        check(&["ALTER TABLE d.t CHANGE COLUMN `a` b INT, CHANGE c c INT"], "t", "a", ("t", Some("b")));
-        check(&["ALTER TABLE d.t CHANGE a b INT", "ALTER TABLE d.t CHANGE b c INT"], "t", "a", ("t", Some("c")));
-        check(&["RENAME TABLE d.t TO d.u", "ALTER TABLE d.u CHANGE a b INT"], "t", "a", ("u", Some("b")));
-        check(&["ALTER TABLE d.t CHANGE a b INT, RENAME TO d.u"], "t", "a", ("u", Some("b")));
+        check(
+            &["ALTER TABLE d.t CHANGE COLUMN `a` b INT, CHANGE c c INT"],
+            "t",
+            "a",
+            ("t", Some("b")),
+        );
+        check(
+            &["ALTER TABLE d.t CHANGE a b INT", "ALTER TABLE d.t CHANGE b c INT"],
+            "t",
+            "a",
+            ("t", Some("c")),
+        );
+        check(
+            &["RENAME TABLE d.t TO d.u", "ALTER TABLE d.u CHANGE a b INT"],
+            "t",
+            "a",
+            ("u", Some("b")),
+        );
+        check(
+            &["ALTER TABLE d.t CHANGE a b INT, RENAME TO d.u"],
+            "t",
+            "a",
+            ("u", Some("b")),
+        );
         check(&["RENAME TABLE d.x TO d.y, d.t TO d.u"], "t", "a", ("u", None));
         check(&["ALTER TABLE d.t RENAME INDEX a TO b"], "t", "a", ("t", None));
     }
