@@ -233,6 +233,9 @@ impl Worker {
                 Attempt::Committed => break conflicts,
                 Attempt::Differs(tables) => {
                     self.rollback().await?;
+                    for table in tables.iter().filter_map(|place| batches.tables.get(*place)) {
+                        tracing::debug!(table = %table.target.table.name, "changes are taken one by one");
+                    }
                     slow.extend(tables);
                 }
                 Attempt::Again(failure) => {

@@ -40,6 +40,18 @@ pub async fn open_bare(server: &ServerDefinition) -> Result<Conn, Failure> {
             server.name, server.address, server.user
         )
     };
+    for path in [&server.ssl_ca, &server.ssl_cert, &server.ssl_key]
+        .into_iter()
+        .flatten()
+    {
+        if let Err(error) = tokio::fs::File::open(path).await {
+            return Err(Failure::data(format!(
+                "{}: the file {} can't be read: {error}. Name another with ALTER SERVER",
+                doing(),
+                path.display()
+            )));
+        }
+    }
     let attempt = async {
         match Conn::new(options(server, server.ssl_mode != SslMode::Disabled)).await {
             // PREFERRED: a server without TLS is talked to without.

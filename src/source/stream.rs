@@ -83,7 +83,14 @@ impl EventStream {
             .with_gtid()
             .with_hostname(b"causeway")
             .with_gtid_set(sids);
-        let stream = conn.get_binlog_stream(request).await.map_err(failed)?;
+        let stream = conn.get_binlog_stream(request).await.map_err(|error| match &error {
+            // The login was accepted, so it is not the password: the server has no other words for a missing privilege.
+            mysql_async::Error::Server(error) if error.code == 1045 => Failure::data(
+                "registering as a replica: the account lacks REPLICATION SLAVE on *.*. Grant it what docs/privileges.md \
+                 lists",
+            ),
+            _ => failed(error),
+        })?;
         Ok(Self {
             stream: Box::pin(stream),
             payload: None,

@@ -174,7 +174,7 @@ impl Facts {
     /// The other link recognizes what Causeway applied by the rows of the `causeway` schema: where they are kept out of
     /// the binlog, changes would travel in a circle.
     fn filters(&self) -> CheckStep {
-        let remedy = "grant REPLICATION CLIENT, so that the binlog's filters can be looked at";
+        let remedy = "grant REPLICATION CLIENT, so that the binlog's filters can be looked at (docs/privileges.md)";
         let Some((only, not)) = &self.binlog_filters else {
             return step("binlog filters", false, "not shown to this account", remedy);
         };

@@ -331,6 +331,10 @@ impl Scheduler {
                 self.held = Some(Held::Statement(statement, echo, dealt_with));
                 Ok(())
             }
+            Item::Prepared(gtid) => {
+                self.watermark.prepare(&gtid);
+                Ok(())
+            }
             Item::Intent {
                 gtid,
                 commit_us,
@@ -348,10 +352,6 @@ impl Scheduler {
                     self.watermark.finish(number);
                 }
                 self.unwritten.any = true;
-                Ok(())
-            }
-            Item::Prepared(gtid) => {
-                self.watermark.prepare(&gtid);
                 Ok(())
             }
             Item::Skipped {

@@ -30,6 +30,7 @@ use super::{
     initial::{self, version_number},
     link::Link,
     renames::Renames,
+    statements::{self, Verdict},
 };
 
 /// Changes a link keeps in memory at a time, in KiB ([`crate::model::change::Change::bytes`]).
@@ -82,7 +83,13 @@ pub enum Item {
 /// [`Failure`] of the source, or of a definition that does not fit.
 pub async fn run(link: Arc<Link>, executed: GtidSet, items: mpsc::Sender<Item>) -> Result<(), Failure> {
     let conn = connect::open_bare(&link.source).await?;
-    let mut stream = EventStream::open(conn, &link.identity, &executed).await?;
+    let version = version_number(&conn.server_version());
+    let mut stream = EventStream::open(conn, &link.identity, &executed)
+        .await
+        .map_err(|failure| Failure {
+            message: format!("server {}: {}", link.source.name, failure.message),
+            ..failure
+        })?;
     let assembler = Assembler::new(
         link.objects.clone(),
         link.key.task.clone(),
@@ -93,6 +100,7 @@ pub async fn run(link: Arc<Link>, executed: GtidSet, items: mpsc::Sender<Item>) 
     let mut reader = Reader {
         destination: connect::open(&link.destination).await?,
         source: None,
+        version,
         targets: HashMap::new(),
         definitions: link.shared.definitions.load(Ordering::Acquire),
         assembler,
@@ -114,6 +122,8 @@ struct Reader {
     destination: Conn,
     /// Opened when a definition at the source is needed: the binlog carries no column names.
     source: Option<Conn>,
+    /// The source's version.
+    version: u32,
     /// `None`: the reverse direction's destination has no such table.
     targets: HashMap<TableName, (Arc<TableMap>, Option<Arc<Target>>)>,
     /// State of [`super::link::Shared::definitions`] at which `targets` were made.
@@ -172,6 +182,8 @@ impl Reader {
                 self.large = None;
                 return sent;
             }
+            // Within a transaction whose parts are being applied: nothing else can be dealt with before its end.
+            Output::Statement(statement) if self.large.is_some() => return self.within_large(&statement),
             Output::Statement(statement) => {
                 let (done, wait) = oneshot::channel();
                 let echo = self.assembler.intended_statement().map(str::to_owned);
@@ -220,6 +232,27 @@ impl Reader {
         match &self.large {
             Some(send) => Ok(send.send(Part { changes, last, permit }).await.is_ok()),
             None => Ok(false),
+        }
+    }
+
+    fn within_large(&self, statement: &Statement) -> Result<bool, Failure> {
+        let link = &self.link;
+        let direction = link.key.direction;
+        match statements::judge(
+            statement,
+            direction,
+            &link.objects,
+            link.options.exclude_ddl,
+            self.version,
+            None,
+        ) {
+            Verdict::Nothing => Ok(true),
+            Verdict::Stop(reason) => Err(Failure::data(reason)),
+            _ => Err(Failure::data(format!(
+                "a statement at {} stands inside of a large transaction, where it can't be run; take the objects it \
+                 touches out of the task, or start the task again with a full sync",
+                statement.header.position
+            ))),
         }
     }
 
