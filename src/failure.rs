@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::name::TableName;
+
 /// Whether trying again can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -9,6 +11,9 @@ pub enum Kind {
     Data,
     /// A server, the network or a lock is at fault: tried again until the retry window ends.
     Environment,
+    /// A table is no longer as it was when its rows were planned, as somebody has altered it: tried again at once, with
+    /// the definitions read anew.
+    Definitions,
 }
 
 /// A failure with a sentence for the operator: what was being done, to what, the cause, and what to do.
@@ -42,6 +47,19 @@ impl Failure {
         Self {
             kind: Kind::Environment,
             message: message.into(),
+        }
+    }
+
+    /// The destination refused a change of rows.
+    pub fn writing(table: &TableName, error: &mysql_async::Error) -> Self {
+        let failure = Self::mysql(format_args!("writing to {table} at the destination"), error);
+        match error {
+            // Unknown column, no such table, column count, no default value.
+            mysql_async::Error::Server(error) if matches!(error.code, 1054 | 1136 | 1146 | 1364) => Self {
+                kind: Kind::Definitions,
+                ..failure
+            },
+            _ => failure,
         }
     }
 

@@ -306,10 +306,7 @@ fn malformed(change: &Change, error: &BinlogError) -> Stop {
 }
 
 fn server(change: &Change, error: &mysql_async::Error) -> Stop {
-    let failure = Failure::mysql(
-        format_args!("writing to {} at the destination", change.target.table.name),
-        error,
-    );
+    let failure = Failure::writing(&change.target.table.name, error);
     if is_lock_failure(error) {
         Stop::Lock(failure)
     } else {

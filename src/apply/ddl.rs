@@ -3,6 +3,9 @@
 //! Such a statement can't share a transaction with its checkpoint, so an intent is committed before it: which
 //! statement, and a digest of the definitions it touches. After a crash the digest tells whether it took effect; if
 //! not, it is run again. Nothing else of the link is at work from before the intent until after the checkpoint.
+//!
+//! A server goes on with a statement whose client is gone, and until it is done the digest says nothing. So the
+//! session that runs it holds a lock of the server's (`GET_LOCK`), which ends with the session and not before.
 
 use mysql_async::{Row, prelude::Queryable};
 use sha2::{Digest, Sha256};
@@ -25,6 +28,9 @@ use super::{
     session::Session,
 };
 
+/// How long a statement of a lost connection is waited for before the link starts over.
+const LOCK_WAIT_S: u32 = 10;
+
 /// A statement to apply.
 #[derive(Debug)]
 pub struct Job<'a> {
@@ -46,11 +52,12 @@ pub struct Job<'a> {
     pub applied: &'a GtidSet,
 }
 
-/// Applies the statement and moves the checkpoint past it. Returns what has been applied then.
+/// Lets the statement take effect, unless it has already. [`finish`] comes next.
 ///
 /// # Errors
 /// [`Failure`]; the intent stays, and the next try finds out how far this one came.
-pub async fn apply(session: &mut Session, job: &Job<'_>) -> Result<GtidSet, Failure> {
+pub async fn apply(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
+    lock(session, job).await?;
     let digest = digest(session, job).await?;
     let intended: Option<(String, String)> = session
         .conn()
@@ -71,10 +78,27 @@ pub async fn apply(session: &mut Session, job: &Job<'_>) -> Result<GtidSet, Fail
     if !took_effect {
         run(session, job).await?;
     }
-    let mut applied = job.applied.clone();
-    applied.insert(job.gtid);
-    finish(session, job, &applied).await?;
-    Ok(applied)
+    Ok(())
+}
+
+/// Waits until no earlier session of the link runs a statement any more, and keeps later ones waiting.
+async fn lock(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
+    let failed = |error: mysql_async::Error| Failure::mysql("locking DDL at the destination", &error);
+    let query = format!("SELECT GET_LOCK('{}', {LOCK_WAIT_S})", lock_name(job));
+    let got: Option<Option<u8>> = session.conn().query_first(query).await.map_err(failed)?;
+    if got.flatten() == Some(1) {
+        return Ok(());
+    }
+    Err(Failure::environment(format!(
+        "the destination is still at work on the DDL statement of {} for a connection that was lost; it is waited for",
+        job.gtid
+    )))
+}
+
+/// At most 64 characters.
+fn lock_name(job: &Job<'_>) -> String {
+    let digest = Sha256::digest(format!("{}\0{}", job.link.task, job.link.direction));
+    format!("causeway ddl {}", hex::encode(digest.get(..16).unwrap_or_default()))
 }
 
 /// In one transaction with the fence, so that a process that has lost the link never runs the statement.
@@ -108,13 +132,24 @@ async fn intend(session: &mut Session, job: &Job<'_>, digest: &str) -> Result<()
     transaction(session, job, job.applied, intent).await
 }
 
-async fn finish(session: &mut Session, job: &Job<'_>, applied: &GtidSet) -> Result<(), Failure> {
+/// Moves the checkpoint past a statement that has taken effect. Returns what has been applied then.
+///
+/// # Errors
+/// [`Failure`]; the next try finds the intent, and that the statement has taken effect.
+pub async fn finish(session: &mut Session, job: &Job<'_>) -> Result<GtidSet, Failure> {
+    let mut applied = job.applied.clone();
+    applied.insert(job.gtid);
     let done = format!(
         "DELETE FROM causeway.ddl WHERE task = {} AND link = '{}'",
         literal::string(&job.link.task),
         job.link.direction
     );
-    transaction(session, job, applied, done).await
+    transaction(session, job, &applied, done).await?;
+    session
+        .run(format!("DO RELEASE_LOCK('{}')", lock_name(job)))
+        .await
+        .map_err(|error| Failure::mysql("unlocking DDL at the destination", &error))?;
+    Ok(applied)
 }
 
 async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {

@@ -233,6 +233,9 @@ impl Worker {
                 Attempt::Committed => break conflicts,
                 Attempt::Differs(tables) => {
                     self.rollback().await?;
+                    for table in tables.iter().filter_map(|place| batches.tables.get(*place)) {
+                        tracing::debug!(table = %table.target.table.name, "changes are taken one by one");
+                    }
                     slow.extend(tables);
                 }
                 Attempt::Again(failure) => {
@@ -348,14 +351,10 @@ impl Worker {
                     return Ok(Attempt::Differs(differs));
                 }
                 Some(table) => {
-                    let name = batches
-                        .tables
-                        .get(table)
-                        .map(|table| table.target.table.name.to_string());
-                    return Err(Failure::mysql(
-                        format_args!("writing to {} at the destination", name.unwrap_or_default()),
-                        &error,
-                    ));
+                    return Err(match batches.tables.get(table) {
+                        Some(batch) => Failure::writing(&batch.target.table.name, &error),
+                        None => Failure::mysql("writing to the destination", &error),
+                    });
                 }
                 None => return Err(Failure::mysql("writing the checkpoint", &error)),
             }

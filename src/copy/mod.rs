@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     failure::Failure,
     model::{name::TableName, table::Table},
-    sql::{ident, literal, set::ENUM_ERROR_VALUE_HINT},
+    sql::{ident, literal, set::LENIENT_HINT},
 };
 
 pub mod json;
@@ -324,7 +324,7 @@ impl Insert {
 
     async fn flush(&mut self, writer: &mut Conn) -> Result<(), mysql_async::Error> {
         let hint = if std::mem::take(&mut self.error_value) {
-            ENUM_ERROR_VALUE_HINT
+            LENIENT_HINT
         } else {
             ""
         };

@@ -97,7 +97,7 @@ fn push(out: &mut Vec<u8>, value: &Value, column: &TableColumn) {
 pub(super) struct Literals {
     /// `(literal,…)`.
     pub(super) text: Vec<u8>,
-    /// It holds an ENUM's error value, see [`set::ENUM_ERROR_VALUE_HINT`].
+    /// It holds an ENUM's error value, see [`set::LENIENT_HINT`].
     pub(super) error_value: bool,
 }
 

@@ -62,13 +62,14 @@ pub fn classify(text: &str, context: &StatementContext<'_>) -> Result<Statement,
     match statement(&mut cursor) {
         Ok(found) => {
             let mut names = cursor.names;
-            let items = cursor.items;
+            let (items, renamed_columns) = (cursor.items, cursor.renamed_columns);
             names.sort_by_key(|name| name.span.start);
             Ok(Statement {
                 kind: found.kind,
                 names,
                 body: found.body,
                 items,
+                renamed_columns,
                 cut: found.cut,
                 xid: found.xid,
                 text: lexed.text,

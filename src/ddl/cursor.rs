@@ -15,6 +15,7 @@ pub(super) struct Cursor<'a> {
     default_database: Option<&'a str>,
     pub(super) names: Vec<NameSpan>,
     pub(super) items: Vec<Range<usize>>,
+    pub(super) renamed_columns: Vec<(String, String)>,
 }
 
 /// Words that stand in most queries and programs and have been reserved in every version: bare, they name nothing.
@@ -37,6 +38,7 @@ impl<'a> Cursor<'a> {
             default_database,
             names: Vec::new(),
             items: Vec::new(),
+            renamed_columns: Vec::new(),
         }
     }
 

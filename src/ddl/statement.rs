@@ -282,6 +282,7 @@ pub struct Statement {
     pub(super) text: String,
     /// The elements of the list of objects, for statements that take one.
     pub(super) items: Vec<Range<usize>>,
+    pub(super) renamed_columns: Vec<(String, String)>,
     /// What [`Statement::rewrite`] leaves out.
     pub(super) cut: Option<Range<usize>>,
     pub(super) xid: Option<Xid>,
@@ -297,6 +298,24 @@ impl Statement {
     /// be empty: then the tables are not known.
     pub fn targets(&self) -> impl Iterator<Item = &NameSpan> {
         self.names.iter().filter(|name| name.role.is_target())
+    }
+
+    /// Tables that get another name: the old one and the new one.
+    pub fn renamed_tables(&self) -> impl Iterator<Item = (&TableName, &TableName)> {
+        let mut old = None;
+        self.names.iter().filter_map(move |name| match name.role {
+            Role::Table => {
+                old = Some(&name.name);
+                None
+            }
+            Role::RenameTarget => old.map(|old| (old, &name.name)),
+            _ => None,
+        })
+    }
+
+    /// Columns that ALTER TABLE gives another name (RENAME COLUMN, CHANGE): the old one and the new one.
+    pub fn renamed_columns(&self) -> &[(String, String)] {
+        &self.renamed_columns
     }
 
     /// The XA transaction's name, for [`Kind::Xa`].

@@ -153,6 +153,13 @@ fn walk(cursor: &mut Cursor<'_>, own: &TableName, of: Of) -> Shape<Definition> {
             merge_members(cursor)?;
         } else if depth == 0 && of == Of::Alter && cursor.accept("RENAME") {
             renamed(cursor)?;
+        } else if depth == 0 && of == Of::Alter && cursor.accept("CHANGE") {
+            cursor.accept("COLUMN");
+            let (old, _) = cursor.identifier()?;
+            let (new, _) = cursor.identifier()?;
+            if old != new {
+                cursor.renamed_columns.push((old, new));
+            }
         } else if depth == 0 && of == Of::Alter && cursor.accept_all(&["EXCHANGE", "PARTITION"]) {
             cursor.identifier()?;
             cursor.expect("WITH")?;
@@ -196,7 +203,14 @@ fn merge_members(cursor: &mut Cursor<'_>) -> Shape<()> {
 /// After RENAME in ALTER TABLE. A new name without a database stands in the default database, even if the table does
 /// not: then the table moves there.
 fn renamed(cursor: &mut Cursor<'_>) -> Shape<()> {
-    if cursor.accept_any(&["COLUMN", "INDEX", "KEY"]) {
+    if cursor.accept("COLUMN") {
+        let (old, _) = cursor.identifier()?;
+        cursor.expect("TO")?;
+        let (new, _) = cursor.identifier()?;
+        cursor.renamed_columns.push((old, new));
+        return Ok(());
+    }
+    if cursor.accept_any(&["INDEX", "KEY"]) {
         cursor.identifier()?;
         cursor.expect("TO")?;
         cursor.identifier()?;

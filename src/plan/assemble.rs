@@ -36,6 +36,9 @@ pub const CHECKPOINT_TABLE: &str = "checkpoint";
 /// The table that says which statement is about to be run.
 pub const INTENT_TABLE: &str = "ddl";
 
+/// Place of the `task` column in `causeway.ddl`.
+pub const INTENT_TASK_COLUMN: usize = 0;
+
 /// Place of the `statement` column in `causeway.ddl`.
 pub const INTENT_STATEMENT_COLUMN: usize = 3;
 
@@ -76,6 +79,8 @@ pub enum Output {
         commit_us: u64,
         /// It held nothing but Causeway's own rows.
         bookkeeping: bool,
+        /// It says which statement this task will run next on this server (`true`), or that it has (`false`).
+        intent: Option<bool>,
     },
 }
 
@@ -146,6 +151,7 @@ struct Current {
     /// As in [`TransactionHeader::prepared`].
     prepared: Option<Gtid>,
     open: bool,
+    intent: Option<bool>,
     changes: Vec<Change>,
     bytes: usize,
     ordinal: u32,
@@ -155,6 +161,7 @@ struct Current {
 #[derive(Debug)]
 pub struct Assembler {
     objects: Objects,
+    task: String,
     here: Site,
     there: Site,
     limits: Limits,
@@ -169,10 +176,11 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// For a link from site `here` to site `there`.
-    pub fn new(objects: Objects, here: Site, there: Site, limits: Limits) -> Self {
+    /// For a link of `task` (as checkpoints name it) from site `here` to site `there`.
+    pub fn new(objects: Objects, task: String, here: Site, there: Site, limits: Limits) -> Self {
         Self {
             objects,
+            task,
             here,
             there,
             limits,
@@ -323,6 +331,7 @@ impl Assembler {
             xa: false,
             prepared: None,
             open: false,
+            intent: None,
             changes: Vec::new(),
             bytes: 0,
             ordinal: 0,
@@ -469,7 +478,10 @@ impl Assembler {
                 return Ok(None);
             }
             Table::Intent(map) => {
-                self.intended = read_intent(event, map)?;
+                if let Some(intended) = read_intent(event, map, &self.task)? {
+                    current.intent = Some(intended.is_some());
+                    self.intended = intended;
+                }
                 return Ok(None);
             }
             Table::Checkpoint(_) | Table::Own => return Ok(None),
@@ -558,6 +570,7 @@ impl Assembler {
                 prepared: current.prepared,
                 commit_us: current.commit_us,
                 bookkeeping: !current.foreign_rows,
+                intent: current.intent,
             }),
         }
     }
@@ -576,16 +589,22 @@ fn read_origin(event: &RowsEvent, map: &Arc<TableMap>) -> Result<Origin, Assembl
     Ok(Origin::Bookkeeping)
 }
 
-/// The statement of the intent row that a rows event writes; `None` if it removes the row.
-fn read_intent(event: &RowsEvent, map: &Arc<TableMap>) -> Result<Option<String>, AssembleError> {
+/// What a rows event makes of the intent row of `task`: the statement, or `None` if the row goes. Nothing at all if it is
+/// about other tasks.
+fn read_intent(event: &RowsEvent, map: &Arc<TableMap>, task: &str) -> Result<Option<Option<String>>, AssembleError> {
     let mut intended = None;
     for change in rows::split(event, map)? {
-        let (_, after) = change?;
-        if let Some(after) = after
-            && let Some(Value::Bytes(statement)) = after.value(INTENT_STATEMENT_COLUMN)?
-        {
-            intended = Some(String::from_utf8_lossy(statement).into_owned());
+        let (before, after) = change?;
+        let Some(row) = after.as_ref().or(before.as_ref()) else {
+            continue;
+        };
+        if row.value(INTENT_TASK_COLUMN)? != Some(Value::Bytes(task.as_bytes())) {
+            continue;
         }
+        intended = Some(match (after.is_some(), row.value(INTENT_STATEMENT_COLUMN)?) {
+            (true, Some(Value::Bytes(statement))) => Some(String::from_utf8_lossy(statement).into_owned()),
+            _ => None,
+        });
     }
     Ok(intended)
 }

@@ -1,6 +1,6 @@
 //! Binds a table as the binlog describes it to the table at the destination.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::model::{
     change::{Binding, Target},
@@ -75,13 +75,26 @@ pub enum BindError {
 
 /// What happens to a column of the source that the destination does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnknownColumn {
+pub enum UnknownColumn<'a> {
     /// The definitions do not fit.
     Refuse,
-    /// Left out. In the reverse direction the task's source decides what columns there are: one it lacks was either
-    /// dropped there by a DDL that is still on its way, or added at the destination only.
-    LeaveOut,
+    /// Written under its new name if it was renamed, and otherwise left out. In the reverse direction the task's source
+    /// decides what columns there are: one it lacks was either renamed or dropped there by a DDL that is still on its
+    /// way, or added at the destination only.
+    LeaveOut(&'a Renamed),
 }
+
+impl UnknownColumn<'_> {
+    fn renamed(&self, name: &str) -> Option<&str> {
+        match self {
+            UnknownColumn::Refuse => None,
+            UnknownColumn::LeaveOut(renamed) => renamed.get(name).map(String::as_str),
+        }
+    }
+}
+
+/// Columns of the rows that the destination has under another name by now: old name, new name.
+pub type Renamed = HashMap<String, String>;
 
 /// Binds `map` to `table`. `definition` is the source's definition, for binlogs without column names.
 ///
@@ -91,16 +104,16 @@ pub fn bind(
     map: &Arc<TableMap>,
     definition: Option<&Table>,
     table: &Arc<Table>,
-    unknown: UnknownColumn,
+    unknown: UnknownColumn<'_>,
 ) -> Result<Target, BindError> {
     let names = column_names(map, definition)?;
     let source_table = map.name.to_string();
     let destination = table.name.to_string();
     let mut columns = Vec::with_capacity(names.len());
     for (source, name) in names.iter().enumerate() {
-        let Some(position) = table.position(name) else {
+        let Some(position) = table.position(name).or_else(|| table.position(unknown.renamed(name)?)) else {
             match unknown {
-                UnknownColumn::LeaveOut => continue,
+                UnknownColumn::LeaveOut(_) => continue,
                 UnknownColumn::Refuse => {
                     return Err(BindError::MissingColumn {
                         source_table,
@@ -160,7 +173,11 @@ pub fn bind(
     })
 }
 
-fn column_names(map: &TableMap, definition: Option<&Table>) -> Result<Vec<String>, BindError> {
+/// The names of the columns in the rows of `map`, see [`bind`].
+///
+/// # Errors
+/// [`BindError::Definition`] if they are not known.
+pub fn column_names(map: &TableMap, definition: Option<&Table>) -> Result<Vec<String>, BindError> {
     if map.has_names() {
         return Ok(map.columns.iter().filter_map(|column| column.name.clone()).collect());
     }

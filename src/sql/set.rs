@@ -21,8 +21,9 @@ use super::{ident, literal};
 /// Character values longer than this are compared by their SHA-256, so that a statement does not carry them twice.
 const GUARD_BY_DIGEST_FROM_BYTES: usize = 512;
 
-/// Lets one statement store an ENUM's error value (index 0). It stands right after the verb.
-pub(crate) const ENUM_ERROR_VALUE_HINT: &str = " /*+ SET_VAR(sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO') */";
+/// Lets one statement store an ENUM's error value (index 0), or leave out a column without a default. It stands right
+/// after the verb.
+pub(crate) const LENIENT_HINT: &str = " /*+ SET_VAR(sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO') */";
 
 /// A statement and how many rows it must match or insert.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +123,9 @@ fn insert_text(verb: &[u8], target: &Target, rows: &[&Row]) -> Result<Vec<u8>, B
     Ok(out)
 }
 
-/// The verb, and for rows that hold an ENUM's error value (index 0) a hint that lets this one statement store it:
-/// a strict session refuses it.
+/// The verb, and where it is needed a hint that makes this one statement less strict: for rows that hold an ENUM's error
+/// value (index 0), and for new rows without a value for a column that has no default: they get what ALTER TABLE gives
+/// the rows that are there when it adds the column.
 pub(crate) fn push_optimizer_hint(
     out: &mut Vec<u8>,
     verb: &[u8],
@@ -132,15 +134,17 @@ pub(crate) fn push_optimizer_hint(
 ) -> Result<(), BinlogError> {
     out.extend_from_slice(verb);
     let has_enum = bound_columns(target).any(|column| column.column_type.starts_with("enum"));
-    if has_enum {
-        for row in rows {
-            if bound_values(target, row)?.contains(&Value::Enum(0)) {
-                // The hint stands right after the verb: INSERT /*+ … */ INTO.
-                let space = out.iter().position(|byte| *byte == b' ').unwrap_or(out.len());
-                out.splice(space..space, ENUM_ERROR_VALUE_HINT.bytes());
-                break;
-            }
-        }
+    let mut lenient = verb != b"UPDATE "
+        && target.table.columns.iter().enumerate().any(|(position, column)| {
+            !column.nullable && !column.generated && target.columns.iter().all(|bound| bound.destination != position)
+        });
+    for row in rows.iter().filter(|_| has_enum) {
+        lenient = lenient || bound_values(target, row)?.contains(&Value::Enum(0));
+    }
+    if lenient {
+        // The hint stands right after the verb: INSERT /*+ … */ INTO.
+        let space = out.iter().position(|byte| *byte == b' ').unwrap_or(out.len());
+        out.splice(space..space, LENIENT_HINT.bytes());
     }
     Ok(())
 }

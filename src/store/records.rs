@@ -3,7 +3,10 @@
 use rusqlite::{Connection, params};
 
 use super::{Result, Store};
-use crate::model::status::{ConflictRecord, DdlRecord, EventRecord};
+use crate::model::{
+    status::{ConflictRecord, DdlRecord, EventRecord},
+    task::Direction,
+};
 
 /// Conflicts kept, of all tasks together.
 const CONFLICTS_MAX: i64 = 1_000_000;
@@ -66,6 +69,20 @@ impl Store {
         prune(&transaction, "ddl", id, LOG_MAX)?;
         transaction.commit()?;
         Ok(())
+    }
+
+    /// The statements that a link has run at its destination, in their order, as they were run there.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn applied_ddl(&self, task: &str, direction: Direction) -> Result<Vec<String>> {
+        let writer = self.writer();
+        let mut statement = writer.prepare_cached(
+            "SELECT applied_statement FROM ddl
+             WHERE task = ?1 AND direction = ?2 AND outcome = 'applied' AND applied_statement IS NOT NULL ORDER BY id",
+        )?;
+        let rows = statement.query_map(params![task, direction.as_str()], |row| row.get(0))?;
+        rows.map(|row| Ok(row?)).collect()
     }
 
     /// Keeps an event.

@@ -26,21 +26,27 @@ use super::{initial, pipeline, status::LinkStatus};
 /// First wait before a lost server is tried again; doubles up to [`BACKOFF_MAX`].
 const BACKOFF: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Times in a row that a link starts over because a definition has changed, without getting any further.
+const STALE_ATTEMPTS: u32 = 5;
 /// A link that has run for this long begins a new retry window when it fails.
 const SETTLED: Duration = Duration::from_secs(30);
 
 /// What both links of a task know.
 #[derive(Debug)]
 pub struct Shared {
+    /// What the forward link has done.
+    pub forward: Arc<LinkStatus>,
     /// Set when the forward link follows changes: the reverse link may begin.
     pub forward_runs: watch::Sender<bool>,
     /// Grows with every DDL that is met: definitions read before are out of date.
     pub definitions: std::sync::atomic::AtomicU64,
 }
 
-impl Default for Shared {
-    fn default() -> Self {
+impl Shared {
+    /// Of a task whose forward link shows itself here.
+    pub fn new(forward: Arc<LinkStatus>) -> Self {
         Self {
+            forward,
             forward_runs: watch::channel(false).0,
             definitions: std::sync::atomic::AtomicU64::new(0),
         }
@@ -108,8 +114,10 @@ impl Link {
         let window = Duration::from_secs(u64::from(self.options.retry_window_minutes) * 60);
         let mut failing_since: Option<tokio::time::Instant> = None;
         let mut backoff = BACKOFF;
+        let mut stale = 0;
         loop {
             let began = tokio::time::Instant::now();
+            let before = self.status.watch_applied().borrow().clone();
             let result = self.attempt(stop).await;
             let failure = match result {
                 Ok(()) => return Ok(()),
@@ -118,6 +126,22 @@ impl Link {
             };
             if stop.is_cancelled() {
                 return Ok(());
+            }
+            if failure.kind == Kind::Definitions {
+                stale = if *self.status.watch_applied().borrow() == before {
+                    stale + 1
+                } else {
+                    0
+                };
+                if stale >= STALE_ATTEMPTS {
+                    return Err(Failure::data(format!(
+                        "{}. The definition was read anew and it is still so; mend the table, or what its triggers refer \
+                         to, then RESUME the task",
+                        failure.message
+                    )));
+                }
+                tracing::info!(task = %self.task, direction = %self.key.direction, "definitions are read anew: {failure}");
+                continue;
             }
             if began.elapsed() >= SETTLED {
                 (failing_since, backoff) = (None, BACKOFF);

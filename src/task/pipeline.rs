@@ -30,7 +30,7 @@ use crate::{
         worker::{Done, Job, LargeJob, Part, Work, Worker},
     },
     connect,
-    failure::Failure,
+    failure::{Failure, Kind},
     model::{
         change::{Transaction, TransactionHeader},
         gtid::{Gtid, GtidSet},
@@ -116,6 +116,7 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
         watermark: Watermark::new(taken.applied),
         queues,
         held: None,
+        intent: None,
         large: None,
         persisted: watermark_sender,
         unwritten: Unwritten::default(),
@@ -232,6 +233,10 @@ struct Scheduler {
     queues: Vec<mpsc::Sender<Work>>,
     /// An item that can't go on yet.
     held: Option<Held>,
+    /// The last transaction that says which statement this task will run at the source. The checkpoint does not cover
+    /// it until it is withdrawn: a link that resumed between the two could not tell the statement, when it comes, from
+    /// one that was made there.
+    intent: Option<(Gtid, u64)>,
     /// Number of the large transaction that is at work.
     large: Option<u64>,
     persisted: watch::Sender<Arc<GtidSet>>,
@@ -328,6 +333,25 @@ impl Scheduler {
             }
             Item::Prepared(gtid) => {
                 self.watermark.prepare(&gtid);
+                Ok(())
+            }
+            Item::Intent {
+                gtid,
+                commit_us,
+                begins,
+            } => {
+                let due = std::mem::take(&mut self.intent);
+                let intent = (gtid, commit_us);
+                let passed = if begins {
+                    self.intent.replace(intent)
+                } else {
+                    Some(intent)
+                };
+                for (gtid, commit_us) in due.into_iter().chain(passed) {
+                    let number = self.watermark.begin(gtid, None, commit_us);
+                    self.watermark.finish(number);
+                }
+                self.unwritten.any = true;
                 Ok(())
             }
             Item::Skipped {
@@ -483,16 +507,16 @@ impl Scheduler {
                     databases: &rewritten.databases,
                     applied: self.watermark.done(),
                 };
-                match ddl::apply(session, &job).await {
-                    Ok(applied) => {
-                        self.persisted.send_replace(Arc::new(applied));
-                        self.log(record("applied", Some(rewritten.text.clone()))).await?;
-                    }
-                    Err(failure) => {
+                if let Err(failure) = ddl::apply(session, &job).await {
+                    if failure.kind == Kind::Data {
                         self.log(record("failed", Some(rewritten.text.clone()))).await?;
-                        return Err(failure);
                     }
+                    return Err(failure);
                 }
+                // Listed before the checkpoint passes it: what is done stands in the list, come what may.
+                self.log(record("applied", Some(rewritten.text.clone()))).await?;
+                let applied = ddl::finish(session, &job).await?;
+                self.persisted.send_replace(Arc::new(applied));
             }
         }
         let number = self.watermark.begin_transaction(&statement.header);

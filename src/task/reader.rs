@@ -14,18 +14,24 @@ use crate::{
         change::{Target, Transaction, TransactionHeader},
         gtid::{Gtid, GtidSet},
         name::TableName,
+        status::Level,
         table_map::TableMap,
         task::Direction,
     },
     plan::{
         assemble::{Assembler, Limits, Output, Statement},
-        bind::{UnknownColumn, bind},
+        bind::{Renamed, UnknownColumn, bind, column_names},
     },
     schema,
     source::stream::EventStream,
 };
 
-use super::link::Link;
+use super::{
+    initial::{self, version_number},
+    link::Link,
+    renames::Renames,
+    statements::{self, Verdict},
+};
 
 /// Changes a link keeps in memory at a time, in KiB ([`crate::model::change::Change::bytes`]).
 const MEMORY_KIB: u32 = 64 << 10;
@@ -58,6 +64,15 @@ pub enum Item {
         /// It held nothing but Causeway's own rows.
         bookkeeping: bool,
     },
+    /// Says that this task will run a statement next at the source, or that it has; nothing to apply.
+    Intent {
+        /// Its GTID.
+        gtid: Gtid,
+        /// When it was committed at the source.
+        commit_us: u64,
+        /// It will.
+        begins: bool,
+    },
     /// The source has begun another binlog file.
     Rotated,
 }
@@ -68,16 +83,24 @@ pub enum Item {
 /// [`Failure`] of the source, or of a definition that does not fit.
 pub async fn run(link: Arc<Link>, executed: GtidSet, items: mpsc::Sender<Item>) -> Result<(), Failure> {
     let conn = connect::open_bare(&link.source).await?;
+    let version = version_number(&conn.server_version());
     let mut stream = EventStream::open(conn, &link.identity, &executed)
         .await
         .map_err(|failure| Failure {
             message: format!("server {}: {}", link.source.name, failure.message),
             ..failure
         })?;
-    let assembler = Assembler::new(link.objects.clone(), link.here.clone(), link.there.clone(), LIMITS);
+    let assembler = Assembler::new(
+        link.objects.clone(),
+        link.key.task.clone(),
+        link.here.clone(),
+        link.there.clone(),
+        LIMITS,
+    );
     let mut reader = Reader {
         destination: connect::open(&link.destination).await?,
         source: None,
+        version,
         targets: HashMap::new(),
         definitions: link.shared.definitions.load(Ordering::Acquire),
         assembler,
@@ -99,7 +122,10 @@ struct Reader {
     destination: Conn,
     /// Opened when a definition at the source is needed: the binlog carries no column names.
     source: Option<Conn>,
-    targets: HashMap<TableName, (Arc<TableMap>, Arc<Target>)>,
+    /// The source's version.
+    version: u32,
+    /// `None`: the reverse direction's destination has no such table.
+    targets: HashMap<TableName, (Arc<TableMap>, Option<Arc<Target>>)>,
     /// State of [`super::link::Shared::definitions`] at which `targets` were made.
     definitions: u64,
     assembler: Assembler,
@@ -114,10 +140,10 @@ impl Reader {
         match event {
             Event::TableMap(map) => {
                 match self.assembler.wants(&map) {
-                    Some(destination) => {
-                        let target = self.target(&map, &destination).await?;
-                        self.assembler.bind(&map, target);
-                    }
+                    Some(destination) => match self.target(&map, &destination).await? {
+                        Some(target) => self.assembler.bind(&map, target),
+                        None => self.assembler.ignore(&map),
+                    },
                     None => self.assembler.ignore(&map),
                 }
                 Ok(true)
@@ -156,6 +182,8 @@ impl Reader {
                 self.large = None;
                 return sent;
             }
+            // Within a transaction whose parts are being applied: nothing else can be dealt with before its end.
+            Output::Statement(statement) if self.large.is_some() => return self.within_large(&statement),
             Output::Statement(statement) => {
                 let (done, wait) = oneshot::channel();
                 let echo = self.assembler.intended_statement().map(str::to_owned);
@@ -170,9 +198,20 @@ impl Reader {
             Output::Prepared(gtid) => Item::Prepared(gtid),
             Output::Skipped {
                 gtid,
+                commit_us,
+                intent: Some(begins),
+                ..
+            } => Item::Intent {
+                gtid,
+                commit_us,
+                begins,
+            },
+            Output::Skipped {
+                gtid,
                 prepared,
                 commit_us,
                 bookkeeping,
+                intent: None,
             } => Item::Skipped {
                 gtid,
                 prepared,
@@ -196,6 +235,27 @@ impl Reader {
         }
     }
 
+    fn within_large(&self, statement: &Statement) -> Result<bool, Failure> {
+        let link = &self.link;
+        let direction = link.key.direction;
+        match statements::judge(
+            statement,
+            direction,
+            &link.objects,
+            link.options.exclude_ddl,
+            self.version,
+            None,
+        ) {
+            Verdict::Nothing => Ok(true),
+            Verdict::Stop(reason) => Err(Failure::data(reason)),
+            _ => Err(Failure::data(format!(
+                "a statement at {} stands inside of a large transaction, where it can't be run; take the objects it \
+                 touches out of the task, or start the task again with a full sync",
+                statement.header.position
+            ))),
+        }
+    }
+
     /// Waits until the link may hold `bytes` more. What is larger than all it may hold gets all of it.
     async fn permit(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Failure> {
         let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(MEMORY_KIB).min(MEMORY_KIB);
@@ -206,7 +266,8 @@ impl Reader {
             .map_err(|_| Failure::environment("the link is ending"))
     }
 
-    async fn target(&mut self, map: &Arc<TableMap>, destination: &TableName) -> Result<Arc<Target>, Failure> {
+    /// Where the rows of a table go; `None`: nowhere.
+    async fn target(&mut self, map: &Arc<TableMap>, destination: &TableName) -> Result<Option<Arc<Target>>, Failure> {
         let definitions = self.link.shared.definitions.load(Ordering::Acquire);
         if definitions != self.definitions {
             self.targets.clear();
@@ -218,6 +279,22 @@ impl Reader {
         {
             return Ok(target.clone());
         }
+        let target = match self.link.key.direction {
+            Direction::Forward => Some(self.forward_target(map, destination).await?),
+            Direction::Reverse => self.reverse_target(map, destination).await?,
+        };
+        let target = target.map(Arc::new);
+        if let Some(target) = &target {
+            self.link.status.tables(
+                std::iter::once((map.name.clone(), target.table.name.clone(), None)),
+                crate::model::status::Phase::Incremental,
+            );
+        }
+        self.targets.insert(map.name.clone(), (map.clone(), target.clone()));
+        Ok(target)
+    }
+
+    async fn forward_target(&mut self, map: &Arc<TableMap>, destination: &TableName) -> Result<Target, Failure> {
         let table = schema::read_table(&mut self.destination, destination).await?.ok_or_else(|| {
             Failure::data(format!(
                 "{destination} is not there at the destination, but {} at the source has changes for it (at {}); make it \
@@ -227,27 +304,78 @@ impl Reader {
             ))
         })?;
         let table = Arc::new(table);
-        let forward = self.link.key.direction == Direction::Forward;
-        let definition = match (map.has_names(), forward) {
-            (true, _) => None,
-            // It has seen exactly the DDL that precedes this position.
-            (false, true) => Some((*table).clone()),
-            (false, false) => self.source_definition(&map.name).await?,
+        // The destination has seen exactly the DDL that precedes this position, so its definition serves where the
+        // binlog has no names.
+        let definition = (!map.has_names()).then(|| (*table).clone());
+        bind(map, definition.as_ref(), &table, UnknownColumn::Refuse).map_err(|error| Failure::data(error.to_string()))
+    }
+
+    /// The task's source decides what tables and columns there are. A name that it does not have was renamed or dropped
+    /// there by a DDL that these rows do not know of yet, or was made at the other side only; which of them, is known
+    /// once the forward link has come to where the source was.
+    async fn reverse_target(
+        &mut self,
+        map: &Arc<TableMap>,
+        destination: &TableName,
+    ) -> Result<Option<Target>, Failure> {
+        let definition = match map.has_names() {
+            true => None,
+            false => self.source_definition(&map.name).await?,
         };
-        let unknown = if forward {
-            UnknownColumn::Refuse
-        } else {
-            UnknownColumn::LeaveOut
+        let names = column_names(map, definition.as_ref()).map_err(|error| Failure::data(error.to_string()))?;
+        let mut table = schema::read_table(&mut self.destination, destination).await?;
+        let mut renamed = Renamed::new();
+        if table
+            .as_ref()
+            .is_none_or(|table| names.iter().any(|name| table.position(name).is_none()))
+        {
+            self.forward_catches_up().await?;
+            let renames = self.renames().await?;
+            if let Some(last) = self.assembler.objects().map(&renames.table(&map.name)) {
+                table = schema::read_table(&mut self.destination, &last).await?;
+            }
+            renamed = renames.columns(&map.name);
+            // A column that the rows have under both names was made anew at the other side.
+            renamed.retain(|_, new| !names.iter().any(|name| name.eq_ignore_ascii_case(new)));
+        }
+        let Some(table) = table else {
+            let message = format!(
+                "changes of {} are left out: {destination} is not there (any more); a table made at the destination of the \
+                 task stays there, as DDL goes forward only",
+                map.name
+            );
+            self.link.tell(Level::Warning, message).await;
+            return Ok(None);
         };
-        let target =
-            bind(map, definition.as_ref(), &table, unknown).map_err(|error| Failure::data(error.to_string()))?;
-        let target = Arc::new(target);
-        self.link.status.tables(
-            std::iter::once((map.name.clone(), destination.clone(), None)),
-            crate::model::status::Phase::Incremental,
-        );
-        self.targets.insert(map.name.clone(), (map.clone(), target.clone()));
-        Ok(target)
+        bind(
+            map,
+            definition.as_ref(),
+            &Arc::new(table),
+            UnknownColumn::LeaveOut(&renamed),
+        )
+        .map(Some)
+        .map_err(|error| Failure::data(error.to_string()))
+    }
+
+    /// Waits until the forward link has done all that its source has executed by now. It depends on this link in
+    /// nothing, so this ends.
+    async fn forward_catches_up(&mut self) -> Result<(), Failure> {
+        let executed = initial::executed(&mut self.destination).await?;
+        let mut applied = self.link.shared.forward.watch_applied();
+        let caught_up = applied.wait_for(|applied| executed.is_subset_of(applied)).await;
+        caught_up
+            .map(drop)
+            .map_err(|_| Failure::environment("the forward link has ended"))
+    }
+
+    async fn renames(&self) -> Result<Renames, Failure> {
+        let (store, task) = (self.link.store.clone(), self.link.task.clone());
+        let version = version_number(&self.destination.server_version());
+        let statements = tokio::task::spawn_blocking(move || store.applied_ddl(&task, Direction::Forward))
+            .await
+            .map_err(|error| Failure::data(format!("the list of DDL statements can't be read: {error}")))?
+            .map_err(|error| Failure::data(format!("the list of DDL statements can't be read: {error}")))?;
+        Ok(Renames::of(&statements, version))
     }
 
     async fn source_definition(&mut self, name: &TableName) -> Result<Option<crate::model::table::Table>, Failure> {

@@ -445,7 +445,10 @@ fn links(
         uuids.clone()
     };
     let [first, second] = servers;
-    let shared = Arc::new(Shared::default());
+    let Some(forward) = statuses.first() else {
+        return Vec::new();
+    };
+    let shared = Arc::new(Shared::new(forward.clone()));
     statuses
         .iter()
         .map(|status| {

@@ -192,3 +192,34 @@ async fn a_compressed_transaction_too_large_to_be_kept_whole_goes_through_in_bou
     assert_bounded(&proxy, "a compressed transaction");
     assert_no_conflict(&proxy).await;
 }
+
+#[tokio::test]
+async fn a_statement_among_the_rows_of_a_large_transaction_does_not_hold_it_up() {
+    let (pair, proxy) = start(&[]).await;
+    sql(&pair.hq, "CREATE DATABASE elsewhere; CREATE TABLE elsewhere.t (id INT)").await;
+    // In a session like this UUID() makes the server log rows, and what comes after them as a statement.
+    let fill =
+        "INSERT INTO big.narrow WITH RECURSIVE c (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM c WHERE id < 50000)
+                SELECT id, id FROM c WHERE UUID() <> ''";
+    let statement = "INSERT INTO elsewhere.t VALUES (1)";
+    sql(
+        &pair.hq,
+        &format!(
+            "SET SESSION cte_max_recursion_depth = 100000, binlog_format = 'MIXED';
+             BEGIN; {fill}; {statement}; UPDATE big.narrow SET n = 0 WHERE UUID() <> ''; COMMIT"
+        ),
+    )
+    .await;
+    let log = rows(&pair.hq, "SHOW BINARY LOGS").await.pop().unwrap();
+    let events = rows(&pair.hq, &format!("SHOW BINLOG EVENTS IN '{}'", log[0])).await;
+    assert!(
+        events
+            .iter()
+            .any(|event| event[2] == "Query" && event[5].contains(statement)),
+        "the server has logged rows only"
+    );
+    sql(&pair.hq, "UPDATE big.narrow SET n = 1 WHERE id = 1").await;
+    proxy.wait_synced("big").await;
+    assert_eq!(digest(&pair.branch, "narrow").await, "50000 1250025000 1");
+    assert_no_conflict(&proxy).await;
+}

@@ -2,7 +2,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "in a test, to panic is to fail"
+    clippy::print_stdout,
+    reason = "in a test, to panic is to fail, and what is printed is shown when it does"
 )]
 
 mod admin;

@@ -55,6 +55,8 @@ pub(crate) async fn make_tables(server: &impl Endpoint, database: &str) {
 
 /// Where a side of the load writes.
 pub(crate) struct Side<'a, E> {
+    /// 0 or 1: its lanes' numbers are even or odd.
+    pub(crate) number: u64,
     pub(crate) server: &'a E,
     pub(crate) database: &'a str,
 }
@@ -80,14 +82,18 @@ impl Load {
         eprintln!("the load's seed: CAUSEWAY_SEED={seed}");
         let (stop, committed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut handles = Vec::new();
-        for (number, side) in sides.iter().enumerate() {
+        for side in sides {
             for lane in 0..lanes {
-                let number = number as u64;
-                let lane = lane * 2 + number;
+                let lane = lane * 2 + side.number;
                 let lane = Lane {
-                    opts: side.server.opts().db_name(Some(side.database)),
+                    // Not strict, so that a column may be added that has no default.
+                    opts: side
+                        .server
+                        .opts()
+                        .db_name(Some(side.database))
+                        .init(vec!["SET sql_mode = ''"]),
                     lane,
-                    side: number,
+                    side: side.number,
                     random: StdRng::seed_from_u64(seed ^ (lane << 32)),
                     conn: None,
                     next: 1,
@@ -141,6 +147,17 @@ impl Load {
 }
 
 impl Tally {
+    /// With what other lanes have committed.
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        for (lane, n) in &other.counters {
+            *self.counters.entry(*lane).or_default() += n;
+        }
+        for (side, n) in &other.shared {
+            *self.shared.entry(*side).or_default() += n;
+        }
+        self
+    }
+
     /// The number of transactions.
     pub(crate) fn total(&self) -> u64 {
         self.counters.values().sum()
@@ -278,7 +295,9 @@ impl Lane {
                 rows.items.remove(&id);
                 // The name is free for another row at once.
                 let id = self.number();
-                to.push(format!("INSERT INTO items VALUES ({id}, '{name}', {value}, NULL)"));
+                to.push(format!(
+                    "INSERT INTO items (id, name, quantity, note) VALUES ({id}, '{name}', {value}, NULL)"
+                ));
                 rows.items.insert(id, name);
             }
             (1, Some((id, _)), ..) => {
@@ -326,9 +345,7 @@ impl Lane {
             }
             (8, _, Some(order), ..) => {
                 let line = self.number();
-                to.push(format!(
-                    "INSERT INTO order_lines VALUES ({line}, {order}, 'i{value}', {value}.5)"
-                ));
+                to.push(format!("INSERT INTO order_lines (id, order_id, item, price) VALUES ({line}, {order}, 'i{value}', {value}.5)"));
                 rows.orders.entry(order).or_default().push(line);
             }
             (9, .., Some(place), _) => {
@@ -358,7 +375,9 @@ impl Lane {
             (0..=5, ..) => {
                 let id = self.number();
                 let name = format!("item {id}");
-                to.push(format!("INSERT INTO items VALUES ({id}, '{name}', {value}, 'new')"));
+                to.push(format!(
+                    "INSERT INTO items (id, name, quantity, note) VALUES ({id}, '{name}', {value}, 'new')"
+                ));
                 rows.items.insert(id, name);
             }
             (6..=8, ..) => {
@@ -368,14 +387,19 @@ impl Lane {
                     .iter()
                     .map(|line| format!("({line}, {id}, 'i', {value})"))
                     .collect();
-                to.push(format!("INSERT INTO orders VALUES ({id}, 'c', NOW(6))"));
-                to.push(format!("INSERT INTO order_lines VALUES {}", values.join(", ")));
+                to.push(format!(
+                    "INSERT INTO orders (id, customer, at) VALUES ({id}, 'c', NOW(6))"
+                ));
+                to.push(format!(
+                    "INSERT INTO order_lines (id, order_id, item, price) VALUES {}",
+                    values.join(", ")
+                ));
                 rows.orders.insert(id, lines);
             }
             (9 | 10, ..) => {
                 let number = self.number();
                 to.push(format!(
-                    "INSERT INTO places VALUES ('lane {}', {number}, X'00FF0000')",
+                    "INSERT INTO places (area, number, what) VALUES ('lane {}', {number}, X'00FF0000')",
                     self.lane
                 ));
                 rows.places.push(number);
@@ -386,7 +410,7 @@ impl Lane {
                     .iter()
                     .map(|id| format!("({id}, {value}, 1e10, REPEAT('x', {value} % 200))"))
                     .collect();
-                to.push(format!("INSERT INTO plain VALUES {}", values.join(", ")));
+                to.push(format!("INSERT INTO plain (id, a, b, c) VALUES {}", values.join(", ")));
                 rows.plain.extend(ids);
             }
         }
