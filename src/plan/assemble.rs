@@ -18,14 +18,14 @@ use crate::{
     model::{
         change::{Change, Images, Site, Target, Transaction, TransactionHeader},
         gtid::Gtid,
-        name::TableName,
+        name::{OWN_DATABASE, TableName},
         table_map::TableMap,
         value::Value,
     },
 };
 
 use super::{
-    objects::{OWN_DATABASE, Objects},
+    objects::Objects,
     path::{self, Origin},
     xa::{Held, Prepared},
 };

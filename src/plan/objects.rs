@@ -1,21 +1,10 @@
 //! Which tables are selected, and their names at the other side.
 
 use crate::model::{
-    name::TableName,
+    name::{TableName, is_system_database},
     pattern,
     task::{Direction, ObjectRule},
 };
-
-/// The database on each server where Causeway keeps its own tables.
-pub const OWN_DATABASE: &str = "causeway";
-
-/// Databases that are a server's own and never synchronized.
-const SYSTEM_DATABASES: [&str; 5] = ["mysql", "sys", "information_schema", "performance_schema", OWN_DATABASE];
-
-/// Whether the database belongs to a server or to Causeway itself.
-pub fn is_system_database(database: &str) -> bool {
-    SYSTEM_DATABASES.iter().any(|name| name.eq_ignore_ascii_case(database))
-}
 
 /// The objects of one link.
 #[derive(Debug, Clone, PartialEq, Eq)]

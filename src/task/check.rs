@@ -5,8 +5,7 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 use crate::{
     connect,
     failure::Failure,
-    model::{server::ServerDefinition, status::CheckStep},
-    plan::objects::OWN_DATABASE,
+    model::{name::OWN_DATABASE, server::ServerDefinition, status::CheckStep},
 };
 
 /// The oldest version: `VALUES ROW(…)` came with 8.0.19.

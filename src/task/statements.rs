@@ -2,11 +2,11 @@
 
 use crate::{
     ddl::{self, Kind, Role, Statement, StatementContext, Unclassified},
-    model::{name::TableName, task::Direction},
-    plan::{
-        assemble,
-        objects::{OWN_DATABASE, Objects},
+    model::{
+        name::{OWN_DATABASE, TableName},
+        task::Direction,
     },
+    plan::{assemble, objects::Objects},
 };
 
 /// What is to be done.

@@ -157,7 +157,6 @@ async fn a_missing_privilege_is_named() {
             Err(other) => panic!("{other}"),
             Ok(()) => error().await,
         };
-        println!("without {privilege}: {told}");
         fits(&told, parts);
         if ["running", "failed"].contains(&cell(&proxy, "SELECT state FROM sync.tasks").await.as_str()) {
             sql(&proxy, "STOP SYNC TASK orders").await;
@@ -171,8 +170,7 @@ async fn a_missing_privilege_is_named() {
     assert_same(&pair.hq, &pair.branch, "shop").await;
 
     // While it is at work: what is done at one side, which privilege is missing at the other.
-    let mut number = 100;
-    for (privilege, at_hq, statement) in [
+    for (number, (privilege, at_hq, statement)) in (100..).zip([
         ("INSERT ON shop.*", true, "INSERT INTO shop.parent VALUES (#, 'x')"),
         ("UPDATE ON shop.*", true, "UPDATE shop.parent SET v = '#' WHERE id = 1"),
         ("DELETE ON shop.*", true, "DELETE FROM shop.parent WHERE id = 100"),
@@ -183,7 +181,7 @@ async fn a_missing_privilege_is_named() {
         ("INDEX ON shop.*", true, "CREATE INDEX i# ON shop.child (v)"),
         ("CREATE ON shop.*", true, "CREATE TABLE shop.t# (id INT PRIMARY KEY)"),
         ("DROP ON shop.*", true, "DROP TABLE shop.t108"),
-    ] {
+    ]) {
         let (here, there) = if at_hq {
             (&pair.hq, &pair.branch)
         } else {
@@ -200,7 +198,6 @@ async fn a_missing_privilege_is_named() {
         .await;
         sql(&proxy, "RESUME SYNC TASK orders").await;
         let told = error().await;
-        println!("without {privilege}: {told}");
         let word = privilege.split(' ').next().unwrap();
         fits(&told, &[word]);
         proxy.wait_state("orders", "failed").await;
@@ -208,7 +205,6 @@ async fn a_missing_privilege_is_named() {
         sql(&proxy, "RESUME SYNC TASK orders").await;
         proxy.wait_synced("orders").await;
         assert_same(&pair.hq, &pair.branch, "shop").await;
-        number += 1;
     }
     assert!(!proxy.log().contains(PASSWORD));
 }

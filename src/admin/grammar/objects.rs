@@ -9,10 +9,9 @@
 use super::cursor::{Cursor, bad_name, not_yet, wrong};
 use super::lexer::Kind;
 use crate::admin::reply::SqlError;
-use crate::model::name;
+use crate::model::name::{self, is_system_database};
 use crate::model::pattern::may_overlap;
 use crate::model::task::ObjectRule;
-use crate::plan::objects::is_system_database;
 
 type Result<T> = std::result::Result<T, SqlError>;
 
