@@ -97,8 +97,20 @@ impl Session {
 
     /// Runs a statement as if it were typed: shown at the prompt, with what comes back.
     async fn type_in(&mut self, screen: &mut Screen, statement: &str) -> Result<Answer, DemoError> {
-        screen.statement(self.prompt, statement)?;
-        let answer = self.run(statement).await?;
+        self.type_in_as(screen, statement, statement).await
+    }
+
+    /// Runs a statement of which something else is shown, on the screen and in errors: no password is printed.
+    async fn type_in_as(&mut self, screen: &mut Screen, statement: &str, shown: &str) -> Result<Answer, DemoError> {
+        screen.statement(self.prompt, shown)?;
+        let answer = self.run(statement).await.map_err(|error| match error {
+            DemoError::Sql { server, cause, .. } => DemoError::Sql {
+                server,
+                cause,
+                statement: shown.to_owned(),
+            },
+            other => other,
+        })?;
         if !answer.columns.is_empty() {
             screen.table(&answer.columns, &answer.rows)?;
         }
@@ -173,11 +185,15 @@ impl Stage {
         self.screen.heading("two servers and a task, in SQL")?;
         let [hq, branch] = &self.servers;
         for (name, port) in [("hq", hq.port), ("branch", branch.port)] {
-            let statement = format!(
-                "CREATE SERVER {name} OPTIONS (HOST '127.0.0.1', PORT {port}, USER 'sync', PASSWORD '{}')",
-                self.proxy.password
-            );
-            self.admin.type_in(&mut self.screen, &statement).await?;
+            let statement = |password: &str| {
+                format!(
+                    "CREATE SERVER {name} OPTIONS (HOST '127.0.0.1', PORT {port}, USER 'sync', PASSWORD '{password}')"
+                )
+            };
+            let shown = statement("…");
+            self.admin
+                .type_in_as(&mut self.screen, &statement(&self.proxy.password), &shown)
+                .await?;
         }
         let statements = [CREATE_TASK, "START SYNC TASK company"];
         self.admin.type_all(&mut self.screen, &statements).await
