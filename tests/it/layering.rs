@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("binlog", &["model"]),
     ("ddl", &["model"]),
     ("sql", &["model", "binlog"]),
-    ("plan", &["model", "binlog"]),
+    ("plan", &["model", "binlog", "ddl"]),
     ("conflict", &["model"]),
     ("schedule", &["model", "binlog"]),
     // Below all that act.
