@@ -32,7 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("store", &["model"]),
     // What it shows is what the store holds; what it sets going it sets going through its trait `Control`.
-    ("admin", &["model", "store"]),
+    ("admin", &["model", "plan", "store"]),
     // They wire.
     (
         "task",
