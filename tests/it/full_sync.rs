@@ -81,7 +81,7 @@ fn writer(
     tokio::spawn(async move {
         let mut conn = mysql_async::Conn::new(opts).await.unwrap();
         let seed = rand::random();
-        println!("seed of a writer: {seed}");
+        eprintln!("seed of a writer: {seed}");
         let mut random = StdRng::seed_from_u64(seed);
         let mut made = 0;
         while !stop.load(Ordering::Acquire) {
@@ -170,7 +170,6 @@ async fn tables_that_change_all_the_while_are_copied_through_a_pause_and_a_kill_
 
     stop.store(true, Ordering::Release);
     let made = [at_source.await.unwrap(), at_destination.await.unwrap()];
-    println!("transactions meanwhile: {made:?}; paused at {paused_at}");
     assert!(made.iter().all(|made| *made > 20), "{made:?}");
     proxy.wait_synced("t").await;
     assert_same(&pair.hq, &pair.branch, "shop").await;

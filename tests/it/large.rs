@@ -71,7 +71,6 @@ fn peak_mib(proxy: &Proxy) -> u64 {
 
 fn assert_bounded(proxy: &Proxy, after: &str) {
     let peak = peak_mib(proxy);
-    println!("{after}: peak {peak} MiB");
     assert!(peak < MEMORY_MIB, "Causeway has held {peak} MiB after {after}");
 }
 

@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("binlog", &["model"]),
     ("ddl", &["model"]),
     ("sql", &["model", "binlog"]),
-    ("plan", &["model", "binlog"]),
+    ("plan", &["model", "binlog", "ddl"]),
     ("conflict", &["model"]),
     ("schedule", &["model", "binlog"]),
     // Below all that act.
@@ -32,7 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("store", &["model"]),
     // What it shows is what the store holds; what it sets going it sets going through its trait `Control`.
-    ("admin", &["model", "store"]),
+    ("admin", &["model", "plan", "store"]),
     // They wire.
     (
         "task",
