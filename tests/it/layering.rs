@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("conflict", &["model"]),
     ("schedule", &["model", "binlog"]),
     // Below all that act.
-    ("failure", &[]),
+    ("failure", &["model"]),
     ("connect", &["model", "sql", "failure"]),
     // They act.
     ("source", &["model", "binlog", "failure"]),
