@@ -2,13 +2,14 @@
 //!
 //! `CAUSEWAY_LARGE_ROWS` sets the number of narrow rows, for runs by hand (5000000 is the size to aim at).
 
-use std::{env, fs};
+use std::{env, fs, time::Duration};
 
 use crate::support::{
-    ask::{cell, eventually, rows, sql},
+    ask::{cell, connect, eventually, rows, sql},
     cluster::{Pair, Proxy},
 };
 use causeway::demo::mysqld::{LocalServer, ServerOptions};
+use mysql_async::prelude::Queryable;
 
 /// What Causeway may ever have held, in MiB. A link keeps 64 MiB of changes at a time; twice that and its SQL text, for
 /// each of two links, is the rest.
@@ -94,6 +95,8 @@ async fn assert_equal(pair: &Pair, table: &str) {
 /// Waits until the destination is well inside a large transaction.
 async fn in_the_middle(server: &LocalServer, rows: u64) {
     eventually("the large transaction is under way", async || {
+        // The server makes this table anew only when nobody has read it for 0.1 s.
+        tokio::time::sleep(Duration::from_millis(250)).await;
         let modified = cell(
             server,
             "SELECT COALESCE(MAX(trx_rows_modified), 0) FROM information_schema.innodb_trx",
@@ -157,6 +160,10 @@ async fn a_large_transaction_cut_off_by_a_kill_is_applied_once() {
     proxy.wait_synced("big").await;
 
     let whole = narrow_rows();
+    // Its last row is held at the destination, so that it can't get to its end before it is killed.
+    let hold = "BEGIN; SELECT n FROM big.counter WHERE id = 1 FOR UPDATE";
+    let mut holder = connect(branch).await;
+    holder.query_drop(hold).await.unwrap();
     sql(
         hq,
         "BEGIN; UPDATE big.narrow SET n = n + 1; UPDATE big.counter SET n = n + 1 WHERE id = 1; COMMIT",
@@ -166,9 +173,13 @@ async fn a_large_transaction_cut_off_by_a_kill_is_applied_once() {
     for part in [10, 2] {
         in_the_middle(branch, whole / part).await;
         proxy.kill9();
+        // The server notices that the client is gone only when its statement has got the row.
+        holder.query_drop("COMMIT").await.unwrap();
+        holder.query_drop(hold).await.unwrap();
         assert_eq!(cell(branch, "SELECT n FROM big.counter WHERE id = 1").await, "0");
         proxy.restart().await.unwrap();
     }
+    holder.query_drop("COMMIT").await.unwrap();
     proxy.wait_synced("big").await;
     for table in ["narrow", "counter"] {
         assert_equal(&pair, table).await;
