@@ -35,7 +35,11 @@ mirror=${CAUSEWAY_DEBIAN_MIRROR:-$(
   cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
     grep -v '^[[:space:]]*#' | grep -oE '(https?|mirror\+file)://?[^] ]+' | grep -E '/debian/?$' | head -n 1
 )}
-mirror=${mirror:-http://deb.debian.org/debian}
+[ -n "$mirror" ] || {
+  echo "fetch-mysql: the system's source lists name no Debian mirror; name one in CAUSEWAY_DEBIAN_MIRROR, or install" \
+       "MySQL 8.0.19 or later and put mysqld on PATH." >&2
+  exit 1
+}
 
 mkdir -p "$(dirname "$target")"
 work=$(mktemp -d "$(dirname "$target")/.fetch-mysql.XXXXXX")
