@@ -20,8 +20,7 @@ use crate::{
 
 use super::{
     checkpoint::LinkKey,
-    session::Session,
-    worker::{is_duplicate, is_lock_failure},
+    session::{Session, is_duplicate, is_lock_failure},
 };
 
 /// Takes conflicts down, and answers when they are safe.

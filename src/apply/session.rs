@@ -93,3 +93,13 @@ impl Session {
         }
     }
 }
+
+/// A unique key is taken.
+pub(super) fn is_duplicate(error: &mysql_async::Error) -> bool {
+    matches!(error, mysql_async::Error::Server(error) if matches!(error.code, 1022 | 1062 | 1586 | 1859))
+}
+
+/// A deadlock or lock wait: the transaction may be tried again at once.
+pub(super) fn is_lock_failure(error: &mysql_async::Error) -> bool {
+    matches!(error, mysql_async::Error::Server(error) if matches!(error.code, 1205 | 1213 | 1614 | 3101))
+}

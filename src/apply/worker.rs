@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use crate::{
     binlog::BinlogError,
-    failure::{Failure, Kind, kind_of},
+    failure::Failure,
     model::{
         change::{Change, ChangeKind, Target, Transaction, TransactionHeader},
         gtid::{Gtid, GtidSet},
@@ -30,7 +30,7 @@ use crate::{
 use super::{
     checkpoint::{self, LinkKey},
     conflict::{self, Recorder},
-    session::Session,
+    session::{Session, is_duplicate, is_lock_failure},
 };
 
 /// A destination transaction takes in no more source transactions once it has this many bytes of row images …
@@ -498,15 +498,6 @@ fn same_targets(jobs: &[Job], transaction: &Transaction) -> bool {
         }
     }
     true
-}
-
-pub(super) fn is_duplicate(error: &mysql_async::Error) -> bool {
-    matches!(error, mysql_async::Error::Server(error) if matches!(error.code, 1022 | 1062 | 1586 | 1859))
-}
-
-pub(super) fn is_lock_failure(error: &mysql_async::Error) -> bool {
-    matches!(error, mysql_async::Error::Server(error) if matches!(error.code, 1205 | 1213 | 1614 | 3101))
-        && kind_of(error) == Kind::Environment
 }
 
 /// Folded changes with what is needed to name a change's origin.

@@ -176,16 +176,7 @@ fn push_list<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut push:
 pub fn delete(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
     let guards = Guards::choose(target, rows.iter().copied())?;
     let mut out = Vec::with_capacity(256 + rows.iter().map(|row| row.image.len() * 2).sum::<usize>());
-    push_delete(&mut out, target);
-    for (place, row) in rows.iter().enumerate() {
-        push_row_start(&mut out, place);
-        guards.push_before(&mut out, &bound_values(target, row)?)?;
-        out.push(b')');
-    }
-    guards.push_list_name(&mut out);
-    guards.push_names(&mut out, &[]);
-    out.push(b')');
-    guards.push_join(&mut out);
+    push_delete(&mut out, &guards, rows)?;
     out.extend_from_slice(b" WHERE ");
     guards.push_condition(&mut out);
     Ok(Statement {
@@ -194,11 +185,21 @@ pub fn delete(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> 
     })
 }
 
-/// `DELETE t FROM (VALUES `; without an alias, which the server would look for in the default database.
-fn push_delete(out: &mut Vec<u8>, target: &Target) {
+/// `DELETE t FROM (VALUES …) JOIN t ON key`; without an alias, which the server would look for in the default database.
+fn push_delete(out: &mut Vec<u8>, guards: &Guards<'_>, rows: &[&Row]) -> Result<(), BinlogError> {
     out.extend_from_slice(b"DELETE ");
-    ident::push_table(out, &target.table.name);
+    ident::push_table(out, &guards.target.table.name);
     out.extend_from_slice(b" FROM (VALUES ");
+    for (place, row) in rows.iter().enumerate() {
+        push_row_start(out, place);
+        guards.push_before(out, &bound_values(guards.target, row)?)?;
+        out.push(b')');
+    }
+    guards.push_list_name(out);
+    guards.push_names(out, &[]);
+    out.push(b')');
+    guards.push_join(out);
+    Ok(())
 }
 
 /// `DELETE` by row key alone: what is not there is as it should be.
@@ -214,16 +215,7 @@ pub fn delete_by_key(target: &Target, rows: &[&Row]) -> Result<Statement, Binlog
         compared: target.key.clone(),
     };
     let mut out = Vec::with_capacity(256 + rows.len() * 16);
-    push_delete(&mut out, target);
-    for (place, row) in rows.iter().enumerate() {
-        push_row_start(&mut out, place);
-        guards.push_before(&mut out, &bound_values(target, row)?)?;
-        out.push(b')');
-    }
-    guards.push_list_name(&mut out);
-    guards.push_names(&mut out, &[]);
-    out.push(b')');
-    guards.push_join(&mut out);
+    push_delete(&mut out, &guards, rows)?;
     Ok(Statement {
         text: out,
         expected_rows: None,
