@@ -1,6 +1,6 @@
 //! A task as the operator described it: which servers, which objects, which options.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -66,17 +66,8 @@ impl TaskDefinition {
 /// One entry of an OBJECTS list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ObjectRule {
-    /// `db.*`, `db.table`, `db.pattern%`, each with an optional `AS`.
-    Include {
-        /// The database, or a LIKE pattern over database names.
-        database: String,
-        /// `None` for `.*`; otherwise a table name or a LIKE pattern (`%` and `_`).
-        table: Option<String>,
-        /// Name of the database at the destination; `None`: the same.
-        to_database: Option<String>,
-        /// Name of the table at the destination; `None`: the same.
-        to_table: Option<String>,
-    },
+    /// What is synchronized, and how.
+    Include(Selection),
     /// `NOT db.table`: left out; the same patterns.
     Exclude {
         /// The database, or a LIKE pattern over database names.
@@ -84,6 +75,97 @@ pub enum ObjectRule {
         /// `None` for `.*`; otherwise a table name or a LIKE pattern.
         table: Option<String>,
     },
+}
+
+/// `db.*`, `db.table` or `db.pattern%`, with what is said of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Selection {
+    /// The database, or a LIKE pattern over database names.
+    pub database: String,
+    /// `None` for `.*`; otherwise a table name or a LIKE pattern (`%` and `_`).
+    pub table: Option<String>,
+    /// `AS`: name of the database at the destination; `None`: the same.
+    pub to_database: Option<String>,
+    /// Name of the table at the destination; `None`: the same.
+    pub to_table: Option<String>,
+    /// `(id, name AS full_name)`: the only columns that are synchronized; `None`: all.
+    #[serde(default)]
+    pub columns: Option<Vec<SelectedColumn>>,
+    /// `WHERE …`: the only rows that are synchronized, an expression over the source's columns as it was written.
+    #[serde(default)]
+    pub filter: Option<String>,
+    /// `ONLY (…)`: the only operations that are carried; `None`: all.
+    #[serde(default)]
+    pub operations: Option<BTreeSet<Operation>>,
+}
+
+/// A column of a [`Selection`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelectedColumn {
+    /// Its name at the source.
+    pub name: String,
+    /// `AS`: its name at the destination; `None`: the same.
+    pub to: Option<String>,
+}
+
+/// What an `ONLY (…)` list can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// Rows that come.
+    Insert,
+    /// Rows that change.
+    Update,
+    /// Rows that go.
+    Delete,
+    /// Every kind of DDL.
+    Ddl,
+    /// CREATE TABLE.
+    CreateTable,
+    /// ALTER TABLE.
+    AlterTable,
+    /// DROP TABLE.
+    DropTable,
+    /// RENAME TABLE.
+    RenameTable,
+    /// TRUNCATE TABLE.
+    TruncateTable,
+    /// CREATE INDEX.
+    CreateIndex,
+    /// DROP INDEX.
+    DropIndex,
+    /// CREATE, ALTER and DROP VIEW.
+    View,
+    /// CREATE, ALTER and DROP PROCEDURE and FUNCTION.
+    Routine,
+    /// CREATE and DROP TRIGGER.
+    Trigger,
+    /// CREATE, ALTER and DROP EVENT.
+    Event,
+    /// CREATE, ALTER and DROP DATABASE.
+    Database,
+}
+
+impl Operation {
+    /// All operations with their spelling in the admin language.
+    pub const ALL: [(Operation, &'static str); 16] = [
+        (Operation::Insert, "INSERT"),
+        (Operation::Update, "UPDATE"),
+        (Operation::Delete, "DELETE"),
+        (Operation::Ddl, "DDL"),
+        (Operation::CreateTable, "CREATE TABLE"),
+        (Operation::AlterTable, "ALTER TABLE"),
+        (Operation::DropTable, "DROP TABLE"),
+        (Operation::RenameTable, "RENAME TABLE"),
+        (Operation::TruncateTable, "TRUNCATE TABLE"),
+        (Operation::CreateIndex, "CREATE INDEX"),
+        (Operation::DropIndex, "DROP INDEX"),
+        (Operation::View, "VIEW"),
+        (Operation::Routine, "ROUTINE"),
+        (Operation::Trigger, "TRIGGER"),
+        (Operation::Event, "EVENT"),
+        (Operation::Database, "DATABASE"),
+    ];
 }
 
 impl ObjectRule {
@@ -100,12 +182,13 @@ impl ObjectRule {
             }
         };
         let (database, table, database_plain, table_plain) = match self {
-            ObjectRule::Include {
+            ObjectRule::Include(Selection {
                 database,
                 table,
                 to_database,
                 to_table,
-            } => (database, table, to_database.is_some(), to_table.is_some()),
+                ..
+            }) => (database, table, to_database.is_some(), to_table.is_some()),
             ObjectRule::Exclude { database, table } => (database, table, false, false),
         };
         fits(database, database_plain, source_database)
@@ -156,6 +239,53 @@ pub enum ExistingTables {
     Proceed,
 }
 
+/// How objects are written at the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectCase {
+    /// As at the source.
+    #[default]
+    Source,
+    /// As the destination keeps names (`lower_case_table_names`).
+    Destination,
+    /// In lower case.
+    Lower,
+    /// In upper case.
+    Upper,
+}
+
+impl ObjectCase {
+    /// All values with their spelling in the admin language.
+    pub const ALL: [(ObjectCase, &'static str); 4] = [
+        (ObjectCase::Source, "source"),
+        (ObjectCase::Destination, "destination"),
+        (ObjectCase::Lower, "lower"),
+        (ObjectCase::Upper, "upper"),
+    ];
+}
+
+/// What becomes of the tables of an online schema change tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnlineDdl {
+    /// They are carried like any other table.
+    #[default]
+    Carry,
+    /// gh-ost's are hidden, and its final DDL is carried.
+    GhOst,
+    /// pt-online-schema-change's are hidden, and its final DDL is carried.
+    PtOsc,
+}
+
+impl OnlineDdl {
+    /// All values with their spelling in the admin language.
+    pub const ALL: [(OnlineDdl, &'static str); 3] = [
+        (OnlineDdl::Carry, "carry"),
+        (OnlineDdl::GhOst, "gh-ost"),
+        (OnlineDdl::PtOsc, "pt-osc"),
+    ];
+}
+
 /// The options of a task, with every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskOptions {
@@ -171,6 +301,18 @@ pub struct TaskOptions {
     pub existing_tables: ExistingTables,
     /// Leave all DDL out.
     pub exclude_ddl: bool,
+    /// What becomes of the tables of an online schema change tool.
+    #[serde(default)]
+    pub online_ddl: OnlineDdl,
+    /// LIKE patterns of a tool's shadow tables, separated by commas; empty: those of the tool.
+    #[serde(default)]
+    pub shadow_table_patterns: String,
+    /// LIKE patterns of the tables a tool leaves behind, separated by commas; empty: those of the tool.
+    #[serde(default)]
+    pub trash_table_patterns: String,
+    /// Case of object names at the destination.
+    #[serde(default)]
+    pub object_case: ObjectCase,
     /// How long a lost server is waited for, in minutes, 10 to 1440.
     pub retry_window_minutes: u32,
     /// Appliers per direction, 1 to 64.
@@ -188,6 +330,10 @@ impl Default for TaskOptions {
             incremental_sync: true,
             existing_tables: ExistingTables::default(),
             exclude_ddl: false,
+            online_ddl: OnlineDdl::default(),
+            shadow_table_patterns: String::new(),
+            trash_table_patterns: String::new(),
+            object_case: ObjectCase::default(),
             retry_window_minutes: 720,
             workers: 4,
             heartbeat: true,
@@ -210,6 +356,18 @@ pub struct OptionChanges {
     pub existing_tables: Option<ExistingTables>,
     /// See [`TaskOptions::exclude_ddl`].
     pub exclude_ddl: Option<bool>,
+    /// See [`TaskOptions::online_ddl`].
+    #[serde(default)]
+    pub online_ddl: Option<OnlineDdl>,
+    /// See [`TaskOptions::shadow_table_patterns`].
+    #[serde(default)]
+    pub shadow_table_patterns: Option<String>,
+    /// See [`TaskOptions::trash_table_patterns`].
+    #[serde(default)]
+    pub trash_table_patterns: Option<String>,
+    /// See [`TaskOptions::object_case`].
+    #[serde(default)]
+    pub object_case: Option<ObjectCase>,
     /// See [`TaskOptions::retry_window_minutes`].
     pub retry_window_minutes: Option<u32>,
     /// See [`TaskOptions::workers`].
@@ -221,6 +379,7 @@ pub struct OptionChanges {
 impl TaskOptions {
     /// These options with `changes` laid over them.
     pub fn with(&self, changes: &OptionChanges) -> TaskOptions {
+        let text = |changed: &Option<String>, own: &String| changed.as_ref().unwrap_or(own).clone();
         TaskOptions {
             conflict_policy: changes.conflict_policy.unwrap_or(self.conflict_policy),
             schema_sync: changes.schema_sync.unwrap_or(self.schema_sync),
@@ -228,6 +387,10 @@ impl TaskOptions {
             incremental_sync: changes.incremental_sync.unwrap_or(self.incremental_sync),
             existing_tables: changes.existing_tables.unwrap_or(self.existing_tables),
             exclude_ddl: changes.exclude_ddl.unwrap_or(self.exclude_ddl),
+            online_ddl: changes.online_ddl.unwrap_or(self.online_ddl),
+            shadow_table_patterns: text(&changes.shadow_table_patterns, &self.shadow_table_patterns),
+            trash_table_patterns: text(&changes.trash_table_patterns, &self.trash_table_patterns),
+            object_case: changes.object_case.unwrap_or(self.object_case),
             retry_window_minutes: changes.retry_window_minutes.unwrap_or(self.retry_window_minutes),
             workers: changes.workers.unwrap_or(self.workers),
             heartbeat: changes.heartbeat.unwrap_or(self.heartbeat),
@@ -261,11 +424,14 @@ mod tests {
         let check = |rule: &ObjectRule, database: &str, table: &str, expected: bool| {
             assert_eq!(rule.is_about(database, table), expected, "{rule:?} {database}.{table}");
         };
-        let include = |table: Option<&str>, to_table: Option<&str>| ObjectRule::Include {
-            database: "my_shop".into(),
-            table: table.map(Into::into),
-            to_database: to_table.map(|_| "copy".into()),
-            to_table: to_table.map(Into::into),
+        let include = |table: Option<&str>, to_table: Option<&str>| {
+            ObjectRule::Include(Selection {
+                database: "my_shop".into(),
+                table: table.map(Into::into),
+                to_database: to_table.map(|_| "copy".into()),
+                to_table: to_table.map(Into::into),
+                ..Selection::default()
+            })
         };
         check(&include(None, None), "my_shop", "t", true);
         check(&include(None, None), "my-shop", "t", true);

@@ -3,7 +3,7 @@
 use crate::model::{
     name::{TableName, is_system_database},
     pattern,
-    task::{Direction, ObjectRule},
+    task::{Direction, ObjectRule, Selection},
 };
 
 /// The objects of one link.
@@ -52,12 +52,12 @@ impl Objects {
             return None;
         }
         self.rules.iter().find_map(|rule| {
-            let ObjectRule::Include {
+            let ObjectRule::Include(Selection {
                 database: source,
                 table: None,
                 to_database,
                 ..
-            } = rule
+            }) = rule
             else {
                 return None;
             };
@@ -81,9 +81,9 @@ impl Objects {
             return None;
         }
         about().find_map(|rule| match rule {
-            ObjectRule::Include {
+            ObjectRule::Include(Selection {
                 to_database, to_table, ..
-            } => Some(TableName::new(
+            }) => Some(TableName::new(
                 to_database.as_ref().unwrap_or(&table.database),
                 to_table.as_ref().unwrap_or(&table.table),
             )),
@@ -94,12 +94,13 @@ impl Objects {
     /// Mapped back: the table that the forward rules would call `table`.
     fn unmap(&self, table: &TableName) -> Option<TableName> {
         self.rules.iter().find_map(|rule| {
-            let ObjectRule::Include {
+            let ObjectRule::Include(Selection {
                 database,
                 table: pattern,
                 to_database,
                 to_table,
-            } = rule
+                ..
+            }) = rule
             else {
                 return None;
             };
@@ -124,12 +125,13 @@ mod tests {
     use super::*;
 
     fn include(database: &str, table: Option<&str>, to: Option<(&str, Option<&str>)>) -> ObjectRule {
-        ObjectRule::Include {
+        ObjectRule::Include(Selection {
             database: database.into(),
             table: table.map(Into::into),
             to_database: to.map(|(database, _)| database.into()),
             to_table: to.and_then(|(_, table)| table.map(Into::into)),
-        }
+            ..Selection::default()
+        })
     }
 
     fn exclude(database: &str, table: &str) -> ObjectRule {

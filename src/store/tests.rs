@@ -9,7 +9,7 @@ use super::*;
 use crate::model::name::{ServerName, TaskName};
 use crate::model::server::{Address, ServerDefinition, SslMode};
 use crate::model::status::{ConflictRecord, DdlRecord, EventRecord, Level, ObjectRow, Phase, State, StatusRow};
-use crate::model::task::{Direction, ObjectRule, OptionChanges, TaskDefinition, TaskOptions, Wanted};
+use crate::model::task::{Direction, ObjectRule, OptionChanges, Selection, TaskDefinition, TaskOptions, Wanted};
 
 /// A directory of its own under the system's temporary one, removed at the end.
 pub(crate) struct TempDir(PathBuf);
@@ -57,12 +57,13 @@ fn task(name: &str) -> TaskDefinition {
         destination: ServerName::new("branch").unwrap(),
         two_way: true,
         objects: vec![
-            ObjectRule::Include {
+            ObjectRule::Include(Selection {
                 database: "shop".into(),
                 table: None,
                 to_database: Some("shop2".into()),
                 to_table: None,
-            },
+                ..Selection::default()
+            }),
             ObjectRule::Exclude {
                 database: "shop".into(),
                 table: Some("tmp%".into()),

@@ -193,7 +193,10 @@ fn same_statement(found: &Statement, intended: &str, version: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{change::TransactionHeader, task::ObjectRule};
+    use crate::model::{
+        change::TransactionHeader,
+        task::{ObjectRule, Selection},
+    };
 
     fn statement(database: &str, text: &str) -> assemble::Statement {
         assemble::Statement {
@@ -211,12 +214,13 @@ mod tests {
     }
 
     fn check(text: &str, direction: Direction, echo: Option<&str>, expected: &str) {
-        let rules = [ObjectRule::Include {
+        let rules = [ObjectRule::Include(Selection {
             database: "shop".into(),
             table: None,
             to_database: Some("copy".into()),
             to_table: None,
-        }];
+            ..Selection::default()
+        })];
         let objects = Objects::new(direction, &rules, None);
         let database = if direction == Direction::Forward {
             "shop"

@@ -11,7 +11,7 @@ use super::lexer::Kind;
 use crate::admin::reply::SqlError;
 use crate::model::name::{self, is_system_database};
 use crate::model::pattern::may_overlap;
-use crate::model::task::ObjectRule;
+use crate::model::task::{ObjectRule, Selection};
 
 type Result<T> = std::result::Result<T, SqlError>;
 
@@ -58,12 +58,13 @@ fn rule(cursor: &mut Cursor<'_>) -> Result<ObjectRule> {
             return Err(not_yet(what));
         }
     }
-    let rule = ObjectRule::Include {
+    let rule = ObjectRule::Include(Selection {
         database,
         table,
         to_database,
         to_table,
-    };
+        ..Selection::default()
+    });
     check_system(&rule)?;
     check_rename(&rule)?;
     Ok(rule)
@@ -71,9 +72,9 @@ fn rule(cursor: &mut Cursor<'_>) -> Result<ObjectRule> {
 
 /// Patterns pass such databases over; one that is named must not seem to be synchronized.
 fn check_system(rule: &ObjectRule) -> Result<()> {
-    let ObjectRule::Include {
+    let ObjectRule::Include(Selection {
         database, to_database, ..
-    } = rule
+    }) = rule
     else {
         return Ok(());
     };
@@ -133,12 +134,13 @@ fn is_pattern(name: &str) -> bool {
 
 /// A rename must have one source and one destination.
 fn check_rename(rule: &ObjectRule) -> Result<()> {
-    let ObjectRule::Include {
+    let ObjectRule::Include(Selection {
         database,
         table,
         to_database: Some(to_database),
         to_table,
-    } = rule
+        ..
+    }) = rule
     else {
         return Ok(());
     };
@@ -166,7 +168,10 @@ fn check_rename(rule: &ObjectRule) -> Result<()> {
 }
 
 fn check(rules: &[ObjectRule]) -> Result<()> {
-    if !rules.iter().any(|rule| matches!(rule, ObjectRule::Include { .. })) {
+    if !rules
+        .iter()
+        .any(|rule| matches!(rule, ObjectRule::Include(Selection { .. })))
+    {
         return Err(wrong(
             "OBJECTS only leaves objects out: name at least one that is synchronized",
         ));
@@ -220,35 +225,36 @@ fn check_pair(a: &ObjectRule, b: &ObjectRule, rules: &[ObjectRule]) -> Result<()
 
 /// Whether `b` renames, and nothing is left for it: the first rule that includes a table decides its name.
 fn hides(a: &ObjectRule, b: &ObjectRule) -> bool {
-    let ObjectRule::Include {
+    let ObjectRule::Include(Selection {
         database,
         table,
         to_database: Some(_),
         to_table,
-    } = b
+        ..
+    }) = b
     else {
         return false;
     };
     match (table, to_table) {
         (Some(table), Some(_)) => a.is_about(database, table),
-        _ => matches!(a, ObjectRule::Include { table: None, .. }) && a.is_about(database, ""),
+        _ => matches!(a, ObjectRule::Include(Selection { table: None, .. })) && a.is_about(database, ""),
     }
 }
 
 /// Whether the one table that `renaming` would have in common with `keeping` is left out by another rule.
 fn left_out(renaming: &ObjectRule, keeping: &ObjectRule, rules: &[ObjectRule]) -> bool {
     let (
-        ObjectRule::Include {
+        ObjectRule::Include(Selection {
             to_database: Some(to_database),
             to_table: Some(to_table),
             ..
-        },
-        ObjectRule::Include {
+        }),
+        ObjectRule::Include(Selection {
             database,
             to_database: kept_as,
             to_table: None,
             ..
-        },
+        }),
     ) = (renaming, keeping)
     else {
         return false;
@@ -277,12 +283,13 @@ struct Sides {
 
 impl Sides {
     fn of(rule: &ObjectRule) -> Option<Self> {
-        let ObjectRule::Include {
+        let ObjectRule::Include(Selection {
             database,
             table,
             to_database,
             to_table,
-        } = rule
+            ..
+        }) = rule
         else {
             return None;
         };
@@ -319,18 +326,19 @@ pub(super) fn print(rules: &[ObjectRule]) -> String {
 
 pub(super) fn show(rule: &ObjectRule) -> String {
     match rule {
-        ObjectRule::Include {
+        ObjectRule::Include(Selection {
             database,
             table,
             to_database: None,
             ..
-        } => pair(database, table.as_deref()),
-        ObjectRule::Include {
+        }) => pair(database, table.as_deref()),
+        ObjectRule::Include(Selection {
             database,
             table,
             to_database: Some(to_database),
             to_table,
-        } => format!(
+            ..
+        }) => format!(
             "{} AS {}",
             pair(database, table.as_deref()),
             pair(to_database, to_table.as_deref())

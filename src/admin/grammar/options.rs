@@ -3,7 +3,7 @@
 
 use super::cursor::{Cursor, not_yet, wrong};
 use crate::admin::reply::SqlError;
-use crate::model::task::{ConflictPolicy, ExistingTables, OptionChanges, TaskOptions};
+use crate::model::task::{ConflictPolicy, ExistingTables, ObjectCase, OnlineDdl, OptionChanges, TaskOptions};
 
 type Result<T> = std::result::Result<T, SqlError>;
 
@@ -24,7 +24,7 @@ pub struct TaskOption {
 }
 
 /// All options, in the order in which they are shown.
-pub const OPTIONS: [TaskOption; 9] = [
+pub const OPTIONS: [TaskOption; 13] = [
     TaskOption {
         name: "conflict_policy",
         values: "'fail', 'ignore' or 'overwrite'",
@@ -92,6 +92,44 @@ pub const OPTIONS: [TaskOption; 9] = [
         print: |changes| changes.exclude_ddl.map(on_off),
     },
     TaskOption {
+        name: "online_ddl",
+        values: "'carry', 'gh-ost' or 'pt-osc'",
+        doc: "What becomes of the tables of an online schema change tool: carried, or hidden until its final DDL.",
+        per_direction: false,
+        set: |changes, value| {
+            changes.online_ddl = named(&OnlineDdl::ALL, value);
+            changes.online_ddl.is_some()
+        },
+        print: |changes| changes.online_ddl.map(|value| spelled(&OnlineDdl::ALL, value)),
+    },
+    TaskOption {
+        name: "shadow_table_patterns",
+        values: "LIKE patterns of table names, separated by commas, or '' for those of the tools",
+        doc: "Which tables an online schema change tool fills.",
+        per_direction: false,
+        set: |changes, value| patterns(&mut changes.shadow_table_patterns, value),
+        print: |changes| changes.shadow_table_patterns.as_deref().map(text),
+    },
+    TaskOption {
+        name: "trash_table_patterns",
+        values: "LIKE patterns of table names, separated by commas, or '' for those of the tools",
+        doc: "Which tables an online schema change tool leaves behind.",
+        per_direction: false,
+        set: |changes, value| patterns(&mut changes.trash_table_patterns, value),
+        print: |changes| changes.trash_table_patterns.as_deref().map(text),
+    },
+    TaskOption {
+        name: "object_case",
+        values: "'source', 'destination', 'lower' or 'upper'",
+        doc: "Case of object names at the destination.",
+        per_direction: false,
+        set: |changes, value| {
+            changes.object_case = named(&ObjectCase::ALL, value);
+            changes.object_case.is_some()
+        },
+        print: |changes| changes.object_case.map(|value| spelled(&ObjectCase::ALL, value)),
+    },
+    TaskOption {
         name: "retry_window",
         values: "'720m', or another time from '10m' to '1440m'",
         doc: "How long a lost server is waited for before the task fails.",
@@ -124,16 +162,7 @@ pub const OPTIONS: [TaskOption; 9] = [
 ];
 
 /// Options of the admin language that later versions have.
-const NOT_YET: [&str; 8] = [
-    "online_ddl",
-    "shadow_table_patterns",
-    "trash_table_patterns",
-    "object_case",
-    "rows_per_second",
-    "bytes_per_second",
-    "alert_webhook",
-    "alert_lag",
-];
+const NOT_YET: [&str; 4] = ["rows_per_second", "bytes_per_second", "alert_webhook", "alert_lag"];
 
 /// Policies of the admin language that later versions have; some take columns in parentheses.
 const POLICIES_NOT_YET: [&str; 6] = [
@@ -152,6 +181,34 @@ fn switch(place: &mut Option<bool>, value: &str) -> bool {
         _ => None,
     };
     place.is_some()
+}
+
+fn named<T: Copy>(all: &[(T, &str)], value: &str) -> Option<T> {
+    let found = all.iter().find(|(_, name)| name.eq_ignore_ascii_case(value));
+    found.map(|(value, _)| *value)
+}
+
+fn spelled<T: Copy + PartialEq>(all: &[(T, &str)], value: T) -> String {
+    let found = all.iter().find(|(candidate, _)| *candidate == value);
+    text(found.map_or("", |(_, name)| name))
+}
+
+fn text(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// Names of tables, or patterns of them, separated by commas.
+fn patterns(place: &mut Option<String>, value: &str) -> bool {
+    let listed: Vec<&str> = value.split(',').map(str::trim).collect();
+    let good = value.trim().is_empty() || listed.iter().all(|pattern| !pattern.is_empty());
+    *place = good.then(|| {
+        if value.trim().is_empty() {
+            String::new()
+        } else {
+            listed.join(",")
+        }
+    });
+    good
 }
 
 fn on_off(value: bool) -> String {
@@ -227,6 +284,10 @@ pub(super) fn spelled_out(options: &TaskOptions) -> OptionChanges {
         incremental_sync: Some(options.incremental_sync),
         existing_tables: Some(options.existing_tables),
         exclude_ddl: Some(options.exclude_ddl),
+        online_ddl: Some(options.online_ddl),
+        shadow_table_patterns: Some(options.shadow_table_patterns.clone()),
+        trash_table_patterns: Some(options.trash_table_patterns.clone()),
+        object_case: Some(options.object_case),
         retry_window_minutes: Some(options.retry_window_minutes),
         workers: Some(options.workers),
         heartbeat: Some(options.heartbeat),
@@ -247,6 +308,9 @@ mod tests {
                 retry_window_minutes: Some(1440),
                 workers: Some(64),
                 heartbeat: Some(false),
+                online_ddl: Some(OnlineDdl::GhOst),
+                shadow_table_patterns: Some(r"\_%\_gho,x'y".into()),
+                object_case: Some(ObjectCase::Upper),
                 ..OptionChanges::default()
             },
         ] {

@@ -159,6 +159,13 @@ fn laid_over(under: &OptionChanges, over: &OptionChanges) -> OptionChanges {
         incremental_sync: over.incremental_sync.or(under.incremental_sync),
         existing_tables: over.existing_tables.or(under.existing_tables),
         exclude_ddl: over.exclude_ddl.or(under.exclude_ddl),
+        online_ddl: over.online_ddl.or(under.online_ddl),
+        shadow_table_patterns: over
+            .shadow_table_patterns
+            .clone()
+            .or(under.shadow_table_patterns.clone()),
+        trash_table_patterns: over.trash_table_patterns.clone().or(under.trash_table_patterns.clone()),
+        object_case: over.object_case.or(under.object_case),
         retry_window_minutes: over.retry_window_minutes.or(under.retry_window_minutes),
         workers: over.workers.or(under.workers),
         heartbeat: over.heartbeat.or(under.heartbeat),

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 
 use super::*;
 use crate::model::server::Address;
-use crate::model::task::{ConflictPolicy, ExistingTables, ObjectRule, TaskOptions};
+use crate::model::task::{ConflictPolicy, ExistingTables, ObjectCase, ObjectRule, OnlineDdl, Selection, TaskOptions};
 
 fn error(text: &str) -> SqlError {
     match parse(text) {
@@ -155,7 +155,7 @@ fn what_is_not_supported_yet_says_so() {
         "CREATE SYNC TASK t FROM a TO b OBJECTS (crm.clients CONFLICT 'ignore')",
         "CREATE SYNC TASK t FROM a TO b OBJECTS (s.*) WITH (conflict_policy = 'latest_wins')",
         "CREATE SYNC TASK t FROM a TO b OBJECTS (s.*) WITH (conflict_policy = 'delta(a, b)')",
-        "CREATE SYNC TASK t FROM a TO b OBJECTS (s.*) WITH (online_ddl = 'gh-ost')",
+        "CREATE SYNC TASK t FROM a TO b OBJECTS (s.*) WITH (bytes_per_second = 1)",
         "CREATE SYNC TASK t FROM a TO b OBJECTS (s.*) WITH (alert_lag = '60s')",
     ] {
         let error = error(text);
@@ -426,7 +426,7 @@ fn task_options_are_read_and_checked() {
     let full = task(
         "CREATE SYNC TASK o BETWEEN a AND b OBJECTS (s.*) REVERSE OBJECTS (s.t) WITH (conflict_policy = IGNORE, \
          schema_sync = off, full_sync='OFF', existing_tables = 'proceed', exclude_ddl = ON, retry_window = '24h', \
-         workers = 64, heartbeat = 0) REVERSE WITH (conflict_policy = 'overwrite')",
+         workers = 64, heartbeat = 0, online_ddl = 'gh-ost', shadow_table_patterns = '\\_%\\_new, x_y', object_case = lower) REVERSE WITH (conflict_policy = 'overwrite')",
     );
     let expected = TaskOptions {
         conflict_policy: ConflictPolicy::Ignore,
@@ -438,6 +438,10 @@ fn task_options_are_read_and_checked() {
         retry_window_minutes: 1440,
         workers: 64,
         heartbeat: false,
+        online_ddl: OnlineDdl::GhOst,
+        shadow_table_patterns: r"\_%\_new,x_y".into(),
+        trash_table_patterns: String::new(),
+        object_case: ObjectCase::Lower,
     };
     assert_eq!(full.options, expected);
     assert_eq!(full.reverse_options.conflict_policy, Some(ConflictPolicy::Overwrite));
@@ -544,7 +548,7 @@ fn show_create_is_readable() {
     ));
     let expected = "CREATE SYNC TASK `o`\n  BETWEEN `hq` AND `branch`\n  OBJECTS (\n    `shop`.*,\n    NOT `shop`.`tmp_%`\n  )\n  \
                     WITH (conflict_policy = 'fail', schema_sync = ON, full_sync = ON, incremental_sync = ON, \
-                    existing_tables = 'error', exclude_ddl = OFF, retry_window = '720m', workers = 2, heartbeat = ON)\n  \
+                    existing_tables = 'error', exclude_ddl = OFF, online_ddl = 'carry', shadow_table_patterns = '', trash_table_patterns = '', object_case = 'source', retry_window = '720m', workers = 2, heartbeat = ON)\n  \
                     REVERSE WITH (heartbeat = OFF)";
     assert_eq!(text, expected);
 }
@@ -704,12 +708,11 @@ prop_compose! {
             } else {
 // The names of a rename are plain; the parser takes escapes out of them.
                 let plain = |name: String| if to.is_some() { name.replace('\\', "b") } else { name };
-                ObjectRule::Include {
+                ObjectRule::Include(Selection {
                     database: plain(database),
                     to_table: to.clone().filter(|_| table.is_some()).map(plain),
                     table: table.map(plain),
-                    to_database: to.clone().map(plain),
-                }
+                    to_database: to.clone().map(plain), ..Selection::default() })
             }
         });
         TaskDefinition {
@@ -729,6 +732,10 @@ prop_compose! {
                 retry_window_minutes: minutes,
                 workers,
                 heartbeat: switches[5],
+                online_ddl: OnlineDdl::ALL[policy].0,
+                shadow_table_patterns: if switches[4] { r"\_%\_ghost,it's".into() } else { String::new() },
+                trash_table_patterns: String::new(),
+                object_case: ObjectCase::ALL[policy].0,
             },
             reverse_options: OptionChanges { workers: reverse.filter(|_| two_way), ..OptionChanges::default() },
         }
