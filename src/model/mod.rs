@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod gtid;
+pub mod history;
 pub mod name;
 pub mod pattern;
 pub mod row;

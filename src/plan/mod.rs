@@ -9,5 +9,7 @@
 pub mod assemble;
 pub mod bind;
 pub mod objects;
+pub mod online;
 pub mod path;
+mod voids;
 mod xa;

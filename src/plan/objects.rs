@@ -6,12 +6,15 @@ use crate::model::{
     task::{Direction, ObjectRule, Selection},
 };
 
+use super::online::Online;
+
 /// The objects of one link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Objects {
     rules: Vec<ObjectRule>,
     /// The rules were written for the other direction: names here are those at their destination.
     mapped_back: bool,
+    online: Online,
 }
 
 impl Objects {
@@ -22,21 +25,40 @@ impl Objects {
             (Direction::Forward, _) => Self {
                 rules: forward.to_vec(),
                 mapped_back: false,
+                online: Online::default(),
             },
             (Direction::Reverse, Some(rules)) => Self {
                 rules: rules.to_vec(),
                 mapped_back: false,
+                online: Online::default(),
             },
             (Direction::Reverse, None) => Self {
                 rules: forward.to_vec(),
                 mapped_back: true,
+                online: Online::default(),
             },
         }
     }
 
+    /// With the tables of online schema change tools told apart.
+    pub fn with_online(mut self, online: Online) -> Self {
+        self.online = online;
+        self
+    }
+
+    /// How online schema change tools are dealt with.
+    pub fn online(&self) -> &Online {
+        &self.online
+    }
+
+    /// Whether the table may be the shadow of another one, made by a tool that changes it while it is in use.
+    pub fn is_shadow(&self, table: &TableName) -> bool {
+        self.online.is_shadow(table)
+    }
+
     /// The name at the link's destination of a table at its source; `None` if the table is not selected.
     pub fn map(&self, table: &TableName) -> Option<TableName> {
-        if is_system_database(&table.database) {
+        if is_system_database(&table.database) || self.online.hides(table) {
             return None;
         }
         if self.mapped_back {
