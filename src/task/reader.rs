@@ -380,7 +380,15 @@ impl Reader {
         let mut caught_up = false;
         loop {
             let (name, renamed, before) = match self.history().await?.follow(&map.name) {
-                Fate::Gone => return Ok(None),
+                Fate::Gone => {
+                    let message = format!(
+                        "changes of {} are left out: they were made before a TRUNCATE or DROP came there, which has removed \
+                         their rows",
+                        map.name
+                    );
+                    self.link.tell(Level::Warning, message).await;
+                    return Ok(None);
+                }
                 Fate::There { name, columns, before } => (name, columns, before),
             };
             let definition = match (map.has_names(), &before) {
