@@ -14,6 +14,7 @@ mod large;
 mod layering;
 mod load;
 mod objects;
+mod online;
 mod pressure;
 mod privileges;
 mod servers;
