@@ -79,9 +79,14 @@ async fn like_gh_ost(server: &LocalServer, table: &str, alter: &str, columns: &s
         format!("REPLACE INTO {ghost} ({columns}) SELECT {columns} FROM {table} WHERE id % 2 = 1"),
         format!("UPDATE {changelog} SET hint = 'migrated'"),
     ] {
-        conn.query_drop(&statement)
-            .await
-            .unwrap_or_else(|error| panic!("{error} in {statement}"));
+        loop {
+            match conn.query_drop(&statement).await {
+                Ok(()) => break,
+                // It tries again after a deadlock, too.
+                Err(mysql_async::Error::Server(error)) if [1205, 1213].contains(&error.code) => {}
+                Err(error) => panic!("{error} in {statement}"),
+            }
+        }
     }
     // What gh-ost takes from the binlog is taken here at once, while nobody writes.
     let locked = format!(
