@@ -178,6 +178,12 @@ impl Operation {
         (Operation::Event, "EVENT"),
         (Operation::Database, "DATABASE"),
     ];
+
+    /// Whether an `ONLY` list has it, `DDL` standing for every kind of it; without a list, everything.
+    pub fn is_among(self, listed: Option<&BTreeSet<Operation>>) -> bool {
+        let is_ddl = !matches!(self, Operation::Insert | Operation::Update | Operation::Delete);
+        listed.is_none_or(|listed| listed.contains(&self) || is_ddl && listed.contains(&Operation::Ddl))
+    }
 }
 
 impl ObjectRule {
