@@ -12,9 +12,11 @@ use crate::{
     failure::Failure,
     model::{
         change::{Target, Transaction, TransactionHeader},
+        columns::ColumnMap,
         gtid::{Gtid, GtidSet},
         name::TableName,
         status::Level,
+        table::Table,
         table_map::TableMap,
         task::Direction,
     },
@@ -132,6 +134,15 @@ struct Reader {
     memory: Arc<Semaphore>,
     large: Option<mpsc::Sender<Part>>,
     items: mpsc::Sender<Item>,
+}
+
+/// A table of the reverse direction at the task's source.
+enum Original {
+    /// It is there; columns from the task's destination to its source.
+    Table(Box<Table>, ColumnMap),
+    NotThere,
+    /// Its name fits in another case only.
+    NotSelected,
 }
 
 impl Reader {
@@ -304,10 +315,18 @@ impl Reader {
             ))
         })?;
         let table = Arc::new(table);
+        let columns = self.columns(map);
         // The destination has seen exactly the DDL that precedes this position, so its definition serves where the
-        // binlog has no names.
-        let definition = (!map.has_names()).then(|| (*table).clone());
-        bind(map, definition.as_ref(), &table, UnknownColumn::Refuse).map_err(|error| Failure::data(error.to_string()))
+        // binlog has no names; unless it has other columns than the source.
+        let definition = (!map.has_names() && !columns.is_listed()).then(|| (*table).clone());
+        bind(map, definition.as_ref(), &table, &columns, UnknownColumn::Refuse)
+            .map_err(|error| Failure::data(error.to_string()))
+    }
+
+    /// Which columns of a table travel.
+    fn columns(&self, map: &TableMap) -> ColumnMap {
+        let selected = self.assembler.objects().select(&map.name);
+        selected.map(|selected| selected.columns).unwrap_or_default()
     }
 
     /// The task's source decides what tables and columns there are. A name that it does not have was renamed or dropped
@@ -323,38 +342,71 @@ impl Reader {
             false => self.source_definition(&map.name).await?,
         };
         let names = column_names(map, definition.as_ref()).map_err(|error| Failure::data(error.to_string()))?;
-        let mut table = schema::read_table(&mut self.destination, destination).await?;
+        let mut original = self.original(&map.name).await?;
         let mut renamed = Renamed::new();
-        if table
-            .as_ref()
-            .is_none_or(|table| names.iter().any(|name| table.position(name).is_none()))
-        {
+        let is_known = |original: &Original| match original {
+            Original::Table(table, columns) => names
+                .iter()
+                .filter_map(|name| columns.to(name))
+                .all(|name| table.position(name).is_some()),
+            Original::NotThere => false,
+            Original::NotSelected => true,
+        };
+        if !is_known(&original) {
             self.forward_catches_up().await?;
             let renames = self.renames().await?;
-            if let Some(last) = self.assembler.objects().map(&renames.table(&map.name)) {
-                table = schema::read_table(&mut self.destination, &last).await?;
+            let last = renames.table(&map.name);
+            if self.assembler.objects().map(&last).is_some() {
+                original = self.original(&last).await?;
             }
             renamed = renames.columns(&map.name);
             // A column that the rows have under both names was made anew at the other side.
             renamed.retain(|_, new| !names.iter().any(|name| name.eq_ignore_ascii_case(new)));
         }
-        let Some(table) = table else {
-            let message = format!(
-                "changes of {} are left out: {destination} is not there (any more); a table made at the destination of the \
+        let (table, columns) = match original {
+            Original::Table(table, columns) => (table, columns),
+            Original::NotSelected => return Ok(None),
+            Original::NotThere => {
+                let message = format!(
+                    "changes of {} are left out: {destination} is not there (any more); a table made at the destination of the \
                  task stays there, as DDL goes forward only",
-                map.name
-            );
-            self.link.tell(Level::Warning, message).await;
-            return Ok(None);
+                    map.name
+                );
+                self.link.tell(Level::Warning, message).await;
+                return Ok(None);
+            }
         };
         bind(
             map,
             definition.as_ref(),
-            &Arc::new(table),
+            &Arc::new(*table),
+            &columns,
             UnknownColumn::LeaveOut(&renamed),
         )
         .map(Some)
         .map_err(|error| Failure::data(error.to_string()))
+    }
+
+    /// Where rows of this table come from in the forward direction. Where case was lost on the way, the tables that are
+    /// there tell.
+    async fn original(&mut self, name: &TableName) -> Result<Original, Failure> {
+        let objects = self.assembler.objects();
+        let Some(mut selected) = objects.select(name) else {
+            return Ok(Original::NotSelected);
+        };
+        if objects.up_to_case() {
+            let there = schema::tables_in_any_case(&mut self.destination, &selected.name).await?;
+            selected = match there.iter().find_map(|there| objects.back_to(name, there)) {
+                Some(selected) => selected,
+                None if there.is_empty() => return Ok(Original::NotThere),
+                None => return Ok(Original::NotSelected),
+            };
+        }
+        let table = schema::read_table(&mut self.destination, &selected.name).await?;
+        Ok(match table {
+            Some(table) => Original::Table(Box::new(table), selected.columns),
+            None => Original::NotThere,
+        })
     }
 
     /// Waits until the forward link has done all that its source has executed by now. It depends on this link in
@@ -378,7 +430,7 @@ impl Reader {
         Ok(Renames::of(&statements, version))
     }
 
-    async fn source_definition(&mut self, name: &TableName) -> Result<Option<crate::model::table::Table>, Failure> {
+    async fn source_definition(&mut self, name: &TableName) -> Result<Option<Table>, Failure> {
         let conn = match &mut self.source {
             Some(conn) => conn,
             slot => slot.insert(connect::open(&self.link.source).await?),
