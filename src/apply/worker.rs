@@ -188,12 +188,22 @@ impl Worker {
         applied
     }
 
+    /// Where a change comes back to the destination and does not fit, the destination has gone on: it stays as it is.
+    fn policy_for(&self, header: &TransactionHeader) -> ConflictPolicy {
+        if header.returning {
+            ConflictPolicy::Ignore
+        } else {
+            self.policy
+        }
+    }
+
     fn slot(&self) -> u16 {
         u16::try_from(self.applier + 1).unwrap_or(u16::MAX)
     }
 
-    fn begin(&self, path: &[String], applied: &GtidSet) -> Vec<u8> {
-        let update = checkpoint::update_slot(&self.link, self.slot(), self.epoch, &path::print(path), applied);
+    fn begin(&self, header: &TransactionHeader, applied: &GtidSet) -> Vec<u8> {
+        let path = path::print(&header.path);
+        let update = checkpoint::update_slot(&self.link, self.slot(), self.epoch, &path, header.ddl, applied);
         format!("BEGIN;{update}").into_bytes()
     }
 
@@ -206,9 +216,9 @@ impl Worker {
             });
         };
         let (mode, position) = (first.mode, first.transaction.header.gtid.to_string());
-        let head_path = first.transaction.header.path.clone();
         let applied = self.applied_with(jobs.iter().flat_map(|job| job.transaction.header.gtids()));
-        let begin = self.begin(&head_path, &applied);
+        let begin = self.begin(&first.transaction.header, &applied);
+        let policy = self.policy_for(&first.transaction.header);
         // Changes carry their ordinal in their own transaction; conflicts name both.
         let origins: Vec<(Gtid, usize)> = jobs
             .iter()
@@ -229,7 +239,10 @@ impl Worker {
         let mut attempts = 0;
         let conflicts = loop {
             let mut conflicts = vec![0; batches.tables.len()];
-            match self.attempt(&begin, &batches, &slow, mode, &mut conflicts).await? {
+            match self
+                .attempt(&begin, &batches, &slow, mode, policy, &mut conflicts)
+                .await?
+            {
                 Attempt::Committed => break conflicts,
                 Attempt::Differs(tables) => {
                     self.rollback().await?;
@@ -270,9 +283,10 @@ impl Worker {
         batches: &Batches,
         slow: &HashSet<usize>,
         mode: Mode,
+        policy: ConflictPolicy,
         conflicts: &mut [u64],
     ) -> Result<Attempt, Failure> {
-        match self.write(Some(begin), batches, slow, mode, conflicts).await? {
+        match self.write(Some(begin), batches, slow, mode, policy, conflicts).await? {
             Attempt::Committed => {}
             other => return Ok(other),
         }
@@ -295,6 +309,7 @@ impl Worker {
         batches: &Batches,
         slow: &HashSet<usize>,
         mode: Mode,
+        policy: ConflictPolicy,
         conflicts: &mut [u64],
     ) -> Result<Attempt, Failure> {
         let mut plan = Plan::new(begin);
@@ -366,7 +381,7 @@ impl Worker {
             let path = conflict::Path {
                 session: &mut self.session,
                 link: &self.link,
-                policy: self.policy,
+                policy,
                 recorder: &self.recorder,
             };
             let applied = match mode {
@@ -386,7 +401,8 @@ impl Worker {
     async fn apply_large(&mut self, mut job: LargeJob) -> Result<Done, Failure> {
         let gtid = Arc::new(job.header.gtid.clone());
         let applied = self.applied_with(job.header.gtids());
-        let mut begin = Some(self.begin(&job.header.path, &applied));
+        let mut begin = Some(self.begin(&job.header, &applied));
+        let policy = self.policy_for(&job.header);
         let mut tables: Vec<TableCounts> = Vec::new();
         loop {
             let Some(part) = job.parts.recv().await else {
@@ -399,8 +415,15 @@ impl Worker {
             let batches =
                 Batches::new(gtids, part.changes, job.mode).map_err(|error| malformed(&job.header.position, &error))?;
             if let Some(begin) = begin.take() {
-                self.write_large(Some(&begin), &Batches::default(), &HashSet::new(), job.mode, &mut [])
-                    .await?;
+                self.write_large(
+                    Some(&begin),
+                    &Batches::default(),
+                    &HashSet::new(),
+                    job.mode,
+                    policy,
+                    &mut [],
+                )
+                .await?;
             }
             let mut slow = batches.in_order(job.mode);
             let conflicts = loop {
@@ -410,7 +433,7 @@ impl Worker {
                     .await
                     .map_err(|error| Failure::mysql("setting a savepoint", &error))?;
                 match self
-                    .write_large(None, &batches, &slow, job.mode, &mut conflicts)
+                    .write_large(None, &batches, &slow, job.mode, policy, &mut conflicts)
                     .await?
                 {
                     None => break conflicts,
@@ -444,9 +467,10 @@ impl Worker {
         batches: &Batches,
         slow: &HashSet<usize>,
         mode: Mode,
+        policy: ConflictPolicy,
         conflicts: &mut [u64],
     ) -> Result<Option<Vec<usize>>, Failure> {
-        match self.write(begin, batches, slow, mode, conflicts).await? {
+        match self.write(begin, batches, slow, mode, policy, conflicts).await? {
             Attempt::Committed => Ok(None),
             Attempt::Differs(tables) => Ok(Some(tables)),
             Attempt::Again(failure) => Err(failure),
@@ -466,8 +490,9 @@ fn fill(jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Work>) -> Option<Work> {
         match queue.try_recv() {
             Ok(Work::Transaction(job)) => {
                 let fits = jobs.first().is_some_and(|first| {
+                    let (one, other) = (&first.transaction.header, &job.transaction.header);
                     first.mode == job.mode
-                        && first.transaction.header.path == job.transaction.header.path
+                        && (&one.path, one.ddl, one.returning) == (&other.path, other.ddl, other.returning)
                         && same_targets(jobs, &job.transaction)
                 });
                 if !fits {

@@ -1,9 +1,11 @@
 //! A table's definition as a server reports it: what is needed to write to it and to compare its rows.
 
+use serde::{Deserialize, Serialize};
+
 use super::name::TableName;
 
 /// A base table on one server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// Its name on that server.
     pub name: TableName,
@@ -40,7 +42,7 @@ impl Table {
 }
 
 /// A column of a [`Table`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableColumn {
     /// Its name.
     pub name: String,
@@ -69,7 +71,7 @@ impl TableColumn {
 }
 
 /// Kinds of column types that are written and compared alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Family {
     /// TINYINT to BIGINT.
     Integer,
@@ -138,7 +140,7 @@ impl Family {
 }
 
 /// A unique key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     /// Its name (`PRIMARY`).
     pub name: String,
@@ -173,7 +175,7 @@ impl Key {
 }
 
 /// A part of a unique key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyPart {
     /// A column.
     Column {
@@ -187,7 +189,7 @@ pub enum KeyPart {
 }
 
 /// A foreign key of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForeignKey {
     /// Its name.
     pub name: String,

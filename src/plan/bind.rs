@@ -82,15 +82,32 @@ pub enum UnknownColumn<'a> {
     /// Written under its new name if it was renamed, and otherwise left out. In the reverse direction the task's source
     /// decides what columns there are: one it lacks was either renamed or dropped there by a DDL that is still on its
     /// way, or added at the destination only.
-    LeaveOut(&'a Renamed),
+    LeaveOut {
+        /// Columns that were renamed.
+        renamed: &'a Renamed,
+        /// The definition of the rows' table when they were made, if a statement has changed it since.
+        before: Option<&'a Table>,
+    },
 }
 
 impl UnknownColumn<'_> {
     fn renamed(&self, name: &str) -> Option<&str> {
         match self {
             UnknownColumn::Refuse => None,
-            UnknownColumn::LeaveOut(renamed) => renamed.get(name).map(String::as_str),
+            UnknownColumn::LeaveOut { renamed, .. } => renamed.get(name).map(String::as_str),
         }
+    }
+
+    /// The column's definition when the rows were made, if it is another one by now.
+    fn before(&self, name: &str, now: &TableColumn) -> Option<&TableColumn> {
+        let UnknownColumn::LeaveOut {
+            before: Some(before), ..
+        } = self
+        else {
+            return None;
+        };
+        let old = before.columns.get(before.position(name)?)?;
+        (old.column_type != now.column_type || old.family != now.family).then_some(old)
     }
 }
 
@@ -113,6 +130,7 @@ pub fn bind(
     let source_table = map.name.to_string();
     let destination = table.name.to_string();
     let mut columns = Vec::with_capacity(names.len());
+    let mut retyped = HashMap::new();
     for (source, name) in names.iter().enumerate() {
         let position = |name| table.position(carried.to(name)?);
         let Some(position) = position(name).or_else(|| position(unknown.renamed(name)?)) else {
@@ -135,7 +153,9 @@ pub fn bind(
         if found.generated && !table.is_in_unique_key(position) {
             continue;
         }
-        if !fits(column, found) {
+        if let Some(old) = unknown.before(name, found).filter(|old| fits(column, old)) {
+            retyped.insert(found.name.clone(), old.clone());
+        } else if !fits(column, found) {
             return Err(BindError::Type {
                 source_table,
                 destination,
@@ -175,6 +195,7 @@ pub fn bind(
         table: table.clone(),
         columns,
         key,
+        retyped,
     })
 }
 

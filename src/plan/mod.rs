@@ -11,5 +11,7 @@ pub mod assemble;
 pub mod bind;
 pub mod name_case;
 pub mod objects;
+pub mod online;
 pub mod path;
+mod voids;
 mod xa;

@@ -366,7 +366,7 @@ async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epo
     let begin = slots
         .iter()
         .map(|slot| {
-            let update = checkpoint::update_slot(&link.key, *slot, epoch, &path, &GtidSet::new());
+            let update = checkpoint::update_slot(&link.key, *slot, epoch, &path, 0, &GtidSet::new());
             format!("BEGIN;{update}")
         })
         .collect();

@@ -6,7 +6,11 @@ use mysql_async::Conn;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
-    apply::worker::Part,
+    apply::{
+        checkpoint::{LinkKey, Taken},
+        ddl,
+        worker::Part,
+    },
     binlog::event::Event,
     connect,
     failure::Failure,
@@ -21,17 +25,17 @@ use crate::{
         task::Direction,
     },
     plan::{
-        assemble::{Assembler, Limits, Output, Statement},
-        bind::{Renamed, UnknownColumn, bind, column_names},
+        assemble::{Assembler, Intended, Limits, Output, Statement},
+        bind::{UnknownColumn, bind, column_names},
     },
     schema,
     source::stream::EventStream,
 };
 
 use super::{
+    history::{Fate, History},
     initial::{self, version_number},
     link::Link,
-    renames::Renames,
     statements::{self, Verdict},
 };
 
@@ -51,8 +55,9 @@ pub enum Item {
     Transaction(Transaction, OwnedSemaphorePermit),
     /// One that comes in parts.
     Large(TransactionHeader, mpsc::Receiver<Part>),
-    /// A statement; the reader goes on when it has been dealt with.
-    Statement(Box<Statement>, Option<String>, oneshot::Sender<()>),
+    /// A statement, with what Causeway last said it would run at the source; the reader goes on when it has been dealt
+    /// with.
+    Statement(Box<Statement>, Option<Intended>, oneshot::Sender<Dealt>),
     /// An XA transaction is prepared, and waits for what becomes of it.
     Prepared(Gtid),
     /// Nothing to apply.
@@ -79,28 +84,46 @@ pub enum Item {
     Rotated,
 }
 
+/// What has become of a statement.
+#[derive(Debug, Default)]
+pub struct Dealt {
+    /// Causeway had run it at the source: its number.
+    pub echo: Option<u64>,
+    /// It has been run at the destination: its number, and the tables of the source whose rows it has replaced there.
+    pub voids: Option<(u64, Vec<TableName>)>,
+}
+
 /// Reads until the link ends.
 ///
 /// # Errors
 /// [`Failure`] of the source, or of a definition that does not fit.
-pub async fn run(link: Arc<Link>, executed: GtidSet, items: mpsc::Sender<Item>) -> Result<(), Failure> {
+pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Result<(), Failure> {
     let conn = connect::open_bare(&link.source).await?;
     let version = version_number(&conn.server_version());
-    let mut stream = EventStream::open(conn, &link.identity, &executed)
+    let mut stream = EventStream::open(conn, &link.identity, &taken.applied)
         .await
         .map_err(|failure| Failure {
             message: format!("server {}: {}", link.source.name, failure.message),
             ..failure
         })?;
-    let assembler = Assembler::new(
+    let brings_back = link.two_way && link.key.direction == Direction::Forward;
+    let mut assembler = Assembler::new(
         link.objects.clone(),
         link.key.task.clone(),
         link.here.clone(),
         link.there.clone(),
+        brings_back,
         LIMITS,
     );
+    assembler.passed(taken.ddl);
+    let mut destination = connect::open(&link.destination).await?;
+    if brings_back {
+        for entry in ddl::history(&mut destination, &link.key, 0).await? {
+            assembler.void(&entry.details.voids, entry.number);
+        }
+    }
     let mut reader = Reader {
-        destination: connect::open(&link.destination).await?,
+        destination,
         source: None,
         version,
         targets: HashMap::new(),
@@ -151,6 +174,10 @@ impl Reader {
         match event {
             Event::TableMap(map) => {
                 match self.assembler.wants(&map) {
+                    // It only looked like one by its name.
+                    Some(_) if self.assembler.returns_as_shadow(&map.name) && !self.is_shadow(&map.name).await? => {
+                        self.assembler.ignore(&map);
+                    }
                     Some(destination) => match self.target(&map, &destination).await? {
                         Some(target) => self.assembler.bind(&map, target),
                         None => self.assembler.ignore(&map),
@@ -197,14 +224,25 @@ impl Reader {
             Output::Statement(statement) if self.large.is_some() => return self.within_large(&statement),
             Output::Statement(statement) => {
                 let (done, wait) = oneshot::channel();
-                let echo = self.assembler.intended_statement().map(str::to_owned);
-                if self.items.send(Item::Statement(statement, echo, done)).await.is_err() {
+                let intended = self.assembler.intended().cloned();
+                if self
+                    .items
+                    .send(Item::Statement(statement, intended, done))
+                    .await
+                    .is_err()
+                {
                     return Ok(false);
                 }
                 // Definitions may be others afterwards, so nothing behind it is planned before.
-                let dealt_with = wait.await.is_ok();
+                let Ok(dealt) = wait.await else { return Ok(false) };
                 self.targets.clear();
-                return Ok(dealt_with);
+                if let Some(number) = dealt.echo {
+                    self.assembler.passed(number);
+                }
+                if let Some((number, tables)) = dealt.voids {
+                    self.assembler.void(&tables, number);
+                }
+                return Ok(true);
             }
             Output::Prepared(gtid) => Item::Prepared(gtid),
             Output::Skipped {
@@ -305,6 +343,22 @@ impl Reader {
         Ok(target)
     }
 
+    /// Whether the table is the shadow of another one: its name says that it may be, and the other one is there.
+    async fn is_shadow(&mut self, name: &TableName) -> Result<bool, Failure> {
+        let objects = self.assembler.objects();
+        let tables: Vec<TableName> = match objects.is_shadow(name) {
+            true => objects.online().tables_of(name),
+            false => return Ok(false),
+        };
+        let mapped: Vec<TableName> = tables.iter().filter_map(|table| objects.map(table)).collect();
+        for table in mapped {
+            if schema::read_table(&mut self.destination, &table).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     async fn forward_target(&mut self, map: &Arc<TableMap>, destination: &TableName) -> Result<Target, Failure> {
         let table = schema::read_table(&mut self.destination, destination).await?.ok_or_else(|| {
             Failure::data(format!(
@@ -329,9 +383,9 @@ impl Reader {
         selected.map(|selected| selected.columns).unwrap_or_default()
     }
 
-    /// The task's source decides what tables and columns there are. A name that it does not have was renamed or dropped
-    /// there by a DDL that these rows do not know of yet, or was made at the other side only; which of them, is known
-    /// once the forward link has come to where the source was.
+    /// The task's source decides what tables and columns there are. What the rows have and it does not was changed there
+    /// by a DDL that these rows do not know of yet, or was made at the other side only; which of them, is known once the
+    /// forward link has come to where the source was.
     async fn reverse_target(
         &mut self,
         map: &Arc<TableMap>,
@@ -420,21 +474,26 @@ impl Reader {
             .map_err(|_| Failure::environment("the forward link has ended"))
     }
 
-    async fn renames(&self) -> Result<Renames, Failure> {
-        let (store, task) = (self.link.store.clone(), self.link.task.clone());
-        let version = version_number(&self.destination.server_version());
-        let statements = tokio::task::spawn_blocking(move || store.applied_ddl(&task, Direction::Forward))
-            .await
-            .map_err(|error| Failure::data(format!("the list of DDL statements can't be read: {error}")))?
-            .map_err(|error| Failure::data(format!("the list of DDL statements can't be read: {error}")))?;
-        Ok(Renames::of(&statements, version))
+    /// The statements of the forward link that the rows read now are older than.
+    async fn history(&mut self) -> Result<History, Failure> {
+        let forward = LinkKey {
+            task: self.link.key.task.clone(),
+            direction: Direction::Forward,
+        };
+        let after = self.assembler.ddl();
+        let version = self.version;
+        let entries = ddl::history(self.source().await?, &forward, after).await?;
+        Ok(History::new(entries, version))
     }
 
     async fn source_definition(&mut self, name: &TableName) -> Result<Option<Table>, Failure> {
         let conn = match &mut self.source {
             Some(conn) => conn,
             slot => slot.insert(connect::open(&self.link.source).await?),
-        };
-        schema::read_table(conn, name).await
+        })
+    }
+
+    async fn source_definition(&mut self, name: &TableName) -> Result<Option<Table>, Failure> {
+        schema::read_table(self.source().await?, name).await
     }
 }
