@@ -58,8 +58,10 @@ pub struct TableColumn {
     pub on_update: bool,
     /// What it gets where nothing is said, an expression in parentheses; of a generated column its expression. `None` is
     /// NULL for a nullable column, and no default for any other.
+    #[serde(default)]
     pub default: Option<String>,
     /// AUTO_INCREMENT.
+    #[serde(default)]
     pub auto_increment: bool,
 }
 

@@ -136,7 +136,7 @@ pub fn bind(
         let Some(position) = position(name).or_else(|| position(unknown.renamed(name)?)) else {
             match unknown {
                 _ if carried.to(name).is_none() => continue,
-                UnknownColumn::LeaveOut(_) => continue,
+                UnknownColumn::LeaveOut { .. } => continue,
                 UnknownColumn::Refuse => {
                     return Err(BindError::MissingColumn {
                         source_table,

@@ -17,7 +17,7 @@ use crate::{
     model::{
         change::{Target, Transaction, TransactionHeader},
         columns::ColumnMap,
-        gtid::{Gtid, GtidSet},
+        gtid::Gtid,
         name::TableName,
         status::Level,
         table::Table,
@@ -350,9 +350,8 @@ impl Reader {
             true => objects.online().tables_of(name),
             false => return Ok(false),
         };
-        let mapped: Vec<TableName> = tables.iter().filter_map(|table| objects.map(table)).collect();
-        for table in mapped {
-            if schema::read_table(&mut self.destination, &table).await?.is_some() {
+        for table in tables {
+            if let Original::Table(..) = self.original(&table).await? {
                 return Ok(true);
             }
         }
@@ -369,18 +368,13 @@ impl Reader {
             ))
         })?;
         let table = Arc::new(table);
-        let columns = self.columns(map);
+        let selected = self.assembler.objects().select(&map.name);
+        let columns = selected.map(|selected| selected.columns).unwrap_or_default();
         // The destination has seen exactly the DDL that precedes this position, so its definition serves where the
         // binlog has no names; unless it has other columns than the source.
         let definition = (!map.has_names() && !columns.is_listed()).then(|| (*table).clone());
         bind(map, definition.as_ref(), &table, &columns, UnknownColumn::Refuse)
             .map_err(|error| Failure::data(error.to_string()))
-    }
-
-    /// Which columns of a table travel.
-    fn columns(&self, map: &TableMap) -> ColumnMap {
-        let selected = self.assembler.objects().select(&map.name);
-        selected.map(|selected| selected.columns).unwrap_or_default()
     }
 
     /// The task's source decides what tables and columns there are. What the rows have and it does not was changed there
@@ -391,54 +385,81 @@ impl Reader {
         map: &Arc<TableMap>,
         destination: &TableName,
     ) -> Result<Option<Target>, Failure> {
-        let definition = match map.has_names() {
-            true => None,
-            false => self.source_definition(&map.name).await?,
-        };
-        let names = column_names(map, definition.as_ref()).map_err(|error| Failure::data(error.to_string()))?;
-        let mut original = self.original(&map.name).await?;
-        let mut renamed = Renamed::new();
-        let is_known = |original: &Original| match original {
-            Original::Table(table, columns) => names
-                .iter()
-                .filter_map(|name| columns.to(name))
-                .all(|name| table.position(name).is_some()),
-            Original::NotThere => false,
-            Original::NotSelected => true,
-        };
-        if !is_known(&original) {
-            self.forward_catches_up().await?;
-            let renames = self.renames().await?;
-            let last = renames.table(&map.name);
-            if self.assembler.objects().map(&last).is_some() {
-                original = self.original(&last).await?;
-            }
-            renamed = renames.columns(&map.name);
-            // A column that the rows have under both names was made anew at the other side.
-            renamed.retain(|_, new| !names.iter().any(|name| name.eq_ignore_ascii_case(new)));
+        if self.is_shadow(&map.name).await? {
+            // What the tool does at the source fills it there, from the rows that this link brings.
+            return Ok(None);
         }
-        let (table, columns) = match original {
-            Original::Table(table, columns) => (table, columns),
-            Original::NotSelected => return Ok(None),
-            Original::NotThere => {
-                let message = format!(
-                    "changes of {} are left out: {destination} is not there (any more); a table made at the destination of the \
-                 task stays there, as DDL goes forward only",
-                    map.name
-                );
-                self.link.tell(Level::Warning, message).await;
-                return Ok(None);
+        let mut caught_up = false;
+        loop {
+            let (name, renamed, before) = match self.history().await?.follow(&map.name) {
+                Fate::Gone => {
+                    let message = format!(
+                        "changes of {} are left out: they were made before a TRUNCATE or DROP came there, which has removed \
+                         their rows",
+                        map.name
+                    );
+                    self.link.tell(Level::Warning, message).await;
+                    return Ok(None);
+                }
+                Fate::There { name, columns, before } => (name, columns, before),
+            };
+            let definition = match (map.has_names(), &before) {
+                (true, _) => None,
+                (false, Some(before)) => Some((**before).clone()),
+                (false, None) => self.source_definition(&map.name).await?,
+            };
+            let names = column_names(map, definition.as_ref());
+            let (table, columns) = match self.original(&name).await? {
+                Original::Table(table, columns) => (Some(table), columns),
+                Original::NotThere => (None, ColumnMap::All),
+                Original::NotSelected => return Ok(None),
+            };
+            let mut renamed = renamed;
+            let names = match names {
+                Err(error) if caught_up => return Err(Failure::data(error.to_string())),
+                Err(_) => None,
+                Ok(names) => {
+                    // A column that the rows have under both names was made anew at the other side.
+                    renamed.retain(|_, new| !names.iter().any(|name| name.eq_ignore_ascii_case(new)));
+                    Some(names)
+                }
+            };
+            let known = |table: &Table, name: &String| {
+                let last = renamed.get(name).unwrap_or(name);
+                let mut names = [columns.to(name), columns.to(last)].into_iter().flatten().peekable();
+                names.peek().is_none() || names.any(|name| table.position(name).is_some())
+            };
+            let complete = match (&names, &table) {
+                (Some(names), Some(table)) => names.iter().all(|name| known(table, name)),
+                _ => false,
+            };
+            let unknown = UnknownColumn::LeaveOut {
+                renamed: &renamed,
+                before: before.as_deref(),
+            };
+            let bound = table.map(|table| bind(map, definition.as_ref(), &Arc::new(*table), &columns, unknown));
+            match bound {
+                Some(Ok(target)) if complete || caught_up => return Ok(Some(target)),
+                Some(Err(error)) if caught_up => return Err(Failure::data(error.to_string())),
+                None if caught_up => {
+                    let message = format!(
+                        "changes of {} are left out: {} is not there (any more); a table made at the destination of the task \
+                         stays there, as DDL goes forward only",
+                        map.name,
+                        self.assembler
+                            .objects()
+                            .map(&name)
+                            .unwrap_or_else(|| destination.clone())
+                    );
+                    self.link.tell(Level::Warning, message).await;
+                    return Ok(None);
+                }
+                _ => {
+                    self.forward_catches_up().await?;
+                    caught_up = true;
+                }
             }
-        };
-        bind(
-            map,
-            definition.as_ref(),
-            &Arc::new(*table),
-            &columns,
-            UnknownColumn::LeaveOut(&renamed),
-        )
-        .map(Some)
-        .map_err(|error| Failure::data(error.to_string()))
+        }
     }
 
     /// Where rows of this table come from in the forward direction. Where case was lost on the way, the tables that are
@@ -446,7 +467,7 @@ impl Reader {
     async fn original(&mut self, name: &TableName) -> Result<Original, Failure> {
         let objects = self.assembler.objects();
         let Some(mut selected) = objects.select(name) else {
-            return Ok(Original::NotSelected);
+            return Ok(Original::NotThere);
         };
         if objects.up_to_case() {
             let there = schema::tables_in_any_case(&mut self.destination, &selected.name).await?;
@@ -486,8 +507,8 @@ impl Reader {
         Ok(History::new(entries, version))
     }
 
-    async fn source_definition(&mut self, name: &TableName) -> Result<Option<Table>, Failure> {
-        let conn = match &mut self.source {
+    async fn source(&mut self) -> Result<&mut Conn, Failure> {
+        Ok(match &mut self.source {
             Some(conn) => conn,
             slot => slot.insert(connect::open(&self.link.source).await?),
         })

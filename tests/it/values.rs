@@ -465,6 +465,7 @@ async fn full_sync_copies_every_value_exactly() {
         copied.push(CopyTable {
             source: read(&mut conn, "s").await,
             destination: read(&mut conn, "d").await,
+            columns: ColumnMap::All,
         });
     }
     let ready = async || {
