@@ -235,7 +235,7 @@ impl Worker {
         }
         let (gtids, changes): (Vec<Arc<Gtid>>, Vec<Change>) = changes.into_iter().unzip();
         let batches = Batches::new(gtids, changes, mode).map_err(|error| malformed(&position, &error))?;
-        let mut slow = HashSet::new();
+        let mut slow = batches.in_order(mode);
         let mut attempts = 0;
         let conflicts = loop {
             let mut conflicts = vec![0; batches.tables.len()];
@@ -384,7 +384,11 @@ impl Worker {
                 policy,
                 recorder: &self.recorder,
             };
-            match path.apply(table, &batches.gtids_of(place)).await {
+            let applied = match mode {
+                Mode::Strict => path.apply(table, &batches.gtids_of(place)).await,
+                Mode::Tolerant => path.write_over(table).await.map(|()| 0),
+            };
+            match applied {
                 Ok(found) => *count = found,
                 Err(conflict::Stop::Lock(failure)) => return Ok(Attempt::Again(failure)),
                 Err(conflict::Stop::Failure(failure)) => return Err(failure),
@@ -421,7 +425,7 @@ impl Worker {
                 )
                 .await?;
             }
-            let mut slow = HashSet::new();
+            let mut slow = batches.in_order(job.mode);
             let conflicts = loop {
                 let mut conflicts = vec![0; batches.tables.len()];
                 self.session
@@ -556,6 +560,20 @@ impl Batches {
         })
     }
 
+    /// The tables whose changes are taken one by one from the start.
+    fn in_order(&self, mode: Mode) -> HashSet<usize> {
+        let in_order = |table: &TableBatch| {
+            // What one statement writes over whatever is there must have but one key to find it by.
+            let several_keys = || table.target.table.unique_keys.len() > 1 && table.target.leaves_out();
+            table.in_order || mode == Mode::Tolerant && several_keys()
+        };
+        let tables = self.tables.iter().enumerate();
+        tables
+            .filter(|(_, table)| in_order(table))
+            .map(|(place, _)| place)
+            .collect()
+    }
+
     fn gtids_of(&self, table: usize) -> Vec<Arc<Gtid>> {
         self.gtids.get(table).cloned().unwrap_or_default()
     }
@@ -630,6 +648,7 @@ impl Plan {
 
     fn add_table(&mut self, place: usize, table: &TableBatch, mode: Mode) -> Result<(), BinlogError> {
         let target = &*table.target;
+        let partial = target.leaves_out();
         for rows in chunks(&table.deletes, |row| row.image.len()) {
             self.add(
                 place,
@@ -650,6 +669,7 @@ impl Plan {
                 place,
                 match mode {
                     Mode::Strict => set::insert(target, &rows)?,
+                    Mode::Tolerant if partial => set::upsert(target, &rows)?,
                     Mode::Tolerant => set::replace(target, &rows)?,
                 },
             );

@@ -139,6 +139,18 @@ pub struct Target {
     pub retyped: HashMap<String, TableColumn>,
 }
 
+impl Target {
+    /// Whether the destination has columns that its rows here say nothing of: what those hold must outlive a change.
+    pub fn leaves_out(&self) -> bool {
+        let written = |binding: &&Binding| {
+            let column = self.table.columns.get(binding.destination);
+            column.is_some_and(|column| !column.generated)
+        };
+        let there = self.table.columns.iter().filter(|column| !column.generated);
+        there.count() > self.columns.iter().filter(written).count()
+    }
+}
+
 /// A column of the source bound to one of the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {

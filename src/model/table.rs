@@ -56,6 +56,20 @@ pub struct TableColumn {
     pub generated: bool,
     /// `ON UPDATE CURRENT_TIMESTAMP`: the server changes it unless it is set explicitly.
     pub on_update: bool,
+    /// What it gets where nothing is said, an expression in parentheses; of a generated column its expression. `None` is
+    /// NULL for a nullable column, and no default for any other.
+    #[serde(default)]
+    pub default: Option<String>,
+    /// AUTO_INCREMENT.
+    #[serde(default)]
+    pub auto_increment: bool,
+}
+
+impl TableColumn {
+    /// Whether a new row has to say what it holds.
+    pub fn needs_value(&self) -> bool {
+        !self.nullable && !self.generated && !self.auto_increment && self.default.is_none()
+    }
 }
 
 /// Kinds of column types that are written and compared alike.

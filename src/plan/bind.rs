@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::model::{
     change::{Binding, Target},
+    columns::ColumnMap,
     table::{Family, Table, TableColumn},
     table_map::{BINARY_COLLATION, Column, ColumnKind, TableMap},
 };
@@ -113,7 +114,8 @@ impl UnknownColumn<'_> {
 /// Columns of the rows that the destination has under another name by now: old name, new name.
 pub type Renamed = HashMap<String, String>;
 
-/// Binds `map` to `table`. `definition` is the source's definition, for binlogs without column names.
+/// Binds the columns of `map` that travel to those of `table`. `definition` is the source's definition, for binlogs without
+/// column names.
 ///
 /// # Errors
 /// [`BindError`] if the two do not go together.
@@ -121,6 +123,7 @@ pub fn bind(
     map: &Arc<TableMap>,
     definition: Option<&Table>,
     table: &Arc<Table>,
+    carried: &ColumnMap,
     unknown: UnknownColumn<'_>,
 ) -> Result<Target, BindError> {
     let names = column_names(map, definition)?;
@@ -129,8 +132,10 @@ pub fn bind(
     let mut columns = Vec::with_capacity(names.len());
     let mut retyped = HashMap::new();
     for (source, name) in names.iter().enumerate() {
-        let Some(position) = table.position(name).or_else(|| table.position(unknown.renamed(name)?)) else {
+        let position = |name| table.position(carried.to(name)?);
+        let Some(position) = position(name).or_else(|| position(unknown.renamed(name)?)) else {
             match unknown {
+                _ if carried.to(name).is_none() => continue,
                 UnknownColumn::LeaveOut { .. } => continue,
                 UnknownColumn::Refuse => {
                     return Err(BindError::MissingColumn {

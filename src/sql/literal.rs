@@ -235,6 +235,8 @@ mod tests {
             nullable: true,
             generated: false,
             on_update: false,
+            default: None,
+            auto_increment: false,
         }
     }
 

@@ -114,6 +114,29 @@ pub fn replace(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError>
     })
 }
 
+/// `INSERT … ON DUPLICATE KEY UPDATE` of all columns that are written: unlike [`replace`] it keeps the others of a row that
+/// is there. For tables whose only unique key is the row key: with another one it might change another row.
+///
+/// # Errors
+/// See [`insert`].
+pub fn upsert(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
+    let mut text = insert_text(b"INSERT INTO ", target, rows)?;
+    let list = list_name(target);
+    text.extend_from_slice(format!(" AS {list} ON DUPLICATE KEY UPDATE ").as_bytes());
+    let columns = bound_columns(target).filter(|column| !column.generated);
+    push_list(&mut text, columns, |out, column| {
+        ident::push_table(out, &target.table.name);
+        out.push(b'.');
+        ident::push(out, &column.name);
+        out.extend_from_slice(format!("={list}.").as_bytes());
+        ident::push(out, &column.name);
+    });
+    Ok(Statement {
+        text,
+        expected_rows: None,
+    })
+}
+
 fn insert_text(verb: &[u8], target: &Target, rows: &[&Row]) -> Result<Vec<u8>, BinlogError> {
     let mut out = Vec::with_capacity(256 + rows.iter().map(|row| row.image.len() * 2).sum::<usize>());
     push_optimizer_hint(&mut out, verb, target, rows)?;
@@ -146,7 +169,7 @@ pub(crate) fn push_optimizer_hint(
     let has_enum = bound_columns(target).any(|column| column.column_type.starts_with("enum"));
     let mut lenient = verb != b"UPDATE "
         && target.table.columns.iter().enumerate().any(|(position, column)| {
-            !column.nullable && !column.generated && target.columns.iter().all(|bound| bound.destination != position)
+            column.needs_value() && target.columns.iter().all(|bound| bound.destination != position)
         });
     for row in rows.iter().filter(|_| has_enum) {
         lenient = lenient || bound_values(target, row)?.contains(&Value::Enum(0));

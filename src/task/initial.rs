@@ -330,6 +330,11 @@ async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epo
             (Some(here), Some(there)) => copied.push(CopyTable {
                 source: Arc::new(here),
                 destination: Arc::new(there),
+                columns: link
+                    .objects
+                    .select(&from)
+                    .map(|found| found.columns)
+                    .unwrap_or_default(),
             }),
             // Made or dropped since the position was taken: the statement that did it is still to come.
             (None, _) => {}

@@ -16,6 +16,7 @@ use crate::{
     failure::Failure,
     model::{
         change::{Target, Transaction, TransactionHeader},
+        columns::ColumnMap,
         gtid::Gtid,
         name::TableName,
         status::Level,
@@ -156,6 +157,15 @@ struct Reader {
     memory: Arc<Semaphore>,
     large: Option<mpsc::Sender<Part>>,
     items: mpsc::Sender<Item>,
+}
+
+/// A table of the reverse direction at the task's source.
+enum Original {
+    /// It is there; columns from the task's destination to its source.
+    Table(Box<Table>, ColumnMap),
+    NotThere,
+    /// Its name fits in another case only.
+    NotSelected,
 }
 
 impl Reader {
@@ -340,9 +350,8 @@ impl Reader {
             true => objects.online().tables_of(name),
             false => return Ok(false),
         };
-        let mapped: Vec<TableName> = tables.iter().filter_map(|table| objects.map(table)).collect();
-        for table in mapped {
-            if schema::read_table(&mut self.destination, &table).await?.is_some() {
+        for table in tables {
+            if let Original::Table(..) = self.original(&table).await? {
                 return Ok(true);
             }
         }
@@ -359,10 +368,13 @@ impl Reader {
             ))
         })?;
         let table = Arc::new(table);
+        let selected = self.assembler.objects().select(&map.name);
+        let columns = selected.map(|selected| selected.columns).unwrap_or_default();
         // The destination has seen exactly the DDL that precedes this position, so its definition serves where the
-        // binlog has no names.
-        let definition = (!map.has_names()).then(|| (*table).clone());
-        bind(map, definition.as_ref(), &table, UnknownColumn::Refuse).map_err(|error| Failure::data(error.to_string()))
+        // binlog has no names; unless it has other columns than the source.
+        let definition = (!map.has_names() && !columns.is_listed()).then(|| (*table).clone());
+        bind(map, definition.as_ref(), &table, &columns, UnknownColumn::Refuse)
+            .map_err(|error| Failure::data(error.to_string()))
     }
 
     /// The task's source decides what tables and columns there are. What the rows have and it does not was changed there
@@ -397,14 +409,10 @@ impl Reader {
                 (false, None) => self.source_definition(&map.name).await?,
             };
             let names = column_names(map, definition.as_ref());
-            let destination = if name == map.name {
-                Some(destination.clone())
-            } else {
-                self.assembler.objects().map(&name)
-            };
-            let table = match &destination {
-                Some(destination) => schema::read_table(&mut self.destination, destination).await?,
-                None => None,
+            let (table, columns) = match self.original(&name).await? {
+                Original::Table(table, columns) => (Some(table), columns),
+                Original::NotThere => (None, ColumnMap::All),
+                Original::NotSelected => return Ok(None),
             };
             let mut renamed = renamed;
             let names = match names {
@@ -418,7 +426,8 @@ impl Reader {
             };
             let known = |table: &Table, name: &String| {
                 let last = renamed.get(name).unwrap_or(name);
-                table.position(name).or_else(|| table.position(last)).is_some()
+                let mut names = [columns.to(name), columns.to(last)].into_iter().flatten().peekable();
+                names.peek().is_none() || names.any(|name| table.position(name).is_some())
             };
             let complete = match (&names, &table) {
                 (Some(names), Some(table)) => names.iter().all(|name| known(table, name)),
@@ -428,7 +437,7 @@ impl Reader {
                 renamed: &renamed,
                 before: before.as_deref(),
             };
-            let bound = table.map(|table| bind(map, definition.as_ref(), &Arc::new(table), unknown));
+            let bound = table.map(|table| bind(map, definition.as_ref(), &Arc::new(*table), &columns, unknown));
             match bound {
                 Some(Ok(target)) if complete || caught_up => return Ok(Some(target)),
                 Some(Err(error)) if caught_up => return Err(Failure::data(error.to_string())),
@@ -437,7 +446,10 @@ impl Reader {
                         "changes of {} are left out: {} is not there (any more); a table made at the destination of the task \
                          stays there, as DDL goes forward only",
                         map.name,
-                        destination.unwrap_or(name)
+                        self.assembler
+                            .objects()
+                            .map(&name)
+                            .unwrap_or_else(|| destination.clone())
                     );
                     self.link.tell(Level::Warning, message).await;
                     return Ok(None);
@@ -448,6 +460,28 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Where rows of this table come from in the forward direction. Where case was lost on the way, the tables that are
+    /// there tell.
+    async fn original(&mut self, name: &TableName) -> Result<Original, Failure> {
+        let objects = self.assembler.objects();
+        let Some(mut selected) = objects.select(name) else {
+            return Ok(Original::NotThere);
+        };
+        if objects.up_to_case() {
+            let there = schema::tables_in_any_case(&mut self.destination, &selected.name).await?;
+            selected = match there.iter().find_map(|there| objects.back_to(name, there)) {
+                Some(selected) => selected,
+                None if there.is_empty() => return Ok(Original::NotThere),
+                None => return Ok(Original::NotSelected),
+            };
+        }
+        let table = schema::read_table(&mut self.destination, &selected.name).await?;
+        Ok(match table {
+            Some(table) => Original::Table(Box::new(table), selected.columns),
+            None => Original::NotThere,
+        })
     }
 
     /// Waits until the forward link has done all that its source has executed by now. It depends on this link in
