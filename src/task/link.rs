@@ -43,6 +43,9 @@ pub struct Shared {
     /// Number of the last statement of the forward link that the reverse one has passed for good. What was known of
     /// earlier ones is of no use any more; without a reverse link that is everything.
     pub reverse_ddl: std::sync::atomic::AtomicU64,
+    /// When the newest transaction that the forward link has passed was committed at its source, in microseconds since
+    /// the Unix epoch by that server's clock.
+    pub forward_done_us: std::sync::atomic::AtomicU64,
 }
 
 impl Shared {
@@ -52,6 +55,7 @@ impl Shared {
             forward,
             forward_runs: watch::channel(false).0,
             definitions: std::sync::atomic::AtomicU64::new(0),
+            forward_done_us: std::sync::atomic::AtomicU64::new(0),
             reverse_ddl: std::sync::atomic::AtomicU64::new(if two_way { 0 } else { u64::MAX }),
         }
     }

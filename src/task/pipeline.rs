@@ -672,6 +672,10 @@ impl Scheduler {
 
     fn show(&self) {
         let status = &self.link.status;
+        if self.link.key.direction == Direction::Forward {
+            let done_us = self.watermark.done_us();
+            self.link.shared.forward_done_us.store(done_us, Ordering::Release);
+        }
         status.done(
             Arc::new(self.watermark.done().clone()),
             self.watermark.prepared().clone(),

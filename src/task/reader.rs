@@ -20,7 +20,7 @@ use crate::{
         gtid::Gtid,
         name::TableName,
         status::Level,
-        table::Table,
+        table::{Table, TableColumn},
         table_map::TableMap,
         task::Direction,
     },
@@ -389,9 +389,12 @@ impl Reader {
             // What the tool does at the source fills it there, from the rows that this link brings.
             return Ok(None);
         }
-        let mut caught_up = false;
+        // The table as it was before the forward link caught up: if it is still so then, no statement explains what does
+        // not fit.
+        let mut seen: Option<Option<Box<Table>>> = None;
         loop {
-            let (name, renamed, before) = match self.history().await?.follow(&map.name) {
+            let history = self.history().await?;
+            let (name, renamed, before) = match history.follow(&map.name) {
                 Fate::Gone => {
                     let message = format!(
                         "changes of {} are left out: they were made before a TRUNCATE or DROP came there, which has removed \
@@ -406,7 +409,14 @@ impl Reader {
             let definition = match (map.has_names(), &before) {
                 (true, _) => None,
                 (false, Some(before)) => Some((**before).clone()),
-                (false, None) => self.source_definition(&map.name).await?,
+                (false, None) => {
+                    let definition = self.source_definition(&map.name).await?;
+                    if self.history().await? != history {
+                        // A statement came between; the definition is too new.
+                        continue;
+                    }
+                    definition
+                }
             };
             let names = column_names(map, definition.as_ref());
             let (table, columns) = match self.original(&name).await? {
@@ -414,34 +424,29 @@ impl Reader {
                 Original::NotThere => (None, ColumnMap::All),
                 Original::NotSelected => return Ok(None),
             };
-            let mut renamed = renamed;
-            let names = match names {
-                Err(error) if caught_up => return Err(Failure::data(error.to_string())),
-                Err(_) => None,
-                Ok(names) => {
-                    // A column that the rows have under both names was made anew at the other side.
-                    renamed.retain(|_, new| !names.iter().any(|name| name.eq_ignore_ascii_case(new)));
-                    Some(names)
-                }
-            };
-            let known = |table: &Table, name: &String| {
-                let last = renamed.get(name).unwrap_or(name);
-                let mut names = [columns.to(name), columns.to(last)].into_iter().flatten().peekable();
-                names.peek().is_none() || names.any(|name| table.position(name).is_some())
+            let settled = seen.as_ref() == Some(&table);
+            let known = |table: &Table, name: &str| {
+                let last = renamed.get(name).map_or(Some(name), Option::as_deref);
+                let carried = last.and_then(|name| columns.to(name));
+                carried.is_none_or(|name| table.position(name).is_some())
             };
             let complete = match (&names, &table) {
-                (Some(names), Some(table)) => names.iter().all(|name| known(table, name)),
+                (Ok(names), Some(table)) => {
+                    names.iter().all(|name| known(table, name)) && self.is_level(&name, table, &columns).await?
+                }
                 _ => false,
             };
             let unknown = UnknownColumn::LeaveOut {
                 renamed: &renamed,
                 before: before.as_deref(),
             };
-            let bound = table.map(|table| bind(map, definition.as_ref(), &Arc::new(*table), &columns, unknown));
+            let bound = table
+                .as_deref()
+                .map(|table| bind(map, definition.as_ref(), &Arc::new(table.clone()), &columns, unknown));
             match bound {
-                Some(Ok(target)) if complete || caught_up => return Ok(Some(target)),
-                Some(Err(error)) if caught_up => return Err(Failure::data(error.to_string())),
-                None if caught_up => {
+                Some(Ok(target)) if complete || settled => return Ok(Some(target)),
+                Some(Err(error)) if settled => return Err(Failure::data(error.to_string())),
+                None if settled => {
                     let message = format!(
                         "changes of {} are left out: {} is not there (any more); a table made at the destination of the task \
                          stays there, as DDL goes forward only",
@@ -456,10 +461,34 @@ impl Reader {
                 }
                 _ => {
                     self.forward_catches_up().await?;
-                    caught_up = true;
+                    seen = Some(table);
                 }
             }
         }
+    }
+
+    /// Whether the task's source has run no statement on the table yet that has not come to the destination: both have
+    /// the same columns, and the table was made or emptied before what the forward link has done.
+    async fn is_level(&mut self, name: &TableName, table: &Table, columns: &ColumnMap) -> Result<bool, Failure> {
+        let made_at = schema::made_at(&mut self.destination, &table.name)
+            .await?
+            .unwrap_or(u64::MAX);
+        let done_us = self.link.shared.forward_done_us.load(Ordering::Acquire);
+        // It counts whole seconds.
+        if made_at.saturating_add(1).saturating_mul(1_000_000) > done_us {
+            return Ok(false);
+        }
+        let Some(here) = self.source_definition(name).await? else {
+            return Ok(false);
+        };
+        let same = |column: &TableColumn| {
+            let Some(to) = columns.to(&column.name) else {
+                return true;
+            };
+            let found = table.position(to).and_then(|position| table.columns.get(position));
+            found.is_some_and(|found| (&found.column_type, &found.family) == (&column.column_type, &column.family))
+        };
+        Ok((columns.is_listed() || here.columns.len() == table.columns.len()) && here.columns.iter().all(same))
     }
 
     /// Where rows of this table come from in the forward direction. Where case was lost on the way, the tables that are

@@ -14,6 +14,7 @@ mod large;
 mod layering;
 mod load;
 mod objects;
+mod older_rows;
 mod online;
 mod pressure;
 mod privileges;
