@@ -129,7 +129,7 @@ impl Link {
             let result = self.attempt(stop).await;
             let failure = match result {
                 Ok(()) => return Ok(()),
-                Err(failure) if failure.kind == Kind::Data => return Err(failure),
+                Err(failure) if matches!(failure.kind, Kind::Data | Kind::Undecided) => return Err(failure),
                 Err(failure) => failure,
             };
             if stop.is_cancelled() {

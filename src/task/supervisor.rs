@@ -170,11 +170,15 @@ impl Supervisor {
                 }
             }
             Err((direction, failure)) => {
-                self.want(&name, Wanted::Failed, &failure.message).await;
+                let (wanted, state, verb) = match failure.kind {
+                    Kind::Undecided => (Wanted::Paused, State::Paused, "paused"),
+                    _ => (Wanted::Failed, State::Failed, "failed"),
+                };
+                self.want(&name, wanted, &failure.message).await;
                 for status in statuses {
                     let own = status.direction() == direction;
-                    let other = format!("stopped because the {direction} direction failed");
-                    status.enter(State::Failed, Some(if own { &failure.message } else { &other }));
+                    let other = format!("stopped because the {direction} direction {verb}");
+                    status.enter(state, Some(if own { &failure.message } else { &other }));
                 }
                 tracing::error!(task = %name, %direction, "{failure}");
                 let event = EventRecord {
@@ -603,9 +607,14 @@ impl Control for Controller {
                             ));
                         }
                         State::Created | State::Paused | State::Stopped => {
+                            let why = status.row().last_error;
+                            let why = if why.is_empty() { why } else { format!(" ({why})") };
                             return Err(error(
                                 code::TASK_STATE,
-                                format!("task {task} is {}; START or RESUME it first", status.state().as_str()),
+                                format!(
+                                    "task {task} is {}{why}; START or RESUME it first",
+                                    status.state().as_str()
+                                ),
                             ));
                         }
                         _ => {}

@@ -8,6 +8,7 @@
 
 mod admin;
 mod conflicts;
+mod decisions;
 mod demo;
 mod full_sync;
 mod large;
