@@ -51,6 +51,7 @@ use crate::{
 };
 
 use super::{
+    existing,
     initial::version_number,
     link::Link,
     reader::{self, Dealt, Item},
@@ -459,6 +460,7 @@ impl Scheduler {
         intended: Option<&Intended>,
     ) -> Result<Dealt, Failure> {
         let link = self.link.clone();
+        let keys = existing::keys_of_listed(session.conn(), &link.objects).await?;
         let verdict = statements::judge(
             statement,
             link.key.direction,
@@ -466,6 +468,7 @@ impl Scheduler {
             link.options.exclude_ddl,
             self.version,
             intended.map(|intended| intended.statement.as_str()),
+            &keys,
         );
         let gtid = &statement.header.gtid;
         let mut dealt = Dealt::default();
@@ -549,7 +552,7 @@ impl Scheduler {
                     true => {
                         Err("the task has not seen what was done to the shadow, as it began before the task".to_owned())
                     }
-                    false => statements::unhidden(statement, &texts, &cut_over, &link.objects, self.version),
+                    false => statements::unhidden(statement, &texts, &cut_over, &link.objects, self.version, &keys),
                 };
                 match steps {
                     Ok(steps) => dealt.voids = self.run_statements(session, statement, steps).await?,

@@ -1,6 +1,10 @@
 //! The front of the pipeline: reads the source's binlog and makes transactions of it.
 
-use std::{collections::HashMap, sync::Arc, sync::atomic::Ordering};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    sync::atomic::Ordering,
+};
 
 use mysql_async::Conn;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -36,6 +40,7 @@ use super::{
     history::{Fate, History},
     initial::{self, version_number},
     link::Link,
+    narrow::narrowed,
     statements::{self, Verdict},
 };
 
@@ -204,7 +209,7 @@ impl Reader {
     }
 
     async fn hand_on(&mut self, output: Output) -> Result<bool, Failure> {
-        let item = match output {
+        let item = match narrowed(output, self.assembler.objects()) {
             Output::Transaction(transaction) => {
                 let permit = self.permit(transaction.bytes).await?;
                 Item::Transaction(transaction, permit)
@@ -294,6 +299,7 @@ impl Reader {
             link.options.exclude_ddl,
             self.version,
             None,
+            &HashSet::new(),
         ) {
             Verdict::Nothing => Ok(true),
             Verdict::Stop(reason) => Err(Failure::data(reason)),
@@ -368,8 +374,7 @@ impl Reader {
             ))
         })?;
         let table = Arc::new(table);
-        let selected = self.assembler.objects().select(&map.name);
-        let columns = selected.map(|selected| selected.columns).unwrap_or_default();
+        let columns = self.assembler.objects().columns(&map.name);
         // The destination has seen exactly the DDL that precedes this position, so its definition serves where the
         // binlog has no names; unless it has other columns than the source.
         let definition = (!map.has_names() && !columns.is_listed()).then(|| (*table).clone());
