@@ -10,6 +10,7 @@ use crate::{
     copy::{self, CopyTable, Fence, Progress},
     failure::Failure,
     model::{
+        columns::ColumnMap,
         gtid::GtidSet,
         name::TableName,
         server::ServerDefinition,
@@ -276,7 +277,7 @@ async fn make_tables(
         if there.is_some() {
             continue;
         }
-        let statement = create::statement(definition, version, &map)?;
+        let statement = create::statement(definition, version, &map, &|_| ColumnMap::All)?;
         destination.query_drop(statement).await.map_err(|error| {
             Failure::mysql(
                 format_args!("making {} at the destination", definition.destination),

@@ -1,8 +1,9 @@
 //! What becomes of a statement in the binlog, in each direction. Pure but for the store's log.
 
 use crate::{
-    ddl::{self, Kind, Role, Statement, StatementContext, Unclassified},
+    ddl::{self, Kind, Mapping, Role, Statement, StatementContext, Unclassified},
     model::{
+        columns::ColumnMap,
         name::{OWN_DATABASE, TableName},
         task::Direction,
     },
@@ -150,8 +151,14 @@ fn rewrite(
             _ => None,
         })
     };
-    let text = match limited.rewrite(&map) {
-        Ok(text) => text,
+    let mapping = Mapping {
+        names: &map,
+        columns: &|_| ColumnMap::All,
+        has_key: &|_, _| true,
+    };
+    let text = match limited.rewrite_for(&mapping) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Verdict::Ignored("it concerns only columns that this task does not carry"),
         Err(error) => {
             return Verdict::Stop(format!(
                 "the statement at {} can't be carried: {error}. It reads: {}",
