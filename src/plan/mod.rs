@@ -1,6 +1,7 @@
 //! Decides which of the source's changes go to the destination, and where to. Pure.
 //!
 //! - [`objects`]: which tables are selected and what they are called at the other side, in both directions.
+//! - [`name_case`]: how names are written at the destination.
 //! - [`path`]: the loop filter: a transaction goes to a server only if that server is not on its path.
 //! - [`bind`]: binds a table as the binlog describes it to the table at the destination, column by column.
 //! - `xa`: what has been prepared and not committed.
@@ -8,6 +9,9 @@
 
 pub mod assemble;
 pub mod bind;
+pub mod name_case;
 pub mod objects;
+pub mod online;
 pub mod path;
+mod voids;
 mod xa;

@@ -25,6 +25,9 @@ pub struct TableBatch {
     pub updates: Vec<(Row, Row)>,
     /// Rows that come.
     pub inserts: Vec<Row>,
+    /// A row went and came again, under the same key or (by an update) under another one, and the destination has columns
+    /// that the changes say nothing of: only the changes one by one, in their order, leave in them what belongs there.
+    pub in_order: bool,
 }
 
 /// How changes are folded.
@@ -72,6 +75,7 @@ pub fn fold(changes: Vec<Change>, mode: Mode) -> Result<Vec<TableBatch>, BinlogE
                     deletes: vec![],
                     updates: vec![],
                     inserts: vec![],
+                    in_order: false,
                 };
                 tables.push((batch, HashMap::new(), Vec::new()));
                 tables.len() - 1
@@ -81,6 +85,7 @@ pub fn fold(changes: Vec<Change>, mode: Mode) -> Result<Vec<TableBatch>, BinlogE
             continue;
         };
         let target = batch.target.clone();
+        let partial = target.leaves_out();
         let mut entry = |row: &Row| -> Result<usize, BinlogError> {
             Ok(*index.entry(row_key(&target, row)?).or_insert_with(|| {
                 nets.push(Net::Nothing);
@@ -90,6 +95,7 @@ pub fn fold(changes: Vec<Change>, mode: Mode) -> Result<Vec<TableBatch>, BinlogE
         match &change.images {
             Images::Insert(after) => {
                 let slot = entry(after)?;
+                batch.in_order |= partial && matches!(nets.get(slot), Some(Net::Delete(_)));
                 put(nets, slot, after.clone());
             }
             Images::Delete(before) => {
@@ -102,6 +108,7 @@ pub fn fold(changes: Vec<Change>, mode: Mode) -> Result<Vec<TableBatch>, BinlogE
                     change_in_place(nets, from, before.clone(), after.clone());
                 } else {
                     // A row whose key changes goes under its old key and comes under its new one.
+                    batch.in_order |= partial;
                     take(nets, from, before.clone(), mode);
                     put(nets, to, after.clone());
                 }

@@ -10,7 +10,6 @@ use crate::{
     copy::{self, CopyTable, Fence, Progress},
     failure::Failure,
     model::{
-        columns::ColumnMap,
         gtid::GtidSet,
         name::TableName,
         server::ServerDefinition,
@@ -272,12 +271,18 @@ async fn make_tables(
     create::databases(source, destination, definitions).await?;
     let version = version_number(&source.server_version());
     let map = |name: &TableName| link.objects.map(name);
+    let columns = |name: &TableName| {
+        link.objects
+            .select(name)
+            .map(|selected| selected.columns)
+            .unwrap_or_default()
+    };
     for definition in definitions {
         let there = schema::read_table(destination, &definition.destination).await?;
         if there.is_some() {
             continue;
         }
-        let statement = create::statement(definition, version, &map, &|_| ColumnMap::All)?;
+        let statement = create::statement(definition, version, &map, &columns)?;
         destination.query_drop(statement).await.map_err(|error| {
             Failure::mysql(
                 format_args!("making {} at the destination", definition.destination),
@@ -331,6 +336,11 @@ async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epo
             (Some(here), Some(there)) => copied.push(CopyTable {
                 source: Arc::new(here),
                 destination: Arc::new(there),
+                columns: link
+                    .objects
+                    .select(&from)
+                    .map(|found| found.columns)
+                    .unwrap_or_default(),
             }),
             // Made or dropped since the position was taken: the statement that did it is still to come.
             (None, _) => {}
@@ -362,7 +372,7 @@ async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epo
     let begin = slots
         .iter()
         .map(|slot| {
-            let update = checkpoint::update_slot(&link.key, *slot, epoch, &path, &GtidSet::new());
+            let update = checkpoint::update_slot(&link.key, *slot, epoch, &path, 0, &GtidSet::new());
             format!("BEGIN;{update}")
         })
         .collect();

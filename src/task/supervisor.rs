@@ -26,7 +26,7 @@ use crate::{
         status::{CheckStep, EventRecord, Level, State},
         task::{Direction, Wanted},
     },
-    plan::objects::Objects,
+    plan::{objects::Objects, online::Online},
     source::stream::Identity,
     store::{ServerSeen, Store, StoreError, StoredTask},
 };
@@ -448,7 +448,7 @@ fn links(
     let Some(forward) = statuses.first() else {
         return Vec::new();
     };
-    let shared = Arc::new(Shared::new(forward.clone()));
+    let shared = Arc::new(Shared::new(forward.clone(), task.definition.two_way));
     statuses
         .iter()
         .map(|status| {
@@ -484,7 +484,8 @@ fn links(
                     direction,
                     &task.definition.objects,
                     task.definition.reverse_objects.as_deref(),
-                ),
+                )
+                .with_online(Online::new(&task.definition.options)),
                 options: task.definition.options_for(direction),
                 status: status.clone(),
                 shared: shared.clone(),

@@ -15,6 +15,7 @@ mod large;
 mod layering;
 mod load;
 mod objects;
+mod online;
 mod pressure;
 mod privileges;
 mod servers;
