@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod column_ddl;
 mod conflicts;
 mod decisions;
 mod demo;
