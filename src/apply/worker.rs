@@ -13,7 +13,7 @@ use crate::{
     binlog::BinlogError,
     failure::Failure,
     model::{
-        change::{Change, ChangeKind, Target, Transaction, TransactionHeader},
+        change::{Change, ChangeKind, Mode, Target, Transaction, TransactionHeader},
         gtid::{Gtid, GtidSet},
         name::TableName,
         row::Row,
@@ -21,7 +21,7 @@ use crate::{
     },
     plan::path,
     schedule::{
-        fold::{self, Mode, TableBatch},
+        fold::{self, TableBatch},
         keys::KeyUse,
     },
     sql::set,
@@ -56,8 +56,6 @@ pub struct Job {
     pub keys: Vec<KeyUse>,
     /// The transaction.
     pub transaction: Transaction,
-    /// How its changes meet the destination's rows.
-    pub mode: Mode,
     /// Its share of the memory the link may use; given back when it is applied.
     pub permit: Option<OwnedSemaphorePermit>,
 }
@@ -69,8 +67,6 @@ pub struct LargeJob {
     pub number: u64,
     /// What it is.
     pub header: TransactionHeader,
-    /// How its changes meet the destination's rows.
-    pub mode: Mode,
     /// Its changes, part by part.
     pub parts: mpsc::Receiver<Part>,
 }
@@ -205,7 +201,7 @@ impl Worker {
                 tables: vec![],
             });
         };
-        let (mode, position) = (first.mode, first.transaction.header.gtid.to_string());
+        let position = first.transaction.header.gtid.to_string();
         let head_path = first.transaction.header.path.clone();
         let applied = self.applied_with(jobs.iter().flat_map(|job| job.transaction.header.gtids()));
         let begin = self.begin(&head_path, &applied);
@@ -224,12 +220,12 @@ impl Worker {
             changes.extend(job.transaction.changes.drain(..).map(|change| (gtid.clone(), change)));
         }
         let (gtids, changes): (Vec<Arc<Gtid>>, Vec<Change>) = changes.into_iter().unzip();
-        let batches = Batches::new(gtids, changes, mode).map_err(|error| malformed(&position, &error))?;
+        let batches = Batches::new(gtids, changes).map_err(|error| malformed(&position, &error))?;
         let mut slow = HashSet::new();
         let mut attempts = 0;
         let conflicts = loop {
             let mut conflicts = vec![0; batches.tables.len()];
-            match self.attempt(&begin, &batches, &slow, mode, &mut conflicts).await? {
+            match self.attempt(&begin, &batches, &slow, &mut conflicts).await? {
                 Attempt::Committed => break conflicts,
                 Attempt::Differs(tables) => {
                     self.rollback().await?;
@@ -269,10 +265,9 @@ impl Worker {
         begin: &[u8],
         batches: &Batches,
         slow: &HashSet<usize>,
-        mode: Mode,
         conflicts: &mut [u64],
     ) -> Result<Attempt, Failure> {
-        match self.write(Some(begin), batches, slow, mode, conflicts).await? {
+        match self.write(Some(begin), batches, slow, conflicts).await? {
             Attempt::Committed => {}
             other => return Ok(other),
         }
@@ -294,7 +289,6 @@ impl Worker {
         begin: Option<&[u8]>,
         batches: &Batches,
         slow: &HashSet<usize>,
-        mode: Mode,
         conflicts: &mut [u64],
     ) -> Result<Attempt, Failure> {
         let mut plan = Plan::new(begin);
@@ -304,7 +298,7 @@ impl Worker {
             .enumerate()
             .filter(|(place, _)| !slow.contains(place))
         {
-            plan.add_table(place, table, mode)
+            plan.add_table(place, table)
                 .map_err(|error| malformed(&table.target.source, &error))?;
         }
         let max = self.session.max_allowed_packet();
@@ -392,10 +386,9 @@ impl Worker {
                 ));
             };
             let gtids = vec![gtid.clone(); part.changes.len()];
-            let batches =
-                Batches::new(gtids, part.changes, job.mode).map_err(|error| malformed(&job.header.position, &error))?;
+            let batches = Batches::new(gtids, part.changes).map_err(|error| malformed(&job.header.position, &error))?;
             if let Some(begin) = begin.take() {
-                self.write_large(Some(&begin), &Batches::default(), &HashSet::new(), job.mode, &mut [])
+                self.write_large(Some(&begin), &Batches::default(), &HashSet::new(), &mut [])
                     .await?;
             }
             let mut slow = HashSet::new();
@@ -405,10 +398,7 @@ impl Worker {
                     .run("SAVEPOINT part")
                     .await
                     .map_err(|error| Failure::mysql("setting a savepoint", &error))?;
-                match self
-                    .write_large(None, &batches, &slow, job.mode, &mut conflicts)
-                    .await?
-                {
+                match self.write_large(None, &batches, &slow, &mut conflicts).await? {
                     None => break conflicts,
                     Some(differing) => {
                         self.session
@@ -439,10 +429,9 @@ impl Worker {
         begin: Option<&[u8]>,
         batches: &Batches,
         slow: &HashSet<usize>,
-        mode: Mode,
         conflicts: &mut [u64],
     ) -> Result<Option<Vec<usize>>, Failure> {
-        match self.write(begin, batches, slow, mode, conflicts).await? {
+        match self.write(begin, batches, slow, conflicts).await? {
             Attempt::Committed => Ok(None),
             Attempt::Differs(tables) => Ok(Some(tables)),
             Attempt::Again(failure) => Err(failure),
@@ -462,9 +451,7 @@ fn fill(jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Work>) -> Option<Work> {
         match queue.try_recv() {
             Ok(Work::Transaction(job)) => {
                 let fits = jobs.first().is_some_and(|first| {
-                    first.mode == job.mode
-                        && first.transaction.header.path == job.transaction.header.path
-                        && same_targets(jobs, &job.transaction)
+                    first.transaction.header.path == job.transaction.header.path && same_targets(jobs, &job.transaction)
                 });
                 if !fits {
                     return Some(Work::Transaction(job));
@@ -509,7 +496,7 @@ struct Batches {
 }
 
 impl Batches {
-    fn new(gtids: Vec<Arc<Gtid>>, changes: Vec<Change>, mode: Mode) -> Result<Self, BinlogError> {
+    fn new(gtids: Vec<Arc<Gtid>>, changes: Vec<Change>) -> Result<Self, BinlogError> {
         let mut targets: Vec<Arc<Target>> = Vec::new();
         let mut per_table: Vec<Vec<Arc<Gtid>>> = Vec::new();
         for (gtid, change) in gtids.into_iter().zip(&changes) {
@@ -526,7 +513,7 @@ impl Batches {
             }
         }
         Ok(Self {
-            tables: fold::fold(changes, mode)?,
+            tables: fold::fold(changes)?,
             gtids: per_table,
         })
     }
@@ -603,12 +590,12 @@ impl Plan {
         Self { packets }
     }
 
-    fn add_table(&mut self, place: usize, table: &TableBatch, mode: Mode) -> Result<(), BinlogError> {
+    fn add_table(&mut self, place: usize, table: &TableBatch) -> Result<(), BinlogError> {
         let target = &*table.target;
         for rows in chunks(&table.deletes, |row| row.image.len()) {
             self.add(
                 place,
-                match mode {
+                match target.mode {
                     Mode::Strict => set::delete(target, &rows)?,
                     Mode::Tolerant => set::delete_by_key(target, &rows)?,
                 },
@@ -623,7 +610,7 @@ impl Plan {
         for rows in chunks(&table.inserts, |row| row.image.len()) {
             self.add(
                 place,
-                match mode {
+                match target.mode {
                     Mode::Strict => set::insert(target, &rows)?,
                     Mode::Tolerant => set::replace(target, &rows)?,
                 },

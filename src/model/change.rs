@@ -110,6 +110,17 @@ impl Change {
     }
 }
 
+/// How changes meet the destination's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Every before image holds.
+    #[default]
+    Strict,
+    /// Between the start of a copy and its end the destination may be ahead of or behind the change: the last word on
+    /// each row is what counts, whatever was there.
+    Tolerant,
+}
+
 /// A source table bound to the destination table its rows go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -123,6 +134,8 @@ pub struct Target {
     pub columns: Vec<Binding>,
     /// The key that identifies rows: places in `columns`.
     pub key: Vec<usize>,
+    /// How its changes meet the destination's rows.
+    pub mode: Mode,
 }
 
 /// A column of the source bound to one of the destination.

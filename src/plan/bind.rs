@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::model::{
-    change::{Binding, Target},
+    change::{Binding, Mode, Target},
     table::{Family, Table, TableColumn},
     table_map::{BINARY_COLLATION, Column, ColumnKind, TableMap},
 };
@@ -170,6 +170,7 @@ pub fn bind(
         table: table.clone(),
         columns,
         key,
+        mode: Mode::default(),
     })
 }
 

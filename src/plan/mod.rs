@@ -3,11 +3,13 @@
 //! - [`objects`]: which tables are selected and what they are called at the other side, in both directions.
 //! - [`path`]: the loop filter: a transaction goes to a server only if that server is not on its path.
 //! - [`bind`]: binds a table as the binlog describes it to the table at the destination, column by column.
+//! - [`copied`]: how changes meet the rows that full sync has copied.
 //! - `xa`: what has been prepared and not committed.
 //! - [`assemble`]: makes whole transactions of binlog events, dropping what does not go through as early as it can.
 
 pub mod assemble;
 pub mod bind;
+pub mod copied;
 pub mod objects;
 pub mod path;
 mod xa;

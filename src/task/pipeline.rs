@@ -39,7 +39,6 @@ use crate::{
     plan::assemble::Statement,
     schedule::{
         causality::{Assignment, Causality},
-        fold::Mode,
         keys,
         watermark::Watermark,
     },
@@ -99,7 +98,7 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
     }
     drop((done_sender, recorder));
     let (item_sender, items) = mpsc::channel(ITEMS);
-    let reading = tasks.spawn(reader::run(link.clone(), taken.applied.clone(), item_sender));
+    let reading = tasks.spawn(reader::run(link.clone(), taken.clone(), item_sender));
     let mut session = Session::new(connect::open(&link.destination).await?).await?;
     let mut probe = connect::open(&link.source).await?;
     let clock_offset_us = clock_offset(&mut probe).await?;
@@ -111,7 +110,6 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
     let mut scheduler = Scheduler {
         link: link.clone(),
         epoch: taken.epoch,
-        tolerant_until: taken.tolerant_until,
         causality: Causality::new(queues.len()),
         watermark: Watermark::new(taken.applied),
         queues,
@@ -227,7 +225,6 @@ struct Unwritten {
 struct Scheduler {
     link: Arc<Link>,
     epoch: u64,
-    tolerant_until: GtidSet,
     causality: Causality,
     watermark: Watermark,
     queues: Vec<mpsc::Sender<Work>>,
@@ -312,14 +309,6 @@ impl Scheduler {
         self.held.is_some() && self.causality.is_idle() && self.large.is_none()
     }
 
-    fn mode(&self, gtid: &Gtid) -> Mode {
-        if self.tolerant_until.contains(gtid) {
-            Mode::Tolerant
-        } else {
-            Mode::Strict
-        }
-    }
-
     fn take(&mut self, item: Item) -> Result<(), Failure> {
         match item {
             Item::Transaction(transaction, permit) => self.schedule(transaction, permit),
@@ -381,12 +370,10 @@ impl Scheduler {
         touched.sort_unstable_by_key(|key| (key.hash, key.shared));
         touched.dedup();
         let number = self.watermark.begin_transaction(&transaction.header);
-        let mode = self.mode(&transaction.header.gtid);
         self.assign(Box::new(Job {
             number,
             keys: touched,
             transaction,
-            mode,
             permit: Some(permit),
         }));
         Ok(())
@@ -421,15 +408,9 @@ impl Scheduler {
             Some(held) if !self.is_idle() => self.held = Some(held),
             Some(Held::Large(header, parts)) => {
                 let number = self.watermark.begin_transaction(&header);
-                let mode = self.mode(&header.gtid);
                 self.large = Some(number);
                 if let Some(queue) = self.queues.first() {
-                    let job = LargeJob {
-                        number,
-                        header,
-                        mode,
-                        parts,
-                    };
+                    let job = LargeJob { number, header, parts };
                     // An applier that is gone has told why.
                     queue.send(Work::Large(Box::new(job))).await.ok();
                 }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 use sha2::{Digest, Sha256};
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, watch},
     task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -21,12 +21,12 @@ use crate::{
     connect,
     failure::{Failure, Kind},
     model::{
-        name::{ServerName, TaskName},
+        name::{ServerName, TableName, TaskName},
         server::ServerDefinition,
         status::{CheckStep, EventRecord, Level, State},
         task::{Direction, Wanted},
     },
-    plan::objects::Objects,
+    plan::{copied, objects::Objects},
     source::stream::Identity,
     store::{ServerSeen, Store, StoreError, StoredTask},
 };
@@ -316,12 +316,35 @@ impl Supervisor {
         }
         let refusal = async {
             let (source, destination) = (self.server(&definition.source)?, self.server(&definition.destination)?);
-            let objects = Objects::new(Direction::Forward, &definition.objects, None);
-            let key = LinkKey {
-                task: task_key(task),
-                direction: Direction::Forward,
-            };
-            initial::refusal([&source, &destination], &objects, &definition.options, &key).await
+            let forward = Objects::new(Direction::Forward, &definition.objects, None);
+            let own = definition.reverse_objects.as_deref();
+            let reverse = Objects::new(Direction::Reverse, &definition.objects, own);
+            let mut reasons = Vec::new();
+            for (direction, servers, copies) in [
+                (Direction::Forward, [&source, &destination], true),
+                (
+                    Direction::Reverse,
+                    [&destination, &source],
+                    definition.two_way && own.is_some(),
+                ),
+            ] {
+                let key = LinkKey {
+                    task: task_key(task),
+                    direction,
+                };
+                let copied = |table: &TableName| match direction {
+                    Direction::Forward => copied::own(&forward, None, table),
+                    Direction::Reverse => copied::own(&reverse, Some(&forward), table),
+                };
+                let options = definition.options_for(direction);
+                if copies && let Some(reason) = initial::refusal(servers, &copied, &options, &key).await? {
+                    reasons.push(match direction {
+                        Direction::Forward => reason,
+                        Direction::Reverse => format!("in the reverse direction, {reason}"),
+                    });
+                }
+            }
+            Ok::<_, Failure>((!reasons.is_empty()).then(|| reasons.join("; ")))
         };
         match refusal.await {
             Ok(None) => Ok(()),
@@ -448,7 +471,11 @@ fn links(
     let Some(forward) = statuses.first() else {
         return Vec::new();
     };
-    let shared = Arc::new(Shared::new(forward.clone()));
+    let shared = Arc::new(Shared::new(
+        forward.clone(),
+        Objects::new(Direction::Forward, &task.definition.objects, None),
+        task.definition.reverse_objects.is_some(),
+    ));
     statuses
         .iter()
         .map(|status| {
@@ -486,6 +513,7 @@ fn links(
                     task.definition.reverse_objects.as_deref(),
                 ),
                 options: task.definition.options_for(direction),
+                copied: watch::Sender::default(),
                 status: status.clone(),
                 shared: shared.clone(),
                 store: store.clone(),
