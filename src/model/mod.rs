@@ -1,6 +1,7 @@
 //! What everything else speaks of: names, GTID sets, rows, definitions, tasks. Pure: no IO, no async, no clock.
 
 pub mod change;
+pub mod columns;
 pub mod gtid;
 pub mod name;
 pub mod pattern;

@@ -146,6 +146,18 @@ pub enum Operation {
     Database,
 }
 
+impl Selection {
+    /// Whether the database is a plain name, in which `_` stands for itself: it is renamed, or columns are listed.
+    pub fn names_one_database(&self) -> bool {
+        self.to_database.is_some() || self.columns.is_some()
+    }
+
+    /// Whether the table is a plain name.
+    pub fn names_one_table(&self) -> bool {
+        self.to_table.is_some() || self.columns.is_some()
+    }
+}
+
 impl Operation {
     /// All operations with their spelling in the admin language.
     pub const ALL: [(Operation, &'static str); 16] = [
@@ -166,13 +178,19 @@ impl Operation {
         (Operation::Event, "EVENT"),
         (Operation::Database, "DATABASE"),
     ];
+
+    /// Whether an `ONLY` list has it, `DDL` standing for every kind of it; without a list, everything.
+    pub fn is_among(self, listed: Option<&BTreeSet<Operation>>) -> bool {
+        let is_ddl = !matches!(self, Operation::Insert | Operation::Update | Operation::Delete);
+        listed.is_none_or(|listed| listed.contains(&self) || is_ddl && listed.contains(&Operation::Ddl))
+    }
 }
 
 impl ObjectRule {
     /// Whether the rule is about this table of the source, be it to include or to exclude it.
     ///
-    /// Names are LIKE patterns ([`pattern`](super::pattern)), except those that the rule renames: there `_` is `_`, as
-    /// one destination can't take several sources.
+    /// Names are LIKE patterns ([`pattern`](super::pattern)), except those that the rule renames, or whose columns it
+    /// lists: there `_` is `_`, as one destination can't take several sources.
     pub fn is_about(&self, source_database: &str, source_table: &str) -> bool {
         let fits = |pattern: &str, plain: bool, name: &str| {
             if plain {
@@ -182,13 +200,12 @@ impl ObjectRule {
             }
         };
         let (database, table, database_plain, table_plain) = match self {
-            ObjectRule::Include(Selection {
-                database,
-                table,
-                to_database,
-                to_table,
-                ..
-            }) => (database, table, to_database.is_some(), to_table.is_some()),
+            ObjectRule::Include(selection) => (
+                &selection.database,
+                &selection.table,
+                selection.names_one_database(),
+                selection.names_one_table(),
+            ),
             ObjectRule::Exclude { database, table } => (database, table, false, false),
         };
         fits(database, database_plain, source_database)

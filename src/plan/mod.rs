@@ -1,6 +1,7 @@
 //! Decides which of the source's changes go to the destination, and where to. Pure.
 //!
 //! - [`objects`]: which tables are selected and what they are called at the other side, in both directions.
+//! - [`name_case`]: how names are written at the destination.
 //! - [`path`]: the loop filter: a transaction goes to a server only if that server is not on its path.
 //! - [`bind`]: binds a table as the binlog describes it to the table at the destination, column by column.
 //! - [`copied`]: how changes meet the rows that full sync has copied.
@@ -10,6 +11,7 @@
 pub mod assemble;
 pub mod bind;
 pub mod copied;
+pub mod name_case;
 pub mod objects;
 pub mod path;
 mod xa;

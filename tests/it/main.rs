@@ -16,6 +16,7 @@ mod load;
 mod objects;
 mod pressure;
 mod privileges;
+mod reverse_objects;
 mod servers;
 mod support;
 mod two_way;

@@ -54,6 +54,12 @@ impl<'a> Cursor<'a> {
         })
     }
 
+    /// Whether the word comes next, and behind it a token that fits.
+    pub(super) fn at_word_before(&self, word: &str, fits: impl Fn(&Kind, &str) -> bool) -> bool {
+        let behind = self.tokens.get(self.at + 1);
+        self.at_words(&[word]) && behind.is_some_and(|token| fits(&token.kind, self.raw(token)))
+    }
+
     /// Passes the words if all of them come next.
     pub(super) fn words(&mut self, words: &[&str]) -> bool {
         let there = self.at_words(words);

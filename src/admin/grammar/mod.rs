@@ -14,6 +14,7 @@ use crate::model::task::{OptionChanges, TaskDefinition};
 
 mod cursor;
 mod lexer;
+mod mapping;
 mod objects;
 pub mod options;
 mod select;

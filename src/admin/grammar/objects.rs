@@ -1,33 +1,38 @@
-//! `OBJECTS (…)`: what is synchronized, under which names, and which lists make no sense.
+//! `OBJECTS (…)`: what is synchronized, and under which names.
 //!
 //! Names are LIKE patterns, in backticks too (as in MySQL's GRANT): `%` and `_` are wildcards, `\_` is a plain `_`.
 //! A name that `AS` renames is a plain name, as one destination can't take several sources: there `_` stands for itself
-//! and `%` is refused.
+//! and `%` is refused. So is that of a table whose columns are listed.
 //!
-//! The first rule that includes a table decides its name at the destination; one that excludes it always wins.
+//! The first rule that includes a table decides what becomes of it; one that excludes it always wins.
+
+use std::collections::BTreeSet;
 
 use super::cursor::{Cursor, bad_name, not_yet, wrong};
-use super::lexer::Kind;
+use super::lexer::{Kind, tokens};
+use super::mapping;
 use crate::admin::reply::SqlError;
-use crate::model::name::{self, is_system_database};
-use crate::model::pattern::may_overlap;
-use crate::model::task::{ObjectRule, Selection};
+use crate::model::name;
+use crate::model::task::{ObjectRule, Operation, SelectedColumn, Selection};
 
 type Result<T> = std::result::Result<T, SqlError>;
 
-/// `( db.*, db.t AS db2.t2, NOT db.tmp_% )`.
+/// `( db.*, db.t AS db2.t2 (a, b AS c) WHERE a > 1 ONLY (INSERT), NOT db.tmp_% )`.
 pub(super) fn list(cursor: &mut Cursor<'_>) -> Result<Vec<ObjectRule>> {
+    let rules = parenthesized(cursor, rule)?;
+    mapping::check(&rules)?;
+    Ok(rules)
+}
+
+/// `( item, item, … )`.
+fn parenthesized<T>(cursor: &mut Cursor<'_>, item: impl Fn(&mut Cursor<'_>) -> Result<T>) -> Result<Vec<T>> {
     cursor.expect_symbol("(")?;
-    let mut rules = Vec::new();
-    loop {
-        rules.push(rule(cursor)?);
-        if !cursor.symbol(",") {
-            break;
-        }
+    let mut items = vec![item(cursor)?];
+    while cursor.symbol(",") {
+        items.push(item(cursor)?);
     }
     cursor.expect_symbol(")")?;
-    check(&rules)?;
-    Ok(rules)
+    Ok(items)
 }
 
 fn rule(cursor: &mut Cursor<'_>) -> Result<ObjectRule> {
@@ -46,46 +51,105 @@ fn rule(cursor: &mut Cursor<'_>) -> Result<ObjectRule> {
             table = table.as_deref().map(plain);
         }
     }
+    let mut columns = None;
     if cursor.at_symbol("(") {
-        return Err(not_yet("Selecting columns"));
-    }
-    for (word, what) in [
-        ("WHERE", "A row filter (WHERE)"),
-        ("ONLY", "An operation filter (ONLY)"),
-        ("CONFLICT", "A conflict policy per table (CONFLICT)"),
-    ] {
-        if cursor.at_words(&[word]) {
-            return Err(not_yet(what));
-        }
+        columns = Some(parenthesized(cursor, column)?);
+        database = plain(&database);
+        table = table.as_deref().map(plain);
     }
     let rule = ObjectRule::Include(Selection {
         database,
         table,
         to_database,
         to_table,
-        ..Selection::default()
+        columns,
+        filter: filter(cursor)?,
+        operations: operations(cursor)?,
     });
-    check_system(&rule)?;
-    check_rename(&rule)?;
+    if cursor.at_words(&["CONFLICT"]) {
+        return Err(not_yet("A conflict policy per table (CONFLICT)"));
+    }
+    mapping::check_rule(&rule)?;
     Ok(rule)
 }
 
-/// Patterns pass such databases over; one that is named must not seem to be synchronized.
-fn check_system(rule: &ObjectRule) -> Result<()> {
-    let ObjectRule::Include(Selection {
-        database, to_database, ..
-    }) = rule
-    else {
-        return Ok(());
+/// `id` or `name AS full_name`.
+fn column(cursor: &mut Cursor<'_>) -> Result<SelectedColumn> {
+    let name = column_name(cursor)?;
+    let to = if cursor.word("AS") {
+        Some(column_name(cursor)?)
+    } else {
+        None
     };
-    let mut named = [Some(database), to_database.as_ref()].into_iter().flatten();
-    match named.find(|name| is_system_database(&plain(name))) {
-        Some(name) => Err(wrong(format!(
-            "In {}, `{name}` is a database of the server's or Causeway's own: it is never synchronized",
-            show(rule)
-        ))),
-        None => Ok(()),
+    Ok(SelectedColumn { name, to })
+}
+
+fn column_name(cursor: &mut Cursor<'_>) -> Result<String> {
+    const WHAT: &str = "a column name";
+    let name = cursor.name(WHAT)?;
+    name::check(&name).map_err(|e| bad_name(WHAT, &e))?;
+    Ok(name)
+}
+
+/// `WHERE …`: the expression as it was written.
+fn filter(cursor: &mut Cursor<'_>) -> Result<Option<String>> {
+    if !cursor.word("WHERE") {
+        return Ok(None);
     }
+    let (Some(first), false) = (cursor.peek().cloned(), at_end_of_filter(cursor, 0)) else {
+        return Err(cursor.syntax_error("a condition"));
+    };
+    let mut depth: usize = 0;
+    let mut passed = Vec::new();
+    while !at_end_of_filter(cursor, depth) {
+        let Some(token) = cursor.peek().filter(|token| token.kind != Kind::Unfinished).cloned() else {
+            return Err(cursor.syntax_error("the end of the condition"));
+        };
+        match cursor.raw(&token) {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        cursor.next();
+        passed.push(token.kind);
+    }
+    let text = cursor.since(first.span.start).to_owned();
+    // A version comment may begin or end outside of the condition, and `--` at its end becomes a comment when it is
+    // printed: then the text alone means something else.
+    let stands_alone = tokens(&text).into_iter().map(|token| token.kind).eq(passed);
+    if text.contains("/*!") || !stands_alone {
+        return Err(wrong(format!(
+            "The condition WHERE {text} has /*! in it, or ends within a comment: write it without"
+        )));
+    }
+    Ok(Some(text))
+}
+
+/// Whether what comes next is no part of a condition: `ONLY` and `CONFLICT` can also be columns of it.
+fn at_end_of_filter(cursor: &Cursor<'_>, depth: usize) -> bool {
+    depth == 0
+        && (cursor.at_symbol(",")
+            || cursor.at_symbol(")")
+            || cursor.at_word_before("ONLY", |kind, raw| *kind == Kind::Symbol && raw == "(")
+            || cursor.at_word_before("CONFLICT", |kind, _| matches!(kind, Kind::Text(_))))
+}
+
+/// `ONLY (INSERT, ALTER TABLE)`.
+fn operations(cursor: &mut Cursor<'_>) -> Result<Option<BTreeSet<Operation>>> {
+    if !cursor.word("ONLY") {
+        return Ok(None);
+    }
+    let operations = parenthesized(cursor, |cursor| {
+        let spelled = Operation::ALL.iter().find(|(_, spelling)| {
+            let words: Vec<&str> = spelling.split(' ').collect();
+            cursor.words(&words)
+        });
+        spelled.map(|(operation, _)| *operation).ok_or_else(|| {
+            let all: Vec<&str> = Operation::ALL.iter().map(|(_, spelling)| *spelling).collect();
+            cursor.syntax_error(&format!("one of {}", all.join(", ")))
+        })
+    })?;
+    Ok(Some(operations.into_iter().collect()))
 }
 
 /// `db.*` or `db.table`, each part a pattern.
@@ -123,200 +187,8 @@ fn pattern(cursor: &mut Cursor<'_>, what: &str) -> Result<String> {
 }
 
 /// A name of a rename, where `_` stands for itself with and without `\`.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     name.replace("\\_", "_")
-}
-
-/// Whether the name of a rename is more than a plain name.
-fn is_pattern(name: &str) -> bool {
-    name.contains(['%', '\\'])
-}
-
-/// A rename must have one source and one destination.
-fn check_rename(rule: &ObjectRule) -> Result<()> {
-    let ObjectRule::Include(Selection {
-        database,
-        table,
-        to_database: Some(to_database),
-        to_table,
-        ..
-    }) = rule
-    else {
-        return Ok(());
-    };
-    let shown = show(rule);
-    if is_pattern(to_database) || to_table.as_ref().is_some_and(|table| is_pattern(table)) {
-        return Err(wrong(format!(
-            "In {shown}, the name behind AS can't be a pattern: give one name"
-        )));
-    }
-    if is_pattern(database) {
-        return Err(wrong(format!(
-            "In {shown}, AS would put several databases into one: write a rule for each database"
-        )));
-    }
-    match (table, to_table) {
-        (None, Some(_)) => Err(wrong(format!(
-            "In {shown}, AS would put all tables into one: write AS `{to_database}`.* or name the table"
-        ))),
-        (Some(table), Some(_)) if is_pattern(table) => Err(wrong(format!(
-            "In {shown}, AS would put all tables that fit the pattern into one: write a rule for each table, or \
-             AS `{to_database}`.* to rename only the database"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-fn check(rules: &[ObjectRule]) -> Result<()> {
-    if !rules
-        .iter()
-        .any(|rule| matches!(rule, ObjectRule::Include(Selection { .. })))
-    {
-        return Err(wrong(
-            "OBJECTS only leaves objects out: name at least one that is synchronized",
-        ));
-    }
-    for (index, rule) in rules.iter().enumerate() {
-        for earlier in rules.iter().take(index) {
-            check_pair(earlier, rule, rules)?;
-        }
-    }
-    Ok(())
-}
-
-/// Two rules must not name the same objects twice, nor put different ones into the same place. `a` stands before `b`.
-fn check_pair(a: &ObjectRule, b: &ObjectRule, rules: &[ObjectRule]) -> Result<()> {
-    let (Some(first), Some(second)) = (Sides::of(a), Sides::of(b)) else {
-        return Ok(());
-    };
-    if first.source == second.source {
-        return Err(wrong(format!(
-            "{} and {} select the same objects: keep one of them",
-            show(a),
-            show(b)
-        )));
-    }
-    if hides(a, b) {
-        return Err(wrong(format!(
-            "{} selects all that {} would rename, and comes first: swap the two",
-            show(a),
-            show(b)
-        )));
-    }
-    // Both keep their names, or both only move from one database to the same other: then what is different at the
-    // source is different at the destination.
-    let moved_alike = first.source.0 == second.source.0
-        && first.target.0 == second.target.0
-        && !first.table_renamed
-        && !second.table_renamed;
-    let kept = !first.renamed && !second.renamed;
-    let meet = may_overlap(&first.target.0, &second.target.0) && may_overlap(&first.target.1, &second.target.1);
-    let excluded = left_out(a, b, rules) || left_out(b, a, rules);
-    if meet && !moved_alike && !kept && !same_plain_source(&first, &second) && !excluded {
-        return Err(wrong(format!(
-            "{} and {} would put two tables into one at the destination: give them different names there, or leave one \
-             out with NOT",
-            show(a),
-            show(b)
-        )));
-    }
-    Ok(())
-}
-
-/// Whether `b` renames, and nothing is left for it: the first rule that includes a table decides its name.
-fn hides(a: &ObjectRule, b: &ObjectRule) -> bool {
-    let ObjectRule::Include(Selection {
-        database,
-        table,
-        to_database: Some(_),
-        to_table,
-        ..
-    }) = b
-    else {
-        return false;
-    };
-    match (table, to_table) {
-        (Some(table), Some(_)) => a.is_about(database, table),
-        _ => matches!(a, ObjectRule::Include(Selection { table: None, .. })) && a.is_about(database, ""),
-    }
-}
-
-/// Whether the one table that `renaming` would have in common with `keeping` is left out by another rule.
-fn left_out(renaming: &ObjectRule, keeping: &ObjectRule, rules: &[ObjectRule]) -> bool {
-    let (
-        ObjectRule::Include(Selection {
-            to_database: Some(to_database),
-            to_table: Some(to_table),
-            ..
-        }),
-        ObjectRule::Include(Selection {
-            database,
-            to_database: kept_as,
-            to_table: None,
-            ..
-        }),
-    ) = (renaming, keeping)
-    else {
-        return false;
-    };
-    let database = if kept_as.is_some() { database } else { to_database };
-    let mut exclusions = rules.iter().filter(|rule| matches!(rule, ObjectRule::Exclude { .. }));
-    exclusions.any(|rule| rule.is_about(database, to_table))
-}
-
-/// `shop.*` and `shop.t AS shop.t`: the second says again what the first does.
-fn same_plain_source(a: &Sides, b: &Sides) -> bool {
-    a.source.0 == b.source.0
-        && a.source.0 == a.target.0
-        && a.target.0 == b.target.0
-        && a.source.1 == a.target.1
-        && b.source.1 == b.target.1
-}
-
-/// A rule's database and table patterns at both ends; `%` for all tables.
-struct Sides {
-    source: (String, String),
-    target: (String, String),
-    renamed: bool,
-    table_renamed: bool,
-}
-
-impl Sides {
-    fn of(rule: &ObjectRule) -> Option<Self> {
-        let ObjectRule::Include(Selection {
-            database,
-            table,
-            to_database,
-            to_table,
-            ..
-        }) = rule
-        else {
-            return None;
-        };
-        // Plain names become patterns that fit themselves only, so that all can be held against each other.
-        let exact = |name: &String| name.replace('_', "\\_");
-        let pattern = |name: &String, plain: bool| if plain { exact(name) } else { name.clone() };
-        let database = pattern(database, to_database.is_some());
-        let table = table
-            .as_ref()
-            .map_or("%".to_owned(), |table| pattern(table, to_table.is_some()));
-        Some(Self {
-            target: (
-                to_database.as_ref().map_or(database.clone(), exact),
-                to_table.as_ref().map_or(table.clone(), exact),
-            ),
-            source: (database, table),
-            renamed: to_database.is_some(),
-            table_renamed: to_table.is_some(),
-        })
-    }
-}
-
-/// A rule that keeps its names, if there is one: impossible within one server.
-pub(super) fn first_kept(rules: &[ObjectRule]) -> Option<&ObjectRule> {
-    rules
-        .iter()
-        .find(|rule| Sides::of(rule).is_some_and(|sides| sides.source == sides.target))
 }
 
 /// The list as it is written between parentheses.
@@ -325,25 +197,36 @@ pub(super) fn print(rules: &[ObjectRule]) -> String {
 }
 
 pub(super) fn show(rule: &ObjectRule) -> String {
-    match rule {
-        ObjectRule::Include(Selection {
-            database,
-            table,
-            to_database: None,
-            ..
-        }) => pair(database, table.as_deref()),
-        ObjectRule::Include(Selection {
-            database,
-            table,
-            to_database: Some(to_database),
-            to_table,
-            ..
-        }) => format!(
-            "{} AS {}",
-            pair(database, table.as_deref()),
-            pair(to_database, to_table.as_deref())
-        ),
-        ObjectRule::Exclude { database, table } => format!("NOT {}", pair(database, table.as_deref())),
+    let selection = match rule {
+        ObjectRule::Include(selection) => selection,
+        ObjectRule::Exclude { database, table } => return format!("NOT {}", pair(database, table.as_deref())),
+    };
+    let mut text = pair(&selection.database, selection.table.as_deref());
+    if let Some(to_database) = &selection.to_database {
+        text.push_str(&format!(" AS {}", pair(to_database, selection.to_table.as_deref())));
+    }
+    if let Some(columns) = &selection.columns {
+        let columns: Vec<String> = columns.iter().map(show_column).collect();
+        text.push_str(&format!(" ({})", columns.join(", ")));
+    }
+    if let Some(filter) = &selection.filter {
+        text.push_str(&format!(" WHERE {filter}"));
+    }
+    if let Some(operations) = &selection.operations {
+        let all = Operation::ALL.iter();
+        let listed: Vec<&str> = all
+            .filter(|(operation, _)| operations.contains(operation))
+            .map(|(_, spelling)| *spelling)
+            .collect();
+        text.push_str(&format!(" ONLY ({})", listed.join(", ")));
+    }
+    text
+}
+
+fn show_column(column: &SelectedColumn) -> String {
+    match &column.to {
+        Some(to) => format!("{} AS {}", quoted(&column.name), quoted(to)),
+        None => quoted(&column.name),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::cursor::{Cursor, not_yet, wrong};
+use super::mapping;
 use super::objects::{self, quoted};
 use super::{Statement, TaskVerb, options};
 use crate::admin::reply::SqlError;
@@ -95,8 +96,8 @@ pub(super) fn check(task: &TaskDefinition) -> Result<()> {
         ));
     }
     if task.source == task.destination {
-        let kept = objects::first_kept(&task.objects)
-            .or_else(|| task.reverse_objects.as_deref().and_then(objects::first_kept));
+        let kept = mapping::first_kept(&task.objects)
+            .or_else(|| task.reverse_objects.as_deref().and_then(mapping::first_kept));
         if let Some(kept) = kept {
             return Err(wrong(format!(
                 "{} would be synchronized with itself: within one server, give it another name with AS",

@@ -1,11 +1,16 @@
 //! The language as tables: text in; the statement, or number and text of the error, out.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::*;
 use crate::model::server::Address;
-use crate::model::task::{ConflictPolicy, ExistingTables, ObjectCase, ObjectRule, OnlineDdl, Selection, TaskOptions};
+use crate::model::task::{
+    ConflictPolicy, ExistingTables, ObjectCase, ObjectRule, OnlineDdl, Operation, SelectedColumn, Selection,
+    TaskOptions,
+};
 
 fn error(text: &str) -> SqlError {
     match parse(text) {
@@ -149,9 +154,6 @@ fn what_is_not_supported_yet_says_so() {
         "ALTER SYNC TASK o REMOVE OBJECTS (a.*)",
         "ALTER SYNC TASK o ACKNOWLEDGE 'x'",
         "ALTER SYNC TASK o SET (rows_per_second = 5000)",
-        "CREATE SYNC TASK t FROM a TO b OBJECTS (crm.clients AS crm2.customers (id, name AS full_name))",
-        "CREATE SYNC TASK t FROM a TO b OBJECTS (crm.clients WHERE region = 'EU')",
-        "CREATE SYNC TASK t FROM a TO b OBJECTS (crm.clients ONLY (INSERT))",
         "CREATE SYNC TASK t FROM a TO b OBJECTS (crm.clients CONFLICT 'ignore')",
         "CREATE SYNC TASK t FROM a TO b OBJECTS (s.*) WITH (conflict_policy = 'latest_wins')",
         "CREATE SYNC TASK t FROM a TO b OBJECTS (s.*) WITH (conflict_policy = 'delta(a, b)')",
@@ -381,6 +383,65 @@ fn object_lists_are_read() {
         "`b`.`t` AS `c`.`t`, `a`.* AS `c`.*, NOT `a`.`t`",
     );
     check("(not_a.t, NOT shop.t)", "`not_a`.`t`, NOT `shop`.`t`");
+    check(
+        "(crm.clients AS crm2.customers (id, name AS full_name) WHERE region = 'EU' ONLY (INSERT, UPDATE), NOT shop.t)",
+        "`crm`.`clients` AS `crm2`.`customers` (`id`, `name` AS `full_name`) WHERE region = 'EU' ONLY (INSERT, UPDATE), \
+         NOT `shop`.`t`",
+    );
+    check("(my_shop.a_b(`a b`))", "`my_shop`.`a_b` (`a b`)");
+    check("(shop.a\\_b (id), shop.*)", "`shop`.`a_b` (`id`), `shop`.*");
+    check("(shop.t (a AS b, b AS A))", "`shop`.`t` (`a` AS `b`, `b` AS `A`)");
+    check(
+        "(shop.* ONLY (ddl, create  table, Delete, view))",
+        "`shop`.* ONLY (DELETE, DDL, CREATE TABLE, VIEW)",
+    );
+    check(
+        "(shop.log% ONLY (TRUNCATE TABLE, DROP INDEX))",
+        "`shop`.`log%` ONLY (TRUNCATE TABLE, DROP INDEX)",
+    );
+}
+
+#[test]
+fn a_condition_ends_where_what_is_next_begins() {
+    let check = |condition: &str, behind: &str| {
+        let text = format!("(shop.t WHERE {condition} {behind}, x.y)");
+        let expected = format!(
+            "`shop`.`t` WHERE {condition}{}{behind}, `x`.`y`",
+            if behind.is_empty() { "" } else { " " }
+        );
+        assert_eq!(objects(&text).as_deref(), Ok(expected.as_str()), "{text}");
+    };
+    check("a = 1", "");
+    check("a = 1", "ONLY (INSERT)");
+    check("a IN (1, 2) AND (b = ')' OR c = \", ONLY (\")", "ONLY (INSERT)");
+    check("f(only(1), `ONLY`)", "");
+    check("only = 1 AND conflict > 2", "ONLY (INSERT)");
+    check("a = /* , ) */ 1 - 2", "");
+    check("a = 'it''s' AND b = 'x\\\\'", "");
+    check("CASE WHEN a THEN b END", "ONLY (DDL)");
+    for (text, code, expected) in [
+        ("(shop.t WHERE)", 1064, "a condition is expected near ')'"),
+        (
+            "(shop.t WHERE ONLY (INSERT))",
+            1064,
+            "a condition is expected near 'ONLY",
+        ),
+        (
+            "(shop.t WHERE (a = 1",
+            1064,
+            "the end of the condition is expected at the end",
+        ),
+        ("(shop.t WHERE a = 'x)", 1064, "does not end"),
+        ("(shop.t WHERE a = 1 ONLY (INSERT", 1064, "')' is expected"),
+        ("(shop.t WHERE a = 1 CONFLICT 'ignore')", 1235, "CONFLICT"),
+        ("(shop.t WHERE a /*! = 1, x.y */)", 1231, "has /*! in it"),
+        ("(shop.t WHERE /*! a */ = 1)", 1231, "within a comment"),
+        ("(shop.t WHERE a = 5--)", 1231, "within a comment"),
+    ] {
+        let error = objects(text).unwrap_err();
+        assert_eq!(error.code, code, "{text}: {error}");
+        assert!(error.message.contains(expected), "{text}: {error}");
+    }
 }
 
 #[test]
@@ -411,7 +472,31 @@ fn object_lists_that_make_no_sense_say_why() {
     check("(a.x AS a.z, a.y AS a.z)", "two tables into one");
     check("(c.*, a.* AS c.*)", "two tables into one");
     check("(c%.*, a.* AS c1.*)", "two tables into one");
+    check("(shop.* (id))", "columns are listed for more than one table");
+    check("(shop.log% (id))", "columns are listed for more than one table");
+    check("(sh%.t (id))", "columns are listed for more than one table");
+    check("(shop.log% AS s.* (id))", "columns are listed for more than one table");
+    check("(shop.t (id, name, ID))", "column ID is listed twice");
+    check(
+        "(shop.t (id AS a, name AS A))",
+        "two columns would be put into column A",
+    );
+    check("(shop.t (id, name AS id))", "two columns would be put into column id");
+    check("(shop.*, shop.t (id))", "comes first: swap the two");
+    check("(shop.*, shop.t WHERE a = 1)", "comes first: swap the two");
+    check("(shop.*, shop.t ONLY (INSERT))", "comes first: swap the two");
+    check(
+        "(shop.t ONLY (INSERT, ROUTINE))",
+        "ONLY names ROUTINE, which is carried with whole databases",
+    );
     assert_eq!(objects("(shop.t 5)").unwrap_err().code, 1064);
+    assert_eq!(objects("(shop.t ())").unwrap_err().code, 1064);
+    assert_eq!(objects("(shop.t ONLY (SELECT))").unwrap_err().code, 1064);
+    assert_eq!(objects("(shop.t ONLY (INSERT) WHERE a = 1)").unwrap_err().code, 1064);
+    assert_eq!(
+        objects(&format!("(shop.t ({}))", "x".repeat(65))).unwrap_err().code,
+        1059
+    );
     assert_eq!(objects("('shop'.t)").unwrap_err().code, 1064);
     assert_eq!(
         objects("(shop.tmp_ %)").unwrap_err().code,
@@ -673,6 +758,10 @@ fn fragment() -> impl Strategy<Value = String> {
         "\n",
         "DATABASE()",
         "shop",
+        "AS",
+        "WHERE",
+        "ONLY",
+        "INSERT",
         "ü",
         "\u{0}",
         "'x'",
@@ -690,11 +779,32 @@ fn name() -> impl Strategy<Value = String> {
     proptest::string::string_regex("[a-z`'\"\\\\. _üA-Z0-9$-]{0,19}[a-z`'\"\\\\._ü0-9]").unwrap()
 }
 
+/// Columns, filter and operations of a rule.
+fn said() -> impl Strategy<Value = (Option<Vec<SelectedColumn>>, Option<String>, Option<BTreeSet<Operation>>)> {
+    let columns = proptest::collection::vec((name(), proptest::option::of(name())), 1..4).prop_map(|columns| {
+        columns
+            .into_iter()
+            .map(|(name, to)| SelectedColumn { name, to })
+            .collect()
+    });
+    let conditions = [
+        "a = 1",
+        "only IN (1, ')') -- x\n AND b",
+        "`a``b` <=> \"x\" /* , */ OR conflict",
+    ];
+    let operations = proptest::collection::btree_set(proptest::sample::select(Operation::ALL.to_vec()), 1..4);
+    (
+        proptest::option::of(columns),
+        proptest::option::of(proptest::sample::select(conditions.to_vec()).prop_map(str::to_owned)),
+        proptest::option::of(operations.prop_map(|all| all.into_iter().map(|(operation, _)| operation).collect())),
+    )
+}
+
 prop_compose! {
     fn definition()(
         names in proptest::array::uniform3(name()),
         two_way in any::<bool>(),
-        rules in proptest::collection::vec((name(), proptest::option::of(name()), proptest::option::of(name()), any::<bool>()), 1..5),
+        rules in proptest::collection::vec((name(), proptest::option::of(name()), proptest::option::of(name()), any::<bool>(), said()), 1..5),
         switches in proptest::array::uniform6(any::<bool>()),
         policy in 0..3_usize,
         minutes in 10..=1440_u32,
@@ -702,17 +812,21 @@ prop_compose! {
         reverse in proptest::option::of(1..=64_u16),
     ) -> TaskDefinition {
         let [task, source, destination] = names;
-        let objects = rules.into_iter().map(|(database, table, to, exclude)| {
+        let objects = rules.into_iter().map(|(database, table, to, exclude, (columns, filter, operations))| {
             if exclude {
                 ObjectRule::Exclude { database, table }
             } else {
 // The names of a rename are plain; the parser takes escapes out of them.
-                let plain = |name: String| if to.is_some() { name.replace('\\', "b") } else { name };
+                let columns = columns.filter(|_| table.is_some());
+                let plain = |name: String| if to.is_some() || columns.is_some() { name.replace('\\', "b") } else { name };
                 ObjectRule::Include(Selection {
                     database: plain(database),
                     to_table: to.clone().filter(|_| table.is_some()).map(plain),
                     table: table.map(plain),
-                    to_database: to.clone().map(plain), ..Selection::default() })
+                    to_database: to.clone().map(plain),
+                    columns: columns.clone(),
+                    filter,
+                    operations })
             }
         });
         TaskDefinition {
