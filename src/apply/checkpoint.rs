@@ -14,7 +14,7 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 use crate::{
     failure::Failure,
     model::{gtid::GtidSet, task::Direction},
-    plan::assemble::CHECKPOINT_PATH_COLUMN,
+    plan::assemble::{CHECKPOINT_COLUMNS, INTENT_COLUMNS},
     sql::literal,
 };
 
@@ -24,8 +24,7 @@ pub const LINK_SLOT: u16 = 0;
 /// Slots of full sync's writers begin here; those of appliers at 1.
 pub const COPY_SLOTS_FROM: u16 = 1000;
 
-/// The tables of the `causeway` schema. The order of `checkpoint`'s first columns is known to
-/// [`CHECKPOINT_PATH_COLUMN`].
+/// The tables of the `causeway` schema. The order of columns is known to [`CHECKPOINT_COLUMNS`] and [`INTENT_COLUMNS`].
 const TABLES: [(&str, &str); 5] = [
     (
         "checkpoint",
@@ -36,6 +35,7 @@ const TABLES: [(&str, &str); 5] = [
             epoch BIGINT UNSIGNED NOT NULL,
             sequence BIGINT UNSIGNED NOT NULL,
             path VARCHAR(4000) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            ddl BIGINT UNSIGNED NOT NULL DEFAULT 0,
             applied LONGTEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
             phase VARCHAR(11) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
             tolerant_until LONGTEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -48,12 +48,15 @@ const TABLES: [(&str, &str); 5] = [
         "CREATE TABLE IF NOT EXISTS causeway.ddl (
             task VARCHAR(96) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
             link VARCHAR(7) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            number BIGINT UNSIGNED NOT NULL,
             gtid VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
             statement LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
             digest CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            state VARCHAR(8) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            details LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
             at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-            PRIMARY KEY (task, link)
-        ) ENGINE=InnoDB COMMENT='Causeway: the statement that is being applied here'",
+            PRIMARY KEY (task, link, number)
+        ) ENGINE=InnoDB COMMENT='Causeway: the statements that are being, and were lately, applied here'",
     ),
     (
         "copy",
@@ -155,6 +158,8 @@ pub struct Taken {
     pub applied: GtidSet,
     /// Up to here changes may meet rows that full sync has copied in a later state.
     pub tolerant_until: GtidSet,
+    /// Number of the last statement of the other link that is covered by `applied`.
+    pub ddl: u64,
 }
 
 /// Makes the `causeway` schema where it is not there yet. Looks first: a `CREATE … IF NOT EXISTS` that does nothing is
@@ -190,7 +195,7 @@ pub async fn ensure_schema(conn: &mut Conn) -> Result<(), Failure> {
     for create in missing {
         conn.query_drop(create).await.map_err(failed)?;
     }
-    debug_assert_eq!(CHECKPOINT_PATH_COLUMN, 5);
+    debug_assert_eq!((CHECKPOINT_COLUMNS, INTENT_COLUMNS), ([0, 5, 6], [0, 2, 4, 6]));
     Ok(())
 }
 
@@ -221,7 +226,7 @@ pub async fn take_over(conn: &mut Conn, link: &LinkKey, slots: &[u16]) -> Result
     conn.query_drop("BEGIN").await.map_err(failed)?;
     let rows: Vec<Row> = conn
         .query(format!(
-            "SELECT slot, epoch, applied, phase, tolerant_until FROM causeway.checkpoint WHERE {} FOR UPDATE",
+            "SELECT slot, epoch, applied, phase, tolerant_until, ddl FROM causeway.checkpoint WHERE {} FOR UPDATE",
             link.condition()
         ))
         .await
@@ -231,10 +236,11 @@ pub async fn take_over(conn: &mut Conn, link: &LinkKey, slots: &[u16]) -> Result
         stage: None,
         applied: GtidSet::new(),
         tolerant_until: GtidSet::new(),
+        ddl: 0,
     };
     let mut found = Vec::new();
     for row in &rows {
-        let (slot, epoch, applied, phase, tolerant): (u16, u64, String, String, String) =
+        let (slot, epoch, applied, phase, tolerant, ddl): (u16, u64, String, String, String, u64) =
             mysql_async::from_row_opt(row.clone()).map_err(|_| {
                 Failure::data("a row of causeway.checkpoint has an unexpected type; the table was altered")
             })?;
@@ -251,6 +257,7 @@ pub async fn take_over(conn: &mut Conn, link: &LinkKey, slots: &[u16]) -> Result
         if slot == LINK_SLOT {
             taken.stage = Stage::parse(&phase);
             taken.tolerant_until = parse(&tolerant)?;
+            taken.ddl = ddl;
         }
         found.push(slot);
     }
@@ -281,10 +288,11 @@ pub async fn take_over(conn: &mut Conn, link: &LinkKey, slots: &[u16]) -> Result
     Ok(taken)
 }
 
-/// The statement by which a slot says what it has applied; must match one row.
-pub fn update_slot(link: &LinkKey, slot: u16, epoch: u64, path: &str, applied: &GtidSet) -> String {
+/// The statement by which a slot says what it has applied; must match one row. `ddl` is the number of the last statement
+/// of the other link that precedes it.
+pub fn update_slot(link: &LinkKey, slot: u16, epoch: u64, path: &str, ddl: u64, applied: &GtidSet) -> String {
     format!(
-        "UPDATE causeway.checkpoint SET sequence = sequence + 1, path = {}, applied = '{applied}' \
+        "UPDATE causeway.checkpoint SET sequence = sequence + 1, path = {}, ddl = {ddl}, applied = '{applied}' \
          WHERE {} AND slot = {slot} AND epoch = {epoch}",
         literal::string(path),
         link.condition()
@@ -331,9 +339,15 @@ pub async fn set_stage(
 ///
 /// # Errors
 /// [`Failure`] if the server refuses or another process has taken over.
-pub async fn set_watermark(conn: &mut Conn, link: &LinkKey, epoch: u64, applied: &GtidSet) -> Result<(), Failure> {
+pub async fn set_watermark(
+    conn: &mut Conn,
+    link: &LinkKey,
+    epoch: u64,
+    ddl: u64,
+    applied: &GtidSet,
+) -> Result<(), Failure> {
     let result = conn
-        .query_iter(update_slot(link, LINK_SLOT, epoch, "", applied))
+        .query_iter(update_slot(link, LINK_SLOT, epoch, "", ddl, applied))
         .await
         .map_err(|error| Failure::mysql("moving the watermark", &error))?;
     let rows = result.affected_rows();

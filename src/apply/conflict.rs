@@ -70,6 +70,35 @@ impl Path<'_> {
         Ok(conflicts)
     }
 
+    /// Applies the changes of `table` where the destination may be ahead of or behind them: the last word on each row
+    /// counts, whatever is there. Columns that the changes say nothing of keep what they hold.
+    ///
+    /// # Errors
+    /// See [`Path::apply`].
+    pub async fn write_over(mut self, table: &TableBatch) -> Result<(), Stop> {
+        for change in &table.changes {
+            let (before, Some(after)) = (change.before(), change.after()) else {
+                if let Some(before) = change.before() {
+                    self.statement(change, single::delete_by_key(&change.target, before))
+                        .await?;
+                }
+                continue;
+            };
+            // The row may have its new key already.
+            let mut found = None;
+            for own in before.into_iter().chain([after]) {
+                if found.is_none() && self.row(change, own).await?.is_some() {
+                    found = Some(own);
+                }
+            }
+            let own = found.unwrap_or(after);
+            if let Written::Duplicate = self.overwrite(change, after, own, found.is_some()).await? {
+                self.make_way(change, own, after).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn apply_change(&mut self, change: &Change, gtid: &Gtid) -> Result<bool, Stop> {
         let mut finding = self.find(change).await?;
         let mut kind = detect(change.kind(), finding.found);
@@ -104,7 +133,7 @@ impl Path<'_> {
                 }
             }
             Resolution::Write if written => {}
-            Resolution::Write => self.overwrite(change, row != FoundRow::Missing).await?,
+            Resolution::Write => self.settle(change, row != FoundRow::Missing).await?,
         }
         Ok(true)
     }
@@ -192,10 +221,32 @@ impl Path<'_> {
     }
 
     /// Writes the row whatever is in its way.
-    async fn overwrite(&mut self, change: &Change, row_is_there: bool) -> Result<(), Stop> {
-        let target = &change.target;
+    async fn settle(&mut self, change: &Change, row_is_there: bool) -> Result<(), Stop> {
         let Some(after) = change.after() else { return Ok(()) };
         let own = change.before().unwrap_or(after);
+        match self.overwrite(change, after, own, row_is_there).await? {
+            Written::Yes => Ok(()),
+            Written::Duplicate if row_is_there && change.target.leaves_out() => {
+                Err(Stop::Failure(Failure::data(format!(
+                    "a row of {} can't be written: another one holds its value in a unique key over an expression, a \
+                     prefix or a column that is not carried, so it can't be told which. Make the rows agree, then \
+                     RESUME the task",
+                    change.target.table.name
+                ))))
+            }
+            Written::Duplicate => self.make_way(change, own, after).await,
+        }
+    }
+
+    /// What the change says, at the row with the key of `own`, once rows that hold its unique values are gone.
+    async fn overwrite(
+        &mut self,
+        change: &Change,
+        after: &Row,
+        own: &Row,
+        row_is_there: bool,
+    ) -> Result<Written, Stop> {
+        let target = &change.target;
         for key in &target.table.unique_keys {
             let statement = single::delete_by_unique_key(target, key, after, own);
             if let Some(statement) = statement.map_err(|error| malformed(change, &error))? {
@@ -207,13 +258,16 @@ impl Path<'_> {
         } else {
             set::insert(target, &[after]).map(|statement| statement.text)
         };
-        if let Written::Duplicate = self.statement(change, statement).await? {
-            // A key that can't be asked for, see above: REPLACE makes way whatever holds it.
-            self.statement(change, single::delete_by_key(target, own)).await?;
-            self.statement(change, set::replace(target, &[after]).map(|statement| statement.text))
-                .await?;
-        }
-        Ok(())
+        self.statement(change, statement).await
+    }
+
+    /// For a key that can't be asked for, see above: REPLACE makes way whatever holds it.
+    async fn make_way(&mut self, change: &Change, own: &Row, after: &Row) -> Result<(), Stop> {
+        let target = &change.target;
+        self.statement(change, single::delete_by_key(target, own)).await?;
+        self.statement(change, set::replace(target, &[after]).map(|statement| statement.text))
+            .await
+            .map(drop)
     }
 
     async fn statement(&mut self, change: &Change, statement: Result<Vec<u8>, BinlogError>) -> Result<Written, Stop> {

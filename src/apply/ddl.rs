@@ -6,8 +6,11 @@
 //!
 //! A server goes on with a statement whose client is gone, and until it is done the digest says nothing. So the
 //! session that runs it holds a lock of the server's (`GET_LOCK`), which ends with the session and not before.
+//!
+//! What has been run stays in `causeway.ddl` for a while, with a number: the other link finds there what rows mean that
+//! are older than the statement ([`history`]), and sees by the row that the statement in its source's log is an echo.
 
-use mysql_async::{Row, prelude::Queryable};
+use mysql_async::{Conn, Row, prelude::Queryable};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -15,8 +18,10 @@ use crate::{
     failure::{Failure, Kind, kind_of},
     model::{
         gtid::{Gtid, GtidSet},
+        history::{Details, HistoryEntry},
         name::TableName,
     },
+    plan::assemble::INTENDED,
     sql::{
         ident,
         literal::{self, SESSION},
@@ -31,6 +36,13 @@ use super::{
 /// How long a statement of a lost connection is waited for before the link starts over.
 const LOCK_WAIT_S: u32 = 10;
 
+/// `state` of a statement that has been run.
+const DONE: &str = "done";
+/// `state` of a statement on the shadow of a table, kept until the shadow takes the table's place.
+const HIDDEN: &str = "hidden";
+/// `state` of a statement that was passed by in the end.
+const WITHDRAWN: &str = "passed";
+
 /// A statement to apply.
 #[derive(Debug)]
 pub struct Job<'a> {
@@ -40,6 +52,8 @@ pub struct Job<'a> {
     pub epoch: u64,
     /// Its GTID at the source.
     pub gtid: &'a Gtid,
+    /// Its place among the statements that come of one of the source's, from 0.
+    pub step: usize,
     /// The statement, with the destination's names.
     pub statement: &'a str,
     /// The session it ran in at the source.
@@ -48,37 +62,140 @@ pub struct Job<'a> {
     pub tables: &'a [TableName],
     /// The destination's databases that it makes, changes or drops.
     pub databases: &'a [String],
+    /// What it means for rows that are older.
+    pub details: &'a Details,
+    /// Statements with a lower number are of no use any more.
+    pub keep_from: u64,
     /// Everything applied before it.
     pub applied: &'a GtidSet,
 }
 
-/// Lets the statement take effect, unless it has already. [`finish`] comes next.
+impl Job<'_> {
+    /// What the statement is called in `causeway.ddl`.
+    fn origin(&self) -> String {
+        match self.step {
+            0 => self.gtid.to_string(),
+            step => format!("{}#{step}", self.gtid),
+        }
+    }
+}
+
+/// Lets the statement take effect, unless it has already. Returns its number; [`finish`] comes next.
 ///
 /// # Errors
 /// [`Failure`]; the intent stays, and the next try finds out how far this one came.
-pub async fn apply(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
+pub async fn apply(session: &mut Session, job: &Job<'_>) -> Result<u64, Failure> {
     lock(session, job).await?;
     let digest = digest(session, job).await?;
-    let intended: Option<(String, String)> = session
+    let known: Option<(u64, String, String)> = session
         .conn()
         .query_first(format!(
-            "SELECT gtid, digest FROM causeway.ddl WHERE task = {} AND link = '{}'",
-            literal::string(&job.link.task),
-            job.link.direction
+            "SELECT number, digest, state FROM causeway.ddl WHERE {} AND gtid = '{}'",
+            job.link.condition(),
+            job.origin()
         ))
         .await
         .map_err(|error| Failure::mysql("reading causeway.ddl", &error))?;
-    let took_effect = match intended {
-        Some((gtid, before)) if gtid == job.gtid.to_string() => before != digest,
-        _ => {
-            intend(session, job, &digest).await?;
-            false
-        }
+    let (number, took_effect) = match known {
+        Some((number, before, state)) if state != WITHDRAWN => (number, state == DONE || before != digest),
+        _ => (intend(session, job, &digest).await?, false),
     };
     if !took_effect {
         run(session, job).await?;
     }
-    Ok(())
+    Ok(number)
+}
+
+/// Keeps a statement on a shadow for the time when the shadow takes the table's place; nothing is run. Moves the
+/// checkpoint past it. Returns what has been applied then.
+///
+/// # Errors
+/// [`Failure`]; nothing is kept then.
+pub async fn hide(session: &mut Session, job: &Job<'_>) -> Result<GtidSet, Failure> {
+    let mut applied = job.applied.clone();
+    applied.insert(job.gtid);
+    let number = next_number(session.conn(), job.link).await?;
+    transaction(session, job, &applied, insert(job, number, HIDDEN, "")?).await?;
+    Ok(applied)
+}
+
+/// The statements that were kept for the shadow of `table` (the destination's name), in their order, with their numbers.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn hidden(conn: &mut Conn, link: &LinkKey) -> Result<Vec<HistoryEntry>, Failure> {
+    entries(conn, link, &format!("state = '{HIDDEN}'")).await
+}
+
+/// Forgets statements that were kept by [`hide`].
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn forget_hidden(conn: &mut Conn, link: &LinkKey, numbers: &[u64]) -> Result<(), Failure> {
+    let list: Vec<String> = numbers.iter().map(u64::to_string).collect();
+    if list.is_empty() {
+        return Ok(());
+    }
+    conn.query_drop(format!(
+        "DELETE FROM causeway.ddl WHERE {} AND state = '{HIDDEN}' AND number IN ({})",
+        link.condition(),
+        list.join(",")
+    ))
+    .await
+    .map_err(|error| Failure::mysql("writing causeway.ddl", &error))
+}
+
+/// The statements that a link has run, or is about to, with numbers above `after`, in their order.
+///
+/// # Errors
+/// [`Failure`] if the server refuses, or a row does not make sense.
+pub async fn history(conn: &mut Conn, link: &LinkKey, after: u64) -> Result<Vec<HistoryEntry>, Failure> {
+    entries(
+        conn,
+        link,
+        &format!("state IN ('{INTENDED}', '{DONE}') AND number > {after}"),
+    )
+    .await
+}
+
+async fn entries(conn: &mut Conn, link: &LinkKey, condition: &str) -> Result<Vec<HistoryEntry>, Failure> {
+    let rows: Vec<(u64, String, String, String)> = conn
+        .query(format!(
+            "SELECT number, gtid, statement, details FROM causeway.ddl WHERE {} AND {condition} ORDER BY number",
+            link.condition()
+        ))
+        .await
+        .map_err(|error| Failure::mysql("reading causeway.ddl", &error))?;
+    rows.into_iter()
+        .map(|(number, gtid, statement, details)| {
+            let details = serde_json::from_str(&details).map_err(|error| {
+                Failure::data(format!(
+                    "row {number} of causeway.ddl for {} can't be read: {error}; was it changed by hand?",
+                    link.task
+                ))
+            })?;
+            Ok(HistoryEntry {
+                number,
+                gtid,
+                statement,
+                details,
+            })
+        })
+        .collect()
+}
+
+/// Takes back the intent of a statement that is passed by after all.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn withdraw(conn: &mut Conn, link: &LinkKey, gtid: &Gtid) -> Result<(), Failure> {
+    conn.query_drop(format!(
+        "UPDATE causeway.ddl SET state = '{WITHDRAWN}' WHERE {} AND state = '{INTENDED}' \
+         AND (gtid = '{gtid}' OR gtid LIKE '{gtid}#%')",
+        link.condition()
+    ))
+    .await
+    .map_err(|error| Failure::mysql("withdrawing a DDL statement", &error))
 }
 
 /// Waits until no earlier session of the link runs a statement any more, and keeps later ones waiting.
@@ -103,7 +220,7 @@ fn lock_name(job: &Job<'_>) -> String {
 
 /// In one transaction with the fence, so that a process that has lost the link never runs the statement.
 async fn transaction(session: &mut Session, job: &Job<'_>, applied: &GtidSet, second: String) -> Result<(), Failure> {
-    let update = checkpoint::update_slot(job.link, LINK_SLOT, job.epoch, "", applied);
+    let update = checkpoint::update_slot(job.link, LINK_SLOT, job.epoch, "", 0, applied);
     let outcome = session.run_all(format!("BEGIN;{update};{second}").into_bytes()).await;
     if let Some(error) = outcome.error {
         return Err(Failure::mysql("writing the checkpoint of a DDL statement", &error));
@@ -122,27 +239,55 @@ async fn transaction(session: &mut Session, job: &Job<'_>, applied: &GtidSet, se
         .map_err(|error| Failure::mysql("committing the checkpoint of a DDL statement", &error))
 }
 
-async fn intend(session: &mut Session, job: &Job<'_>, digest: &str) -> Result<(), Failure> {
-    let intent = format!(
-        "REPLACE INTO causeway.ddl (task, link, gtid, statement, digest) VALUES ({}, '{}', {}, '{digest}')",
-        job.link.values(),
-        job.gtid,
-        literal::string(job.statement)
-    );
-    transaction(session, job, job.applied, intent).await
+async fn next_number(conn: &mut Conn, link: &LinkKey) -> Result<u64, Failure> {
+    let last: Option<Option<u64>> = conn
+        .query_first(format!(
+            "SELECT MAX(number) FROM causeway.ddl WHERE {}",
+            link.condition()
+        ))
+        .await
+        .map_err(|error| Failure::mysql("reading causeway.ddl", &error))?;
+    Ok(last.flatten().unwrap_or(0) + 1)
 }
 
-/// Moves the checkpoint past a statement that has taken effect. Returns what has been applied then.
+fn insert(job: &Job<'_>, number: u64, state: &str, digest: &str) -> Result<String, Failure> {
+    let details = serde_json::to_string(job.details)
+        .map_err(|error| Failure::data(format!("what a DDL statement means can't be written down: {error}")))?;
+    Ok(format!(
+        "INSERT INTO causeway.ddl (task, link, number, gtid, statement, digest, state, details) \
+         VALUES ({}, {number}, '{}', {}, '{digest}', '{state}', {})",
+        job.link.values(),
+        job.origin(),
+        literal::string(job.statement),
+        literal::string(&details),
+    ))
+}
+
+async fn intend(session: &mut Session, job: &Job<'_>, digest: &str) -> Result<u64, Failure> {
+    let number = next_number(session.conn(), job.link).await?;
+    let intent = format!(
+        "{}; DELETE FROM causeway.ddl WHERE {} AND state IN ('{DONE}', '{WITHDRAWN}') AND number < {}",
+        insert(job, number, INTENDED, digest)?,
+        job.link.condition(),
+        job.keep_from
+    );
+    transaction(session, job, job.applied, intent).await?;
+    Ok(number)
+}
+
+/// Writes down that a statement has taken effect; moves the checkpoint past it if it is the `last` that comes of one of
+/// the source's. Returns what has been applied then.
 ///
 /// # Errors
 /// [`Failure`]; the next try finds the intent, and that the statement has taken effect.
-pub async fn finish(session: &mut Session, job: &Job<'_>) -> Result<GtidSet, Failure> {
+pub async fn finish(session: &mut Session, job: &Job<'_>, number: u64, last: bool) -> Result<GtidSet, Failure> {
     let mut applied = job.applied.clone();
-    applied.insert(job.gtid);
+    if last {
+        applied.insert(job.gtid);
+    }
     let done = format!(
-        "DELETE FROM causeway.ddl WHERE task = {} AND link = '{}'",
-        literal::string(&job.link.task),
-        job.link.direction
+        "UPDATE causeway.ddl SET state = '{DONE}' WHERE {} AND number = {number}",
+        job.link.condition()
     );
     transaction(session, job, &applied, done).await?;
     session

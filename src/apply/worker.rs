@@ -184,12 +184,22 @@ impl Worker {
         applied
     }
 
+    /// Where a change comes back to the destination and does not fit, the destination has gone on: it stays as it is.
+    fn policy_for(&self, header: &TransactionHeader) -> ConflictPolicy {
+        if header.returning {
+            ConflictPolicy::Ignore
+        } else {
+            self.policy
+        }
+    }
+
     fn slot(&self) -> u16 {
         u16::try_from(self.applier + 1).unwrap_or(u16::MAX)
     }
 
-    fn begin(&self, path: &[String], applied: &GtidSet) -> Vec<u8> {
-        let update = checkpoint::update_slot(&self.link, self.slot(), self.epoch, &path::print(path), applied);
+    fn begin(&self, header: &TransactionHeader, applied: &GtidSet) -> Vec<u8> {
+        let path = path::print(&header.path);
+        let update = checkpoint::update_slot(&self.link, self.slot(), self.epoch, &path, header.ddl, applied);
         format!("BEGIN;{update}").into_bytes()
     }
 
@@ -202,9 +212,9 @@ impl Worker {
             });
         };
         let position = first.transaction.header.gtid.to_string();
-        let head_path = first.transaction.header.path.clone();
         let applied = self.applied_with(jobs.iter().flat_map(|job| job.transaction.header.gtids()));
-        let begin = self.begin(&head_path, &applied);
+        let begin = self.begin(&first.transaction.header, &applied);
+        let policy = self.policy_for(&first.transaction.header);
         // Changes carry their ordinal in their own transaction; conflicts name both.
         let origins: Vec<(Gtid, usize)> = jobs
             .iter()
@@ -221,11 +231,11 @@ impl Worker {
         }
         let (gtids, changes): (Vec<Arc<Gtid>>, Vec<Change>) = changes.into_iter().unzip();
         let batches = Batches::new(gtids, changes).map_err(|error| malformed(&position, &error))?;
-        let mut slow = HashSet::new();
+        let mut slow = batches.in_order();
         let mut attempts = 0;
         let conflicts = loop {
             let mut conflicts = vec![0; batches.tables.len()];
-            match self.attempt(&begin, &batches, &slow, &mut conflicts).await? {
+            match self.attempt(&begin, &batches, &slow, policy, &mut conflicts).await? {
                 Attempt::Committed => break conflicts,
                 Attempt::Differs(tables) => {
                     self.rollback().await?;
@@ -265,9 +275,10 @@ impl Worker {
         begin: &[u8],
         batches: &Batches,
         slow: &HashSet<usize>,
+        policy: ConflictPolicy,
         conflicts: &mut [u64],
     ) -> Result<Attempt, Failure> {
-        match self.write(Some(begin), batches, slow, conflicts).await? {
+        match self.write(Some(begin), batches, slow, policy, conflicts).await? {
             Attempt::Committed => {}
             other => return Ok(other),
         }
@@ -289,6 +300,7 @@ impl Worker {
         begin: Option<&[u8]>,
         batches: &Batches,
         slow: &HashSet<usize>,
+        policy: ConflictPolicy,
         conflicts: &mut [u64],
     ) -> Result<Attempt, Failure> {
         let mut plan = Plan::new(begin);
@@ -360,10 +372,14 @@ impl Worker {
             let path = conflict::Path {
                 session: &mut self.session,
                 link: &self.link,
-                policy: self.policy,
+                policy,
                 recorder: &self.recorder,
             };
-            match path.apply(table, &batches.gtids_of(place)).await {
+            let applied = match table.target.mode {
+                Mode::Strict => path.apply(table, &batches.gtids_of(place)).await,
+                Mode::Tolerant => path.write_over(table).await.map(|()| 0),
+            };
+            match applied {
                 Ok(found) => *count = found,
                 Err(conflict::Stop::Lock(failure)) => return Ok(Attempt::Again(failure)),
                 Err(conflict::Stop::Failure(failure)) => return Err(failure),
@@ -376,7 +392,8 @@ impl Worker {
     async fn apply_large(&mut self, mut job: LargeJob) -> Result<Done, Failure> {
         let gtid = Arc::new(job.header.gtid.clone());
         let applied = self.applied_with(job.header.gtids());
-        let mut begin = Some(self.begin(&job.header.path, &applied));
+        let mut begin = Some(self.begin(&job.header, &applied));
+        let policy = self.policy_for(&job.header);
         let mut tables: Vec<TableCounts> = Vec::new();
         loop {
             let Some(part) = job.parts.recv().await else {
@@ -388,17 +405,17 @@ impl Worker {
             let gtids = vec![gtid.clone(); part.changes.len()];
             let batches = Batches::new(gtids, part.changes).map_err(|error| malformed(&job.header.position, &error))?;
             if let Some(begin) = begin.take() {
-                self.write_large(Some(&begin), &Batches::default(), &HashSet::new(), &mut [])
+                self.write_large(Some(&begin), &Batches::default(), &HashSet::new(), policy, &mut [])
                     .await?;
             }
-            let mut slow = HashSet::new();
+            let mut slow = batches.in_order();
             let conflicts = loop {
                 let mut conflicts = vec![0; batches.tables.len()];
                 self.session
                     .run("SAVEPOINT part")
                     .await
                     .map_err(|error| Failure::mysql("setting a savepoint", &error))?;
-                match self.write_large(None, &batches, &slow, &mut conflicts).await? {
+                match self.write_large(None, &batches, &slow, policy, &mut conflicts).await? {
                     None => break conflicts,
                     Some(differing) => {
                         self.session
@@ -429,9 +446,10 @@ impl Worker {
         begin: Option<&[u8]>,
         batches: &Batches,
         slow: &HashSet<usize>,
+        policy: ConflictPolicy,
         conflicts: &mut [u64],
     ) -> Result<Option<Vec<usize>>, Failure> {
-        match self.write(begin, batches, slow, conflicts).await? {
+        match self.write(begin, batches, slow, policy, conflicts).await? {
             Attempt::Committed => Ok(None),
             Attempt::Differs(tables) => Ok(Some(tables)),
             Attempt::Again(failure) => Err(failure),
@@ -451,7 +469,9 @@ fn fill(jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Work>) -> Option<Work> {
         match queue.try_recv() {
             Ok(Work::Transaction(job)) => {
                 let fits = jobs.first().is_some_and(|first| {
-                    first.transaction.header.path == job.transaction.header.path && same_targets(jobs, &job.transaction)
+                    let (one, other) = (&first.transaction.header, &job.transaction.header);
+                    (&one.path, one.ddl, one.returning) == (&other.path, other.ddl, other.returning)
+                        && same_targets(jobs, &job.transaction)
                 });
                 if !fits {
                     return Some(Work::Transaction(job));
@@ -516,6 +536,20 @@ impl Batches {
             tables: fold::fold(changes)?,
             gtids: per_table,
         })
+    }
+
+    /// The tables whose changes are taken one by one from the start.
+    fn in_order(&self) -> HashSet<usize> {
+        let in_order = |table: &TableBatch| {
+            // What one statement writes over whatever is there must have but one key to find it by.
+            let several_keys = || table.target.table.unique_keys.len() > 1 && table.target.leaves_out();
+            table.in_order || table.target.mode == Mode::Tolerant && several_keys()
+        };
+        let tables = self.tables.iter().enumerate();
+        tables
+            .filter(|(_, table)| in_order(table))
+            .map(|(place, _)| place)
+            .collect()
     }
 
     fn gtids_of(&self, table: usize) -> Vec<Arc<Gtid>> {
@@ -592,6 +626,7 @@ impl Plan {
 
     fn add_table(&mut self, place: usize, table: &TableBatch) -> Result<(), BinlogError> {
         let target = &*table.target;
+        let partial = target.leaves_out();
         for rows in chunks(&table.deletes, |row| row.image.len()) {
             self.add(
                 place,
@@ -612,6 +647,7 @@ impl Plan {
                 place,
                 match target.mode {
                     Mode::Strict => set::insert(target, &rows)?,
+                    Mode::Tolerant if partial => set::upsert(target, &rows)?,
                     Mode::Tolerant => set::replace(target, &rows)?,
                 },
             );

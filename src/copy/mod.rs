@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     failure::Failure,
-    model::{name::TableName, table::Table},
+    model::{columns::ColumnMap, name::TableName, table::Table},
     sql::{ident, literal, set::LENIENT_HINT},
 };
 
@@ -42,6 +42,8 @@ pub struct CopyTable {
     pub source: Arc<Table>,
     /// Its definition at the destination.
     pub destination: Arc<Table>,
+    /// Which of its columns travel.
+    pub columns: ColumnMap,
 }
 
 /// What the writers say in their transactions, see [`crate::apply::checkpoint`].
@@ -233,7 +235,9 @@ async fn copy_range(
     begin: &str,
     fence: &Fence,
 ) -> Result<u64, Failure> {
-    let (source, destination) = (&range.table.source, &range.table.destination);
+    let CopyTable {
+        source, destination, ..
+    } = &*range.table;
     let written = |error: mysql_async::Error| {
         Failure::mysql(format_args!("copying {} to {}", source.name, destination.name), &error)
     };
@@ -248,8 +252,9 @@ async fn copy_range(
     if matched != 1 {
         return Err(fence.lost.clone());
     }
-    let mut insert = Insert::new(source, destination);
-    let mut reading = read::open(reader, source, destination, &range.bounds).await?;
+    let columns = copied_columns(&range.table);
+    let mut insert = Insert::new(destination, &columns);
+    let mut reading = read::open(reader, source, &columns, &range.bounds).await?;
     while let Some(row) = reading.next().await? {
         insert.add(writer, &row).await.map_err(written)?;
     }
@@ -290,9 +295,9 @@ struct Insert {
 }
 
 impl Insert {
-    fn new(source: &Table, destination: &Table) -> Self {
+    fn new(destination: &Table, columns: &[(usize, usize)]) -> Self {
         Self {
-            head: insert_head(destination, source),
+            head: insert_head(destination, columns),
             tail: insert_tail(destination),
             values: Vec::new(),
             error_value: false,
@@ -341,15 +346,21 @@ impl Insert {
     }
 }
 
-/// Columns that are copied: those both sides have and neither computes.
-pub(crate) fn copied_columns<'t>(source: &'t Table, destination: &'t Table) -> Vec<(usize, usize)> {
+/// Columns that are copied: those that travel, that both sides have and neither computes. Positions at the source and at
+/// the destination.
+fn copied_columns(table: &CopyTable) -> Vec<(usize, usize)> {
+    let CopyTable {
+        source,
+        destination,
+        columns,
+    } = table;
     source
         .columns
         .iter()
         .enumerate()
         .filter(|(_, column)| !column.generated)
         .filter_map(|(from, column)| {
-            let to = destination.position(&column.name)?;
+            let to = destination.position(columns.to(&column.name)?)?;
             destination
                 .columns
                 .get(to)
@@ -359,15 +370,15 @@ pub(crate) fn copied_columns<'t>(source: &'t Table, destination: &'t Table) -> V
         .collect()
 }
 
-fn insert_head(destination: &Table, source: &Table) -> Vec<u8> {
+fn insert_head(destination: &Table, columns: &[(usize, usize)]) -> Vec<u8> {
     let mut out = b" INTO ".to_vec();
     ident::push_table(&mut out, &destination.name);
     out.extend_from_slice(b" (");
-    for (place, (_, to)) in copied_columns(source, destination).into_iter().enumerate() {
+    for (place, (_, to)) in columns.iter().enumerate() {
         if place > 0 {
             out.push(b',');
         }
-        if let Some(column) = destination.columns.get(to) {
+        if let Some(column) = destination.columns.get(*to) {
             ident::push(&mut out, &column.name);
         }
     }

@@ -156,6 +156,8 @@ mod tests {
             nullable: false,
             generated: false,
             on_update: false,
+            default: None,
+            auto_increment: false,
         };
         let (a, b) = (column("a"), column("b"));
         let bounds = Bounds {

@@ -11,7 +11,6 @@ use crate::{
 };
 
 use super::{
-    copied_columns,
     json::{self, Document},
     range::{Bounds, key_columns},
 };
@@ -128,14 +127,14 @@ pub(super) struct Held {
 pub(super) async fn open<'c>(
     conn: &'c mut Conn,
     source: &Table,
-    destination: &Table,
+    copied: &[(usize, usize)],
     bounds: &Bounds,
 ) -> Result<Reading<'c>, Failure> {
     let failed = |error: mysql_async::Error| Failure::mysql(format_args!("reading {}", source.name), &error);
     let keys = key_columns(source)?;
-    let columns: Vec<TableColumn> = copied_columns(source, destination)
-        .into_iter()
-        .filter_map(|(from, _)| source.columns.get(from).cloned())
+    let columns: Vec<TableColumn> = copied
+        .iter()
+        .filter_map(|(from, _)| source.columns.get(*from).cloned())
         .collect();
     let mut list: Vec<String> = columns.iter().map(expression).collect();
     if columns.iter().any(|column| column.family == Family::Json) {

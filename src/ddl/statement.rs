@@ -270,6 +270,15 @@ pub struct Body {
     pub(super) qualified: BTreeSet<TableName>,
 }
 
+impl Body {
+    /// Every name in it that may be that of a table, a function and so on; unqualified ones in its home.
+    pub fn mentions(&self) -> impl Iterator<Item = TableName> {
+        let home = self.home.as_deref().unwrap_or_default();
+        let words = self.words.iter().map(move |word| TableName::new(home, word));
+        self.qualified.iter().cloned().chain(words)
+    }
+}
+
 /// A statement whose kind and names are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {

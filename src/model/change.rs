@@ -1,8 +1,14 @@
 //! What flows through a link: transactions of row changes, bound to the tables they go to.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use super::{gtid::Gtid, name::TableName, row::Row, table::Table, table_map::TableMap};
+use super::{
+    gtid::Gtid,
+    name::TableName,
+    row::Row,
+    table::{Table, TableColumn},
+    table_map::TableMap,
+};
 
 /// A site a change has been at: `server_uuid`, or `server_uuid/task/a|b` where both ends of a task are on one server.
 pub type Site = String;
@@ -20,6 +26,11 @@ pub struct TransactionHeader {
     pub position: String,
     /// The sites it has been at, the source included.
     pub path: Vec<Site>,
+    /// Number of the last statement of this task that its site had run when it was made, see
+    /// [`HistoryEntry::number`](super::history::HistoryEntry::number).
+    pub ddl: u64,
+    /// It has been at the destination, and comes back for tables whose rows were replaced there before it had been seen.
+    pub returning: bool,
 }
 
 impl TransactionHeader {
@@ -136,6 +147,21 @@ pub struct Target {
     pub key: Vec<usize>,
     /// How its changes meet the destination's rows.
     pub mode: Mode,
+    /// Columns of the destination, by name, whose values in the rows are of another type, with what they were when the
+    /// rows were made: the server converts them as ALTER TABLE has converted those that it met.
+    pub retyped: HashMap<String, TableColumn>,
+}
+
+impl Target {
+    /// Whether the destination has columns that its rows here say nothing of: what those hold must outlive a change.
+    pub fn leaves_out(&self) -> bool {
+        let written = |binding: &&Binding| {
+            let column = self.table.columns.get(binding.destination);
+            column.is_some_and(|column| !column.generated)
+        };
+        let there = self.table.columns.iter().filter(|column| !column.generated);
+        there.count() > self.columns.iter().filter(written).count()
+    }
 }
 
 /// A column of the source bound to one of the destination.

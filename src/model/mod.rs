@@ -3,6 +3,7 @@
 pub mod change;
 pub mod columns;
 pub mod gtid;
+pub mod history;
 pub mod name;
 pub mod pattern;
 pub mod row;

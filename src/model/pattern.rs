@@ -40,6 +40,22 @@ pub fn has_percent(pattern: &str) -> bool {
     parts(pattern).any(|part| part == Part::Any)
 }
 
+/// What the first `%` of the pattern stands for in a name that fits it, if that is the only `%` and there is no `_`
+/// wildcard: then there is one answer.
+pub fn captured<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
+    let all: Vec<Part> = parts(pattern).collect();
+    let place = all.iter().position(|part| *part == Part::Any)?;
+    let (head, tail) = (all.get(..place)?, all.get(place + 1..)?);
+    let literal = |parts: &[Part]| -> Option<String> {
+        let char = |part: &Part| match part {
+            Part::Char(char) => Some(*char),
+            Part::Any | Part::One => None,
+        };
+        parts.iter().map(char).collect()
+    };
+    name.strip_prefix(&literal(head)?)?.strip_suffix(&literal(tail)?)
+}
+
 /// Whether some name may fit both patterns. Says yes when in doubt: two patterns that each have a `%` are told apart by
 /// what stands before it only.
 pub fn may_overlap(a: &str, b: &str) -> bool {
@@ -107,6 +123,20 @@ mod tests {
         let long = "a".repeat(5_000);
         check(&"a%".repeat(500), &long, true);
         check(&format!("{}b", "a%".repeat(500)), &long, false);
+    }
+
+    #[test]
+    fn what_a_percent_stands_for_is_known_where_there_is_one() {
+        let check = |pattern: &str, name: &str, expected: Option<&str>| {
+            assert_eq!(captured(pattern, name), expected, "{pattern} {name}");
+        };
+        check(r"\_%\_gho", "_orders_gho", Some("orders"));
+        check(r"\_%\_gho", "orders_gho", None);
+        check(r"\_%\_gho", "_gho", None);
+        check("%x", "abx", Some("ab"));
+        check("_%x", "abx", None);
+        check("%a%", "bab", None);
+        check("plain", "plain", None);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! A table's definition as a server reports it: what is needed to write to it and to compare its rows.
 
+use serde::{Deserialize, Serialize};
+
 use super::name::TableName;
 
 /// A base table on one server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// Its name on that server.
     pub name: TableName,
@@ -40,7 +42,7 @@ impl Table {
 }
 
 /// A column of a [`Table`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableColumn {
     /// Its name.
     pub name: String,
@@ -54,10 +56,24 @@ pub struct TableColumn {
     pub generated: bool,
     /// `ON UPDATE CURRENT_TIMESTAMP`: the server changes it unless it is set explicitly.
     pub on_update: bool,
+    /// What it gets where nothing is said, an expression in parentheses; of a generated column its expression. `None` is
+    /// NULL for a nullable column, and no default for any other.
+    #[serde(default)]
+    pub default: Option<String>,
+    /// AUTO_INCREMENT.
+    #[serde(default)]
+    pub auto_increment: bool,
+}
+
+impl TableColumn {
+    /// Whether a new row has to say what it holds.
+    pub fn needs_value(&self) -> bool {
+        !self.nullable && !self.generated && !self.auto_increment && self.default.is_none()
+    }
 }
 
 /// Kinds of column types that are written and compared alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Family {
     /// TINYINT to BIGINT.
     Integer,
@@ -126,7 +142,7 @@ impl Family {
 }
 
 /// A unique key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     /// Its name (`PRIMARY`).
     pub name: String,
@@ -161,7 +177,7 @@ impl Key {
 }
 
 /// A part of a unique key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyPart {
     /// A column.
     Column {
@@ -175,7 +191,7 @@ pub enum KeyPart {
 }
 
 /// A foreign key of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForeignKey {
     /// Its name.
     pub name: String,

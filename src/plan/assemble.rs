@@ -19,6 +19,7 @@ use crate::{
         change::{Change, Images, Site, Target, Transaction, TransactionHeader},
         gtid::Gtid,
         name::{OWN_DATABASE, TableName},
+        row::Row,
         table_map::TableMap,
         value::Value,
     },
@@ -27,6 +28,7 @@ use crate::{
 use super::{
     objects::Objects,
     path::{self, Origin},
+    voids::Voids,
     xa::{Held, Prepared},
 };
 
@@ -36,14 +38,14 @@ pub const CHECKPOINT_TABLE: &str = "checkpoint";
 /// The table that says which statement is about to be run.
 pub const INTENT_TABLE: &str = "ddl";
 
-/// Place of the `task` column in `causeway.ddl`.
-pub const INTENT_TASK_COLUMN: usize = 0;
+/// Places of the columns `task`, `number`, `statement` and `state` in `causeway.ddl`.
+pub const INTENT_COLUMNS: [usize; 4] = [0, 2, 4, 6];
 
-/// Place of the `statement` column in `causeway.ddl`.
-pub const INTENT_STATEMENT_COLUMN: usize = 3;
+/// What `state` in `causeway.ddl` says of a statement that has not been run yet.
+pub const INTENDED: &str = "intended";
 
-/// Place of the `path` column in `causeway.checkpoint`.
-pub const CHECKPOINT_PATH_COLUMN: usize = 5;
+/// Places of the columns `task`, `path` and `ddl` in `causeway.checkpoint`.
+pub const CHECKPOINT_COLUMNS: [usize; 3] = [0, 5, 6];
 
 /// Sizes at which a transaction is no longer kept whole.
 #[derive(Debug, Clone, Copy)]
@@ -142,6 +144,8 @@ struct Current {
     origin: Origin,
     /// The path to write at the destination; `None`: does not go there.
     onward: Option<Vec<Site>>,
+    /// It comes from the destination, where this was the last statement of this task that it had run.
+    returning: Option<u64>,
     /// Rows of tables that are not Causeway's own were seen.
     foreign_rows: bool,
     first_rows: bool,
@@ -165,6 +169,8 @@ pub struct Assembler {
     here: Site,
     there: Site,
     limits: Limits,
+    /// Whether changes that have been at the destination may have to go there again, see [`Voids`].
+    brings_back: bool,
     tables: HashMap<u64, Table>,
     /// Binlog file that is being read, for messages.
     file: String,
@@ -172,25 +178,48 @@ pub struct Assembler {
     current: Option<Current>,
     prepared: Prepared,
     /// The statement that Causeway last said it would run here.
-    intended: Option<String>,
+    intended: Option<Intended>,
+    /// Number of the last statement of this task that has been run here, up to where the binlog is read.
+    ddl: u64,
+    voids: Voids,
 }
 
 impl Assembler {
     /// For a link of `task` (as checkpoints name it) from site `here` to site `there`.
-    pub fn new(objects: Objects, task: String, here: Site, there: Site, limits: Limits) -> Self {
+    pub fn new(objects: Objects, task: String, here: Site, there: Site, brings_back: bool, limits: Limits) -> Self {
         Self {
             objects,
             task,
             here,
             there,
             limits,
+            brings_back,
             tables: HashMap::new(),
             file: String::new(),
             position: 0,
             current: None,
             prepared: Prepared::default(),
             intended: None,
+            ddl: 0,
+            voids: Voids::default(),
         }
+    }
+
+    /// Number of the last statement of this task that the source has run as the other link's destination, up to where
+    /// the binlog is read.
+    pub fn ddl(&self) -> u64 {
+        self.ddl
+    }
+
+    /// The source has run statement `number` of this task.
+    pub fn passed(&mut self, number: u64) {
+        self.ddl = self.ddl.max(number);
+    }
+
+    /// Statement `number` of this link replaces or removes the rows of these tables of the source at the destination:
+    /// what the destination's clients changed in them before, and the source has not seen yet, comes back from there.
+    pub fn void(&mut self, tables: &[TableName], number: u64) {
+        self.voids.add(tables, number);
     }
 
     /// `file:position` of the last event, for messages.
@@ -215,8 +244,8 @@ impl Assembler {
 
     /// The statement that Causeway last said it would run on this server (a row in `causeway.ddl`): when it comes, it
     /// is an echo.
-    pub fn intended_statement(&self) -> Option<&str> {
-        self.intended.as_deref()
+    pub fn intended(&self) -> Option<&Intended> {
+        self.intended.as_ref()
     }
 
     /// The objects of this link.
@@ -235,10 +264,27 @@ impl Assembler {
     /// The destination table that rows of `map` go to, if they do and it matters now: the caller then has to answer
     /// with [`Assembler::bind`]; otherwise it calls [`Assembler::ignore`].
     pub fn wants(&self, map: &TableMap) -> Option<TableName> {
-        if self.current.as_ref().is_none_or(|current| current.onward.is_none()) {
+        let current = self.current.as_ref()?;
+        current.onward.as_ref()?;
+        if let Some(ddl) = current.returning
+            && !self.comes_back(&map.name, ddl)
+        {
             return None;
         }
         self.objects.map(&map.name)
+    }
+
+    /// Whether rows of this table go to the destination although their transaction has been there, where `ddl` was the
+    /// last statement of this task that it had run.
+    fn comes_back(&self, table: &TableName, ddl: u64) -> bool {
+        self.objects.is_shadow(table) || self.voids.since(table, ddl)
+    }
+
+    /// Whether rows of the table go back to the destination, where their transaction has been, only because the table may
+    /// be a shadow.
+    pub fn returns_as_shadow(&self, table: &TableName) -> bool {
+        let returning = self.current.as_ref().and_then(|current| current.returning);
+        returning.is_some_and(|ddl| !self.voids.since(table, ddl))
     }
 
     /// Rows of this table go to `target`, which was made for a table map with the same columns.
@@ -335,6 +381,7 @@ impl Assembler {
             commit_us: event.immediate_commit_us,
             origin: Origin::Local,
             onward,
+            returning: None,
             foreign_rows: false,
             first_rows: true,
             began: false,
@@ -394,6 +441,8 @@ impl Assembler {
                         commit_us: current.commit_us,
                         position: format!("{}:{}", self.file, self.position),
                         path: current.onward.clone().unwrap_or_default(),
+                        ddl: self.ddl,
+                        returning: false,
                     },
                     database: query.schema,
                     text,
@@ -483,14 +532,27 @@ impl Assembler {
         };
         match table {
             Table::Checkpoint(map) if first_rows => {
-                current.origin = read_origin(event, map)?;
+                let head = read_head(event, map)?;
+                current.origin = head.origin;
                 current.onward = path::onward(&current.origin, &self.here, &self.there);
+                if current.onward.is_none() && head.task == self.task && self.brings_back {
+                    current.onward = path::back(&current.origin, &self.here);
+                    current.returning = Some(head.ddl);
+                }
                 return Ok(None);
             }
             Table::Intent(map) => {
-                if let Some(intended) = read_intent(event, map, &self.task)? {
-                    current.intent = Some(intended.is_some());
-                    self.intended = intended;
+                match read_intent(event, map, &self.task)? {
+                    Some(Intent::Begins(intended)) => {
+                        current.intent = Some(true);
+                        self.intended = Some(intended);
+                    }
+                    Some(Intent::Done(number)) => {
+                        current.intent = Some(false);
+                        self.intended = None;
+                        self.ddl = self.ddl.max(number);
+                    }
+                    None => {}
                 }
                 return Ok(None);
             }
@@ -553,6 +615,8 @@ impl Assembler {
             commit_us: current.commit_us,
             position: format!("{}:{}", self.file, self.position),
             path: onward.clone(),
+            ddl: self.ddl,
+            returning: current.returning.is_some(),
         })))
     }
 
@@ -571,6 +635,8 @@ impl Assembler {
                     commit_us: current.commit_us,
                     position: self.position(),
                     path,
+                    ddl: self.ddl,
+                    returning: current.returning.is_some(),
                 },
                 changes: current.changes,
                 bytes: current.bytes,
@@ -586,35 +652,82 @@ impl Assembler {
     }
 }
 
-/// The `path` of the checkpoint row that a rows event writes.
-fn read_origin(event: &RowsEvent, map: &Arc<TableMap>) -> Result<Origin, AssembleError> {
+/// What the checkpoint row at the head of a transaction says.
+struct Head {
+    task: String,
+    origin: Origin,
+    ddl: u64,
+}
+
+fn read_head(event: &RowsEvent, map: &Arc<TableMap>) -> Result<Head, AssembleError> {
+    let [task, path, ddl] = CHECKPOINT_COLUMNS;
     for change in rows::split(event, map)? {
         let (_, after) = change?;
         let Some(after) = after else { continue };
-        if let Some(Value::Bytes(path)) = after.value(CHECKPOINT_PATH_COLUMN)? {
-            return Ok(path::parse(&String::from_utf8_lossy(path)));
+        if let Some(Value::Bytes(path)) = after.value(path)? {
+            return Ok(Head {
+                task: text(&after, task)?,
+                origin: path::parse(&String::from_utf8_lossy(path)),
+                ddl: number(&after, ddl)?,
+            });
         }
     }
     // A checkpoint row that is deleted: a task was dropped.
-    Ok(Origin::Bookkeeping)
+    Ok(Head {
+        task: String::new(),
+        origin: Origin::Bookkeeping,
+        ddl: 0,
+    })
 }
 
-/// What a rows event makes of the intent row of `task`: the statement, or `None` if the row goes. Nothing at all if it is
-/// about other tasks.
-fn read_intent(event: &RowsEvent, map: &Arc<TableMap>, task: &str) -> Result<Option<Option<String>>, AssembleError> {
-    let mut intended = None;
+/// A statement that Causeway has said it will run on the server whose binlog is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intended {
+    /// See [`HistoryEntry::number`](crate::model::history::HistoryEntry::number).
+    pub number: u64,
+    /// The statement.
+    pub statement: String,
+}
+
+enum Intent {
+    Begins(Intended),
+    Done(u64),
+}
+
+/// What a rows event says of the statements of `task`. Rows that go are old history.
+fn read_intent(event: &RowsEvent, map: &Arc<TableMap>, task: &str) -> Result<Option<Intent>, AssembleError> {
+    let [task_column, number_column, statement, state] = INTENT_COLUMNS;
+    let mut intent = None;
     for change in rows::split(event, map)? {
-        let (before, after) = change?;
-        let Some(row) = after.as_ref().or(before.as_ref()) else {
-            continue;
-        };
-        if row.value(INTENT_TASK_COLUMN)? != Some(Value::Bytes(task.as_bytes())) {
+        let (_, Some(row)) = change? else { continue };
+        if text(&row, task_column)? != task {
             continue;
         }
-        intended = Some(match (after.is_some(), row.value(INTENT_STATEMENT_COLUMN)?) {
-            (true, Some(Value::Bytes(statement))) => Some(String::from_utf8_lossy(statement).into_owned()),
-            _ => None,
+        let number = number(&row, number_column)?;
+        intent = Some(if text(&row, state)? == INTENDED {
+            Intent::Begins(Intended {
+                number,
+                statement: text(&row, statement)?,
+            })
+        } else {
+            Intent::Done(number)
         });
     }
-    Ok(intended)
+    Ok(intent)
+}
+
+fn text(row: &Row, column: usize) -> Result<String, BinlogError> {
+    Ok(match row.value(column)? {
+        Some(Value::Bytes(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+        _ => String::new(),
+    })
+}
+
+/// BIGINT UNSIGNED; without its sign in the binlog (`binlog_row_metadata` before 8.0.1) it reads as signed.
+fn number(row: &Row, column: usize) -> Result<u64, BinlogError> {
+    Ok(match row.value(column)? {
+        Some(Value::UInt(number)) => number,
+        Some(Value::Int(number)) => u64::try_from(number).unwrap_or(0),
+        _ => 0,
+    })
 }

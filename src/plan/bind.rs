@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::model::{
     change::{Binding, Mode, Target},
+    columns::ColumnMap,
     table::{Family, Table, TableColumn},
     table_map::{BINARY_COLLATION, Column, ColumnKind, TableMap},
 };
@@ -81,22 +82,40 @@ pub enum UnknownColumn<'a> {
     /// Written under its new name if it was renamed, and otherwise left out. In the reverse direction the task's source
     /// decides what columns there are: one it lacks was either renamed or dropped there by a DDL that is still on its
     /// way, or added at the destination only.
-    LeaveOut(&'a Renamed),
+    LeaveOut {
+        /// Columns that were renamed.
+        renamed: &'a Renamed,
+        /// The definition of the rows' table when they were made, if a statement has changed it since.
+        before: Option<&'a Table>,
+    },
 }
 
 impl UnknownColumn<'_> {
     fn renamed(&self, name: &str) -> Option<&str> {
         match self {
             UnknownColumn::Refuse => None,
-            UnknownColumn::LeaveOut(renamed) => renamed.get(name).map(String::as_str),
+            UnknownColumn::LeaveOut { renamed, .. } => renamed.get(name).map(String::as_str),
         }
+    }
+
+    /// The column's definition when the rows were made, if it is another one by now.
+    fn before(&self, name: &str, now: &TableColumn) -> Option<&TableColumn> {
+        let UnknownColumn::LeaveOut {
+            before: Some(before), ..
+        } = self
+        else {
+            return None;
+        };
+        let old = before.columns.get(before.position(name)?)?;
+        (old.column_type != now.column_type || old.family != now.family).then_some(old)
     }
 }
 
 /// Columns of the rows that the destination has under another name by now: old name, new name.
 pub type Renamed = HashMap<String, String>;
 
-/// Binds `map` to `table`. `definition` is the source's definition, for binlogs without column names.
+/// Binds the columns of `map` that travel to those of `table`. `definition` is the source's definition, for binlogs without
+/// column names.
 ///
 /// # Errors
 /// [`BindError`] if the two do not go together.
@@ -104,16 +123,20 @@ pub fn bind(
     map: &Arc<TableMap>,
     definition: Option<&Table>,
     table: &Arc<Table>,
+    carried: &ColumnMap,
     unknown: UnknownColumn<'_>,
 ) -> Result<Target, BindError> {
     let names = column_names(map, definition)?;
     let source_table = map.name.to_string();
     let destination = table.name.to_string();
     let mut columns = Vec::with_capacity(names.len());
+    let mut retyped = HashMap::new();
     for (source, name) in names.iter().enumerate() {
-        let Some(position) = table.position(name).or_else(|| table.position(unknown.renamed(name)?)) else {
+        let position = |name| table.position(carried.to(name)?);
+        let Some(position) = position(name).or_else(|| position(unknown.renamed(name)?)) else {
             match unknown {
-                UnknownColumn::LeaveOut(_) => continue,
+                _ if carried.to(name).is_none() => continue,
+                UnknownColumn::LeaveOut { .. } => continue,
                 UnknownColumn::Refuse => {
                     return Err(BindError::MissingColumn {
                         source_table,
@@ -130,7 +153,9 @@ pub fn bind(
         if found.generated && !table.is_in_unique_key(position) {
             continue;
         }
-        if !fits(column, found) {
+        if let Some(old) = unknown.before(name, found).filter(|old| fits(column, old)) {
+            retyped.insert(found.name.clone(), old.clone());
+        } else if !fits(column, found) {
             return Err(BindError::Type {
                 source_table,
                 destination,
@@ -171,6 +196,7 @@ pub fn bind(
         columns,
         key,
         mode: Mode::default(),
+        retyped,
     })
 }
 

@@ -13,5 +13,7 @@ pub mod bind;
 pub mod copied;
 pub mod name_case;
 pub mod objects;
+pub mod online;
 pub mod path;
+mod voids;
 mod xa;

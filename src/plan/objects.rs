@@ -9,7 +9,7 @@ use crate::model::{
     task::{Direction, ObjectRule, Operation, Selection},
 };
 
-use super::name_case::NameCase;
+use super::{name_case::NameCase, online::Online};
 
 /// The objects of one link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub struct Objects {
     case: NameCase,
     /// The rules in that case, where names are known up to case only.
     folded: Vec<ObjectRule>,
+    online: Online,
 }
 
 /// What is said of a table that is selected.
@@ -52,7 +53,24 @@ impl Objects {
             mapped_back,
             case: NameCase::Kept,
             folded: Vec::new(),
+            online: Online::default(),
         }
+    }
+
+    /// With the tables of online schema change tools told apart.
+    pub fn with_online(mut self, online: Online) -> Self {
+        self.online = online;
+        self
+    }
+
+    /// How online schema change tools are dealt with.
+    pub fn online(&self) -> &Online {
+        &self.online
+    }
+
+    /// Whether the table may be the shadow of another one, made by a tool that changes it while it is in use.
+    pub fn is_shadow(&self, table: &TableName) -> bool {
+        self.online.is_shadow(table)
     }
 
     /// With names in a certain case at the destination of the rules: that of the link, or its source if they are
@@ -128,7 +146,7 @@ impl Objects {
     }
 
     fn find(&self, table: &TableName) -> Option<(&Selection, TableName)> {
-        if is_system_database(&table.database) {
+        if is_system_database(&table.database) || self.online.hides(table) {
             return None;
         }
         match (self.mapped_back, self.case) {

@@ -45,6 +45,16 @@ pub fn onward(origin: &Origin, here: &Site, there: &Site) -> Option<Vec<Site>> {
     Some(path)
 }
 
+/// The sites of a transaction of this origin, read at `here`, with which it goes back to one that it has been at.
+pub fn back(origin: &Origin, here: &Site) -> Option<Vec<Site>> {
+    let Origin::Applied(path) = origin else { return None };
+    let mut path = path.clone();
+    if !path.contains(here) {
+        path.push(here.clone());
+    }
+    Some(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

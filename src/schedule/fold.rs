@@ -25,6 +25,9 @@ pub struct TableBatch {
     pub updates: Vec<(Row, Row)>,
     /// Rows that come.
     pub inserts: Vec<Row>,
+    /// A row went and came again, under the same key or (by an update) under another one, and the destination has columns
+    /// that the changes say nothing of: only the changes one by one, in their order, leave in them what belongs there.
+    pub in_order: bool,
 }
 
 /// The net effect of a series of changes on one row key.
@@ -65,6 +68,7 @@ pub fn fold(changes: Vec<Change>) -> Result<Vec<TableBatch>, BinlogError> {
                     deletes: vec![],
                     updates: vec![],
                     inserts: vec![],
+                    in_order: false,
                 };
                 tables.push((batch, HashMap::new(), Vec::new()));
                 tables.len() - 1
@@ -74,6 +78,7 @@ pub fn fold(changes: Vec<Change>) -> Result<Vec<TableBatch>, BinlogError> {
             continue;
         };
         let (target, mode) = (batch.target.clone(), batch.target.mode);
+        let partial = target.leaves_out();
         let mut entry = |row: &Row| -> Result<usize, BinlogError> {
             Ok(*index.entry(row_key(&target, row)?).or_insert_with(|| {
                 nets.push(Net::Nothing);
@@ -83,6 +88,7 @@ pub fn fold(changes: Vec<Change>) -> Result<Vec<TableBatch>, BinlogError> {
         match &change.images {
             Images::Insert(after) => {
                 let slot = entry(after)?;
+                batch.in_order |= partial && matches!(nets.get(slot), Some(Net::Delete(_)));
                 put(nets, slot, after.clone());
             }
             Images::Delete(before) => {
@@ -95,6 +101,7 @@ pub fn fold(changes: Vec<Change>) -> Result<Vec<TableBatch>, BinlogError> {
                     change_in_place(nets, from, before.clone(), after.clone());
                 } else {
                     // A row whose key changes goes under its old key and comes under its new one.
+                    batch.in_order |= partial;
                     take(nets, from, before.clone(), mode);
                     put(nets, to, after.clone());
                 }

@@ -30,7 +30,7 @@ pub async fn read_table(conn: &mut Conn, name: &TableName) -> Result<Option<Tabl
     let rows: Vec<Row> = conn
         .query(format!(
             "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, \
-             DATETIME_PRECISION, CHARACTER_OCTET_LENGTH FROM information_schema.COLUMNS WHERE {place} \
+             DATETIME_PRECISION, CHARACTER_OCTET_LENGTH, COLUMN_DEFAULT, GENERATION_EXPRESSION FROM information_schema.COLUMNS WHERE {place} \
              ORDER BY ORDINAL_POSITION"
         ))
         .await
@@ -150,14 +150,46 @@ fn column(table: &TableName, row: &Row) -> Result<TableColumn, Failure> {
             )));
         }
     };
+    let generated = extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED");
+    let default = row
+        .get_opt::<Option<String>, _>(9)
+        .and_then(Result::ok)
+        .flatten()
+        // Expressions are told from texts by this alone.
+        .map(|default| match extra.contains("DEFAULT_GENERATED") {
+            true => format!("({default})"),
+            false => default,
+        });
     Ok(TableColumn {
         name,
         family,
         column_type: text(2),
         nullable: text(3) == "YES",
-        generated: extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED"),
+        generated,
         on_update: extra.contains("ON UPDATE"),
+        default: if generated { Some(text(10)) } else { default },
+        auto_increment: extra.contains("AUTO_INCREMENT"),
     })
+}
+
+/// Base tables whose names differ from this one in case at most.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn tables_in_any_case(conn: &mut Conn, name: &TableName) -> Result<Vec<TableName>, Failure> {
+    let rows: Vec<(String, String)> = conn
+        .query(format!(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND \
+             LOWER(TABLE_SCHEMA) = LOWER({}) AND LOWER(TABLE_NAME) = LOWER({})",
+            literal::string(&name.database),
+            literal::string(&name.table)
+        ))
+        .await
+        .map_err(|error| Failure::mysql(format_args!("looking for {name}"), &error))?;
+    Ok(rows
+        .into_iter()
+        .map(|(database, table)| TableName::new(database, table))
+        .collect())
 }
 
 /// All base tables outside of the system databases, in order.

@@ -61,6 +61,35 @@ pub fn push(out: &mut Vec<u8>, value: &Value<'_>, column: &TableColumn) -> Resul
     Ok(())
 }
 
+/// Appends `value` as an expression that has the type of `column`, so that the server converts it to another one as it
+/// converts columns: members of ENUM and SET by name, texts from their character set.
+///
+/// # Errors
+/// See [`push`].
+pub fn push_typed(out: &mut Vec<u8>, value: &Value<'_>, column: &TableColumn) -> Result<(), Malformed> {
+    let (before, after) = match (&column.family, value) {
+        (_, Value::Null) => (String::new(), String::new()),
+        (Family::Text { charset, .. }, _) => ("CONVERT(".to_owned(), format!(" USING {charset})")),
+        (Family::Number, Value::Enum(0)) => ("IF(".to_owned(), ",'','')".to_owned()),
+        (Family::Number, Value::Enum(_)) => ("ELT(".to_owned(), format!(",{})", members(column))),
+        (Family::Number, Value::Set(_)) => ("MAKE_SET(".to_owned(), format!(",{})", members(column))),
+        _ => (String::new(), String::new()),
+    };
+    out.extend_from_slice(before.as_bytes());
+    push(out, value, column)?;
+    out.extend_from_slice(after.as_bytes());
+    Ok(())
+}
+
+/// The member list stands in the type just as ELT and MAKE_SET take it: `enum('a','b')`.
+fn members(column: &TableColumn) -> &str {
+    column
+        .column_type
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'))
+        .unwrap_or("''")
+}
+
 /// Appends the text of a date or time, as the server prints it, with `fsp` digits of fraction; nothing for other types.
 pub fn push_temporal(out: &mut Vec<u8>, value: &Value<'_>, fsp: u8) {
     match *value {
@@ -206,6 +235,8 @@ mod tests {
             nullable: true,
             generated: false,
             on_update: false,
+            default: None,
+            auto_increment: false,
         }
     }
 

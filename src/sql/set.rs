@@ -70,14 +70,24 @@ pub(crate) fn written<'a>(
         .filter(|(_, column)| !column.generated)
 }
 
-/// [`literal::push`] with an error that names the column.
+/// Whether values of the column are of another type in the rows, see [`Target::retyped`].
+pub(crate) fn is_retyped(target: &Target, column: &TableColumn) -> bool {
+    target.retyped.contains_key(&column.name)
+}
+
+/// [`literal::push`] with an error that names the column. What is of another type in the rows becomes an expression of
+/// that type.
 pub(crate) fn push_literal(
     out: &mut Vec<u8>,
     target: &Target,
     value: &Value<'_>,
     column: &TableColumn,
 ) -> Result<(), BinlogError> {
-    literal::push(out, value, column).map_err(|error| BinlogError::value(&target.source, &column.name, error))
+    let pushed = match target.retyped.get(&column.name) {
+        Some(old) => literal::push_typed(out, value, old),
+        None => literal::push(out, value, column),
+    };
+    pushed.map_err(|error| BinlogError::value(&target.source, &column.name, error))
 }
 
 /// `INSERT INTO t (…) VALUES (…),(…)`: an existing row is an error.
@@ -98,6 +108,29 @@ pub fn insert(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> 
 /// See [`insert`].
 pub fn replace(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
     let text = insert_text(b"REPLACE INTO ", target, rows)?;
+    Ok(Statement {
+        text,
+        expected_rows: None,
+    })
+}
+
+/// `INSERT … ON DUPLICATE KEY UPDATE` of all columns that are written: unlike [`replace`] it keeps the others of a row that
+/// is there. For tables whose only unique key is the row key: with another one it might change another row.
+///
+/// # Errors
+/// See [`insert`].
+pub fn upsert(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
+    let mut text = insert_text(b"INSERT INTO ", target, rows)?;
+    let list = list_name(target);
+    text.extend_from_slice(format!(" AS {list} ON DUPLICATE KEY UPDATE ").as_bytes());
+    let columns = bound_columns(target).filter(|column| !column.generated);
+    push_list(&mut text, columns, |out, column| {
+        ident::push_table(out, &target.table.name);
+        out.push(b'.');
+        ident::push(out, &column.name);
+        out.extend_from_slice(format!("={list}.").as_bytes());
+        ident::push(out, &column.name);
+    });
     Ok(Statement {
         text,
         expected_rows: None,
@@ -136,7 +169,7 @@ pub(crate) fn push_optimizer_hint(
     let has_enum = bound_columns(target).any(|column| column.column_type.starts_with("enum"));
     let mut lenient = verb != b"UPDATE "
         && target.table.columns.iter().enumerate().any(|(position, column)| {
-            !column.nullable && !column.generated && target.columns.iter().all(|bound| bound.destination != position)
+            column.needs_value() && target.columns.iter().all(|bound| bound.destination != position)
         });
     for row in rows.iter().filter(|_| has_enum) {
         lenient = lenient || bound_values(target, row)?.contains(&Value::Enum(0));
@@ -256,7 +289,7 @@ pub fn update(target: &Target, rows: &[(&Row, &Row)], changed: &[usize]) -> Resu
             let new = format!("{}.n{column}", guards.list);
             // Numbers above and below 2^63 make a DECIMAL of the list's column, and stored into a SET or BIT as such the
             // highest bit is lost.
-            let new = if definition.family == Family::Number {
+            let new = if definition.family == Family::Number && !is_retyped(target, definition) {
                 format!("CAST({new} AS UNSIGNED)")
             } else {
                 new
@@ -353,7 +386,9 @@ impl<'a> Guards<'a> {
         let name = ident::quoted_table(&target.table.name);
         // A generated column follows from the others, but the key has to be there for the join.
         let compared = bound_columns(target).enumerate();
-        let compared = compared.filter(|(place, column)| !column.generated || target.key.contains(place));
+        // A value that is converted may not come out as ALTER TABLE has converted the row's.
+        let compared = compared
+            .filter(|(place, column)| target.key.contains(place) || !(column.generated || is_retyped(target, column)));
         Ok(Self {
             target,
             name,

@@ -13,7 +13,8 @@ use crate::{
 use super::{
     ident, literal,
     set::{
-        bound_values, push_before_value, push_key_side, push_literal, push_optimizer_hint, push_table_side, written,
+        bound_values, is_retyped, push_before_value, push_key_side, push_literal, push_optimizer_hint, push_table_side,
+        written,
     },
 };
 
@@ -157,10 +158,12 @@ fn push_from(out: &mut Vec<u8>, target: &Target) {
 
 fn push_same(out: &mut Vec<u8>, target: &Target, image: &Row) -> Result<(), BinlogError> {
     out.push(b'(');
-    for (place, (value, column)) in written(target, &bound_values(target, image)?).enumerate() {
-        if place > 0 {
-            out.extend_from_slice(b" AND ");
+    out.push(b'1');
+    for (value, column) in written(target, &bound_values(target, image)?) {
+        if is_retyped(target, column) {
+            continue;
         }
+        out.extend_from_slice(b" AND ");
         push_table_side(out, "t", column, false);
         out.extend_from_slice(b"<=>");
         push_before_value(out, target, value, column, false)?;
@@ -257,31 +260,25 @@ fn push_shown_value(
     value: &Value<'_>,
     column: &TableColumn,
 ) -> Result<(), BinlogError> {
-    let (before, after) = match (&column.family, value) {
-        (_, Value::Null) => (String::new(), String::new()),
-        (Family::Text { charset, .. }, _) => (
-            "CONVERT(CONVERT(".to_owned(),
-            format!(" USING {charset}) USING utf8mb4)"),
-        ),
-        (Family::Binary { .. } | Family::Blob | Family::Geometry | Family::Vector, _) => {
-            ("CONCAT('0x',HEX(".to_owned(), "))".to_owned())
+    match (&column.family, value) {
+        (_, Value::Null) => push_literal(out, target, value, column),
+        (Family::Text { .. }, _) => {
+            out.extend_from_slice(b"CONVERT(");
+            push_typed(out, target, value, column)?;
+            out.extend_from_slice(b" USING utf8mb4)");
+            Ok(())
         }
-        (Family::Number, Value::Enum(0)) => ("IF(".to_owned(), ",'','')".to_owned()),
-        // The member list stands in the type just as ELT and MAKE_SET take it: enum('a','b').
-        (Family::Number, Value::Enum(_)) => ("ELT(".to_owned(), format!(",{})", members(column))),
-        (Family::Number, Value::Set(_)) => ("MAKE_SET(".to_owned(), format!(",{})", members(column))),
-        _ => (String::new(), String::new()),
-    };
-    out.extend_from_slice(before.as_bytes());
-    push_literal(out, target, value, column)?;
-    out.extend_from_slice(after.as_bytes());
-    Ok(())
+        (Family::Binary { .. } | Family::Blob | Family::Geometry | Family::Vector, _) => {
+            out.extend_from_slice(b"CONCAT('0x',HEX(");
+            push_literal(out, target, value, column)?;
+            out.extend_from_slice(b"))");
+            Ok(())
+        }
+        _ => push_typed(out, target, value, column),
+    }
 }
 
-fn members(column: &TableColumn) -> &str {
-    column
-        .column_type
-        .split_once('(')
-        .and_then(|(_, rest)| rest.strip_suffix(')'))
-        .unwrap_or("''")
+fn push_typed(out: &mut Vec<u8>, target: &Target, value: &Value<'_>, column: &TableColumn) -> Result<(), BinlogError> {
+    let column = target.retyped.get(&column.name).unwrap_or(column);
+    literal::push_typed(out, value, column).map_err(|error| BinlogError::value(&target.source, &column.name, error))
 }

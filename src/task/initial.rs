@@ -372,6 +372,11 @@ async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epo
             (Some(here), Some(there)) => copied.push(CopyTable {
                 source: Arc::new(here),
                 destination: Arc::new(there),
+                columns: link
+                    .objects
+                    .select(&from)
+                    .map(|found| found.columns)
+                    .unwrap_or_default(),
             }),
             // Made or dropped since the position was taken: the statement that did it is still to come.
             (None, _) => {}
@@ -406,7 +411,7 @@ async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epo
     let begin = slots
         .iter()
         .map(|slot| {
-            let update = checkpoint::update_slot(&link.key, *slot, epoch, &path, &GtidSet::new());
+            let update = checkpoint::update_slot(&link.key, *slot, epoch, &path, 0, &GtidSet::new());
             format!("BEGIN;{update}")
         })
         .collect();

@@ -48,17 +48,21 @@ pub struct Shared {
     pub reverse_copies: bool,
     /// Grows with every DDL that is met: definitions read before are out of date.
     pub definitions: std::sync::atomic::AtomicU64,
+    /// Number of the last statement of the forward link that the reverse one has passed for good. What was known of
+    /// earlier ones is of no use any more; without a reverse link that is everything.
+    pub reverse_ddl: std::sync::atomic::AtomicU64,
 }
 
 impl Shared {
     /// Of a task whose forward link shows itself here.
-    pub fn new(forward: Arc<LinkStatus>, forward_objects: Objects, reverse_copies: bool) -> Self {
+    pub fn new(forward: Arc<LinkStatus>, two_way: bool, forward_objects: Objects, reverse_copies: bool) -> Self {
         Self {
             forward,
             forward_objects,
             reverse_copies,
             forward_runs: watch::channel(false).0,
             definitions: std::sync::atomic::AtomicU64::new(0),
+            reverse_ddl: std::sync::atomic::AtomicU64::new(if two_way { 0 } else { u64::MAX }),
         }
     }
 }

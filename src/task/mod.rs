@@ -4,16 +4,16 @@
 //! - [`link`]: one direction of a task, from taking over its checkpoint to following changes; retries.
 //! - [`initial`]: schema sync and full sync.
 //! - [`pipeline`]: the changes: reads, plans, schedules and applies them.
-//! - [`renames`]: rows of the reverse direction that are older than a DDL of the forward one.
+//! - [`history`]: rows of the reverse direction that are older than a DDL of the forward one.
 //! - [`statements`]: what becomes of a DDL in each direction.
 //! - [`status`]: what is shown of a link while it is at work.
 
 pub mod check;
+pub mod history;
 pub mod initial;
 pub mod link;
 pub mod pipeline;
 pub mod reader;
-pub mod renames;
 pub mod statements;
 pub mod status;
 pub mod supervisor;

@@ -34,21 +34,25 @@ use crate::{
     model::{
         change::{Transaction, TransactionHeader},
         gtid::{Gtid, GtidSet},
+        history::{Details, HistoryEntry},
+        name::TableName,
         status::{ConflictRecord, DdlRecord, Level, State},
+        task::Direction,
     },
-    plan::assemble::Statement,
+    plan::assemble::{Intended, Statement},
     schedule::{
         causality::{Assignment, Causality},
         keys,
         watermark::Watermark,
     },
+    schema,
 };
 
 use super::{
     initial::version_number,
     link::Link,
-    reader::{self, Item},
-    statements::{self, Verdict},
+    reader::{self, Dealt, Item},
+    statements::{self, Rewritten, Verdict},
     status::now_us,
 };
 
@@ -110,6 +114,7 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
     let mut scheduler = Scheduler {
         link: link.clone(),
         epoch: taken.epoch,
+        ddl: taken.ddl,
         causality: Causality::new(queues.len()),
         watermark: Watermark::new(taken.applied),
         queues,
@@ -225,6 +230,8 @@ struct Unwritten {
 struct Scheduler {
     link: Arc<Link>,
     epoch: u64,
+    /// Number of the last statement of the other link that has been passed.
+    ddl: u64,
     causality: Causality,
     watermark: Watermark,
     queues: Vec<mpsc::Sender<Work>>,
@@ -246,7 +253,7 @@ enum Held {
     /// Its keys are with several appliers, or its applier's queue is full.
     Transaction(Box<Job>),
     Large(TransactionHeader, mpsc::Receiver<Part>),
-    Statement(Box<Statement>, Option<String>, oneshot::Sender<()>),
+    Statement(Box<Statement>, Option<Intended>, oneshot::Sender<Dealt>),
 }
 
 impl Scheduler {
@@ -416,9 +423,9 @@ impl Scheduler {
                 }
             }
             Some(Held::Statement(statement, echo, dealt_with)) => {
-                self.statement(session, &statement, echo.as_deref()).await?;
+                let dealt = self.statement(session, &statement, echo.as_ref()).await?;
                 // The reader may be gone; then its failure ends the link.
-                dealt_with.send(()).ok();
+                dealt_with.send(dealt).ok();
             }
         }
         Ok(())
@@ -429,8 +436,8 @@ impl Scheduler {
         &mut self,
         session: &mut Session,
         statement: &Statement,
-        echo: Option<&str>,
-    ) -> Result<(), Failure> {
+        intended: Option<&Intended>,
+    ) -> Result<Dealt, Failure> {
         let link = self.link.clone();
         let verdict = statements::judge(
             statement,
@@ -438,9 +445,10 @@ impl Scheduler {
             &link.objects,
             link.options.exclude_ddl,
             self.version,
-            echo,
+            intended.map(|intended| intended.statement.as_str()),
         );
         let gtid = &statement.header.gtid;
+        let mut dealt = Dealt::default();
         if verdict != Verdict::Nothing {
             link.shared.definitions.fetch_add(1, Ordering::AcqRel);
         }
@@ -454,6 +462,10 @@ impl Scheduler {
         };
         match verdict {
             Verdict::Nothing => {}
+            Verdict::Echo => {
+                dealt.echo = intended.map(|intended| intended.number);
+                self.ddl = self.ddl.max(dealt.echo.unwrap_or(0));
+            }
             Verdict::Refused => {
                 self.log(record("refused", None)).await?;
                 link.tell(
@@ -464,8 +476,12 @@ impl Scheduler {
                 )
                 .await;
             }
-            Verdict::Excluded => self.log(record("excluded", None)).await?,
+            Verdict::Excluded => {
+                ddl::withdraw(session.conn(), &link.key, gtid).await?;
+                self.log(record("excluded", None)).await?;
+            }
             Verdict::Ignored(why) => {
+                ddl::withdraw(session.conn(), &link.key, gtid).await?;
                 self.log(record("ignored", None)).await?;
                 link.tell(
                     Level::Warning,
@@ -478,32 +494,122 @@ impl Scheduler {
                 return Err(Failure::data(reason));
             }
             Verdict::Apply(rewritten) => {
-                let job = ddl::Job {
-                    link: &link.key,
-                    epoch: self.epoch,
-                    gtid,
-                    statement: &rewritten.text,
-                    status: &statement.status,
-                    tables: &rewritten.tables,
-                    databases: &rewritten.databases,
-                    applied: self.watermark.done(),
+                dealt.voids = self.run_statements(session, statement, vec![*rewritten]).await?;
+            }
+            Verdict::Hide(text, shadow) => {
+                let details = Details {
+                    shadow: Some(shadow),
+                    ..Details::default()
                 };
-                if let Err(failure) = ddl::apply(session, &job).await {
-                    if failure.kind == Kind::Data {
-                        self.log(record("failed", Some(rewritten.text.clone()))).await?;
-                    }
-                    return Err(failure);
-                }
-                // Listed before the checkpoint passes it: what is done stands in the list, come what may.
-                self.log(record("applied", Some(rewritten.text.clone()))).await?;
-                let applied = ddl::finish(session, &job).await?;
+                let applied = ddl::hide(session, &self.job(statement, 0, &text, &details)).await?;
+                self.log(record("ignored", None)).await?;
                 self.persisted.send_replace(Arc::new(applied));
+            }
+            Verdict::Unhide(shadows) => {
+                let kept = ddl::hidden(session.conn(), &link.key).await?;
+                let is_of =
+                    |entry: &&HistoryEntry| entry.details.shadow.as_ref().is_some_and(|it| shadows.contains(it));
+                let numbers: Vec<u64> = kept.iter().filter(is_of).map(|entry| entry.number).collect();
+                ddl::forget_hidden(session.conn(), &link.key, &numbers).await?;
+            }
+            Verdict::CutOver(cut_over) => {
+                let kept: Vec<HistoryEntry> = ddl::hidden(session.conn(), &link.key)
+                    .await?
+                    .into_iter()
+                    .filter(|entry| entry.details.shadow.as_ref() == Some(&cut_over.shadow))
+                    .collect();
+                let texts: Vec<String> = kept.iter().map(|entry| entry.statement.clone()).collect();
+                let steps = match texts.is_empty() {
+                    true => {
+                        Err("the task has not seen what was done to the shadow, as it began before the task".to_owned())
+                    }
+                    false => statements::unhidden(statement, &texts, &cut_over, &link.objects, self.version),
+                };
+                match steps {
+                    Ok(steps) => dealt.voids = self.run_statements(session, statement, steps).await?,
+                    Err(reason) => {
+                        self.log(record("failed", None)).await?;
+                        return Err(Failure::data(format!(
+                            "the online schema change of {} ends at {} and can't be carried: {reason}. Bring the \
+                             destination's table to the new definition with RESUME SYNC TASK … APPLY 'ALTER TABLE …', or \
+                             pass it by with RESUME SYNC TASK … SKIP",
+                            cut_over.table, statement.header.position
+                        )));
+                    }
+                }
+                let numbers: Vec<u64> = kept.iter().map(|entry| entry.number).collect();
+                ddl::forget_hidden(session.conn(), &link.key, &numbers).await?;
             }
         }
         let number = self.watermark.begin_transaction(&statement.header);
         self.watermark.finish(number);
         (self.unwritten.any, self.unwritten.changes) = (true, true);
-        Ok(())
+        Ok(dealt)
+    }
+
+    fn job<'a>(&'a self, statement: &'a Statement, step: usize, text: &'a str, details: &'a Details) -> ddl::Job<'a> {
+        ddl::Job {
+            link: &self.link.key,
+            epoch: self.epoch,
+            gtid: &statement.header.gtid,
+            step,
+            statement: text,
+            status: &statement.status,
+            tables: &[],
+            databases: &[],
+            details,
+            keep_from: self.link.shared.reverse_ddl.load(Ordering::Acquire),
+            applied: self.watermark.done(),
+        }
+    }
+
+    /// Runs what comes of a statement at the destination. Returns the last number, and whose rows were replaced.
+    async fn run_statements(
+        &mut self,
+        session: &mut Session,
+        statement: &Statement,
+        steps: Vec<Rewritten>,
+    ) -> Result<Option<(u64, Vec<TableName>)>, Failure> {
+        let count = steps.len();
+        let mut voids = None;
+        for (step, mut rewritten) in steps.into_iter().enumerate() {
+            if self.link.two_way {
+                for table in &rewritten.tables {
+                    rewritten
+                        .details
+                        .before
+                        .extend(schema::read_table(session.conn(), table).await?);
+                }
+            }
+            let record = |outcome| DdlRecord {
+                task: self.link.task.clone(),
+                direction: self.link.key.direction,
+                source_position: statement.header.gtid.to_string(),
+                statement: statement.text.clone(),
+                outcome,
+                applied_statement: Some(rewritten.text.clone()),
+            };
+            let job = ddl::Job {
+                tables: &rewritten.tables,
+                databases: &rewritten.databases,
+                ..self.job(statement, step, &rewritten.text, &rewritten.details)
+            };
+            let number = match ddl::apply(session, &job).await {
+                Ok(number) => number,
+                Err(failure) => {
+                    if failure.kind == Kind::Data {
+                        self.log(record("failed")).await?;
+                    }
+                    return Err(failure);
+                }
+            };
+            // Listed before the checkpoint passes it: what is done stands in the list, come what may.
+            self.log(record("applied")).await?;
+            let applied = ddl::finish(session, &job, number, step + 1 == count).await?;
+            self.persisted.send_replace(Arc::new(applied));
+            voids = Some((number, rewritten.details.voids));
+        }
+        Ok(voids)
     }
 
     async fn log(&self, record: DdlRecord) -> Result<(), Failure> {
@@ -563,8 +669,11 @@ impl Scheduler {
 
     async fn write_watermark(&mut self, session: &mut Session) -> Result<(), Failure> {
         let done = Arc::new(self.watermark.done().clone());
-        checkpoint::set_watermark(session.conn(), &self.link.key, self.epoch, &done).await?;
+        checkpoint::set_watermark(session.conn(), &self.link.key, self.epoch, self.ddl, &done).await?;
         self.persisted.send_replace(done);
+        if self.link.key.direction == Direction::Reverse {
+            self.link.shared.reverse_ddl.store(self.ddl, Ordering::Release);
+        }
         self.unwritten = Unwritten {
             written_at: Some(Instant::now()),
             ..Unwritten::default()

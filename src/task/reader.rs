@@ -6,21 +6,27 @@ use mysql_async::Conn;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
-    apply::{checkpoint::Taken, worker::Part},
+    apply::{
+        checkpoint::{LinkKey, Taken},
+        ddl,
+        worker::Part,
+    },
     binlog::event::Event,
     connect,
     failure::Failure,
     model::{
         change::{Mode, Target, Transaction, TransactionHeader},
+        columns::ColumnMap,
         gtid::Gtid,
         name::TableName,
         status::Level,
+        table::Table,
         table_map::TableMap,
         task::Direction,
     },
     plan::{
-        assemble::{Assembler, Limits, Output, Statement},
-        bind::{Renamed, UnknownColumn, bind, column_names},
+        assemble::{Assembler, Intended, Limits, Output, Statement},
+        bind::{UnknownColumn, bind, column_names},
         copied::Meets,
     },
     schema,
@@ -28,9 +34,9 @@ use crate::{
 };
 
 use super::{
+    history::{Fate, History},
     initial::{self, version_number},
     link::Link,
-    renames::Renames,
     statements::{self, Verdict},
 };
 
@@ -50,8 +56,9 @@ pub enum Item {
     Transaction(Transaction, OwnedSemaphorePermit),
     /// One that comes in parts.
     Large(TransactionHeader, mpsc::Receiver<Part>),
-    /// A statement; the reader goes on when it has been dealt with.
-    Statement(Box<Statement>, Option<String>, oneshot::Sender<()>),
+    /// A statement, with what Causeway last said it would run at the source; the reader goes on when it has been dealt
+    /// with.
+    Statement(Box<Statement>, Option<Intended>, oneshot::Sender<Dealt>),
     /// An XA transaction is prepared, and waits for what becomes of it.
     Prepared(Gtid),
     /// Nothing to apply.
@@ -78,6 +85,15 @@ pub enum Item {
     Rotated,
 }
 
+/// What has become of a statement.
+#[derive(Debug, Default)]
+pub struct Dealt {
+    /// Causeway had run it at the source: its number.
+    pub echo: Option<u64>,
+    /// It has been run at the destination: its number, and the tables of the source whose rows it has replaced there.
+    pub voids: Option<(u64, Vec<TableName>)>,
+}
+
 /// Reads until the link ends.
 ///
 /// # Errors
@@ -91,15 +107,24 @@ pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Re
             message: format!("server {}: {}", link.source.name, failure.message),
             ..failure
         })?;
-    let assembler = Assembler::new(
+    let brings_back = link.two_way && link.key.direction == Direction::Forward;
+    let mut assembler = Assembler::new(
         link.objects.clone(),
         link.key.task.clone(),
         link.here.clone(),
         link.there.clone(),
+        brings_back,
         LIMITS,
     );
+    assembler.passed(taken.ddl);
+    let mut destination = connect::open(&link.destination).await?;
+    if brings_back {
+        for entry in ddl::history(&mut destination, &link.key, 0).await? {
+            assembler.void(&entry.details.voids, entry.number);
+        }
+    }
     let mut reader = Reader {
-        destination: connect::open(&link.destination).await?,
+        destination,
         source: None,
         version,
         targets: HashMap::new(),
@@ -135,12 +160,25 @@ struct Reader {
     items: mpsc::Sender<Item>,
 }
 
+/// A table of the reverse direction at the task's source.
+enum Original {
+    /// It is there; columns from the task's destination to its source.
+    Table(Box<Table>, ColumnMap),
+    NotThere,
+    /// Its name fits in another case only.
+    NotSelected,
+}
+
 impl Reader {
     /// `false`: nobody takes what is read any more.
     async fn take(&mut self, event: Event, end: u64) -> Result<bool, Failure> {
         match event {
             Event::TableMap(map) => {
                 match self.assembler.wants(&map) {
+                    // It only looked like one by its name.
+                    Some(_) if self.assembler.returns_as_shadow(&map.name) && !self.is_shadow(&map.name).await? => {
+                        self.assembler.ignore(&map);
+                    }
                     Some(destination) => match self.meets(&map.name) {
                         Meets::Copied => self.assembler.ignore(&map),
                         Meets::Rows(mode) => match self.target(&map, &destination, mode).await? {
@@ -235,14 +273,25 @@ impl Reader {
             Output::Statement(statement) if self.large.is_some() => return self.within_large(&statement),
             Output::Statement(statement) => {
                 let (done, wait) = oneshot::channel();
-                let echo = self.assembler.intended_statement().map(str::to_owned);
-                if self.items.send(Item::Statement(statement, echo, done)).await.is_err() {
+                let intended = self.assembler.intended().cloned();
+                if self
+                    .items
+                    .send(Item::Statement(statement, intended, done))
+                    .await
+                    .is_err()
+                {
                     return Ok(false);
                 }
                 // Definitions may be others afterwards, so nothing behind it is planned before.
-                let dealt_with = wait.await.is_ok();
+                let Ok(dealt) = wait.await else { return Ok(false) };
                 self.targets.clear();
-                return Ok(dealt_with);
+                if let Some(number) = dealt.echo {
+                    self.assembler.passed(number);
+                }
+                if let Some((number, tables)) = dealt.voids {
+                    self.assembler.void(&tables, number);
+                }
+                return Ok(true);
             }
             Output::Prepared(gtid) => Item::Prepared(gtid),
             Output::Skipped {
@@ -349,6 +398,21 @@ impl Reader {
         Ok(target)
     }
 
+    /// Whether the table is the shadow of another one: its name says that it may be, and the other one is there.
+    async fn is_shadow(&mut self, name: &TableName) -> Result<bool, Failure> {
+        let objects = self.assembler.objects();
+        let tables: Vec<TableName> = match objects.is_shadow(name) {
+            true => objects.online().tables_of(name),
+            false => return Ok(false),
+        };
+        for table in tables {
+            if let Original::Table(..) = self.original(&table).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     async fn forward_target(&mut self, map: &Arc<TableMap>, destination: &TableName) -> Result<Target, Failure> {
         let table = schema::read_table(&mut self.destination, destination).await?.ok_or_else(|| {
             Failure::data(format!(
@@ -359,57 +423,120 @@ impl Reader {
             ))
         })?;
         let table = Arc::new(table);
+        let selected = self.assembler.objects().select(&map.name);
+        let columns = selected.map(|selected| selected.columns).unwrap_or_default();
         // The destination has seen exactly the DDL that precedes this position, so its definition serves where the
-        // binlog has no names.
-        let definition = (!map.has_names()).then(|| (*table).clone());
-        bind(map, definition.as_ref(), &table, UnknownColumn::Refuse).map_err(|error| Failure::data(error.to_string()))
+        // binlog has no names; unless it has other columns than the source.
+        let definition = (!map.has_names() && !columns.is_listed()).then(|| (*table).clone());
+        bind(map, definition.as_ref(), &table, &columns, UnknownColumn::Refuse)
+            .map_err(|error| Failure::data(error.to_string()))
     }
 
-    /// The task's source decides what tables and columns there are. A name that it does not have was renamed or dropped
-    /// there by a DDL that these rows do not know of yet, or was made at the other side only; which of them, is known
-    /// once the forward link has come to where the source was.
+    /// The task's source decides what tables and columns there are. What the rows have and it does not was changed there
+    /// by a DDL that these rows do not know of yet, or was made at the other side only; which of them, is known once the
+    /// forward link has come to where the source was.
     async fn reverse_target(
         &mut self,
         map: &Arc<TableMap>,
         destination: &TableName,
     ) -> Result<Option<Target>, Failure> {
-        let definition = match map.has_names() {
-            true => None,
-            false => self.source_definition(&map.name).await?,
-        };
-        let names = column_names(map, definition.as_ref()).map_err(|error| Failure::data(error.to_string()))?;
-        let mut table = schema::read_table(&mut self.destination, destination).await?;
-        let mut renamed = Renamed::new();
-        if table
-            .as_ref()
-            .is_none_or(|table| names.iter().any(|name| table.position(name).is_none()))
-        {
-            self.forward_catches_up().await?;
-            let renames = self.renames().await?;
-            if let Some(last) = self.assembler.objects().map(&renames.table(&map.name)) {
-                table = schema::read_table(&mut self.destination, &last).await?;
-            }
-            renamed = renames.columns(&map.name);
-            // A column that the rows have under both names was made anew at the other side.
-            renamed.retain(|_, new| !names.iter().any(|name| name.eq_ignore_ascii_case(new)));
-        }
-        let Some(table) = table else {
-            let message = format!(
-                "changes of {} are left out: {destination} is not there (any more); a table made at the destination of the \
-                 task stays there, as DDL goes forward only",
-                map.name
-            );
-            self.link.tell(Level::Warning, message).await;
+        if self.is_shadow(&map.name).await? {
+            // What the tool does at the source fills it there, from the rows that this link brings.
             return Ok(None);
+        }
+        let mut caught_up = false;
+        loop {
+            let (name, renamed, before) = match self.history().await?.follow(&map.name) {
+                Fate::Gone => {
+                    let message = format!(
+                        "changes of {} are left out: they were made before a TRUNCATE or DROP came there, which has removed \
+                         their rows",
+                        map.name
+                    );
+                    self.link.tell(Level::Warning, message).await;
+                    return Ok(None);
+                }
+                Fate::There { name, columns, before } => (name, columns, before),
+            };
+            let definition = match (map.has_names(), &before) {
+                (true, _) => None,
+                (false, Some(before)) => Some((**before).clone()),
+                (false, None) => self.source_definition(&map.name).await?,
+            };
+            let names = column_names(map, definition.as_ref());
+            let (table, columns) = match self.original(&name).await? {
+                Original::Table(table, columns) => (Some(table), columns),
+                Original::NotThere => (None, ColumnMap::All),
+                Original::NotSelected => return Ok(None),
+            };
+            let mut renamed = renamed;
+            let names = match names {
+                Err(error) if caught_up => return Err(Failure::data(error.to_string())),
+                Err(_) => None,
+                Ok(names) => {
+                    // A column that the rows have under both names was made anew at the other side.
+                    renamed.retain(|_, new| !names.iter().any(|name| name.eq_ignore_ascii_case(new)));
+                    Some(names)
+                }
+            };
+            let known = |table: &Table, name: &String| {
+                let last = renamed.get(name).unwrap_or(name);
+                let mut names = [columns.to(name), columns.to(last)].into_iter().flatten().peekable();
+                names.peek().is_none() || names.any(|name| table.position(name).is_some())
+            };
+            let complete = match (&names, &table) {
+                (Some(names), Some(table)) => names.iter().all(|name| known(table, name)),
+                _ => false,
+            };
+            let unknown = UnknownColumn::LeaveOut {
+                renamed: &renamed,
+                before: before.as_deref(),
+            };
+            let bound = table.map(|table| bind(map, definition.as_ref(), &Arc::new(*table), &columns, unknown));
+            match bound {
+                Some(Ok(target)) if complete || caught_up => return Ok(Some(target)),
+                Some(Err(error)) if caught_up => return Err(Failure::data(error.to_string())),
+                None if caught_up => {
+                    let message = format!(
+                        "changes of {} are left out: {} is not there (any more); a table made at the destination of the task \
+                         stays there, as DDL goes forward only",
+                        map.name,
+                        self.assembler
+                            .objects()
+                            .map(&name)
+                            .unwrap_or_else(|| destination.clone())
+                    );
+                    self.link.tell(Level::Warning, message).await;
+                    return Ok(None);
+                }
+                _ => {
+                    self.forward_catches_up().await?;
+                    caught_up = true;
+                }
+            }
+        }
+    }
+
+    /// Where rows of this table come from in the forward direction. Where case was lost on the way, the tables that are
+    /// there tell.
+    async fn original(&mut self, name: &TableName) -> Result<Original, Failure> {
+        let objects = self.assembler.objects();
+        let Some(mut selected) = objects.select(name) else {
+            return Ok(Original::NotThere);
         };
-        bind(
-            map,
-            definition.as_ref(),
-            &Arc::new(table),
-            UnknownColumn::LeaveOut(&renamed),
-        )
-        .map(Some)
-        .map_err(|error| Failure::data(error.to_string()))
+        if objects.up_to_case() {
+            let there = schema::tables_in_any_case(&mut self.destination, &selected.name).await?;
+            selected = match there.iter().find_map(|there| objects.back_to(name, there)) {
+                Some(selected) => selected,
+                None if there.is_empty() => return Ok(Original::NotThere),
+                None => return Ok(Original::NotSelected),
+            };
+        }
+        let table = schema::read_table(&mut self.destination, &selected.name).await?;
+        Ok(match table {
+            Some(table) => Original::Table(Box::new(table), selected.columns),
+            None => Original::NotThere,
+        })
     }
 
     /// Waits until the forward link has done all that its source has executed by now. It depends on this link in
@@ -423,21 +550,26 @@ impl Reader {
             .map_err(|_| Failure::environment("the forward link has ended"))
     }
 
-    async fn renames(&self) -> Result<Renames, Failure> {
-        let (store, task) = (self.link.store.clone(), self.link.task.clone());
-        let version = version_number(&self.destination.server_version());
-        let statements = tokio::task::spawn_blocking(move || store.applied_ddl(&task, Direction::Forward))
-            .await
-            .map_err(|error| Failure::data(format!("the list of DDL statements can't be read: {error}")))?
-            .map_err(|error| Failure::data(format!("the list of DDL statements can't be read: {error}")))?;
-        Ok(Renames::of(&statements, version))
+    /// The statements of the forward link that the rows read now are older than.
+    async fn history(&mut self) -> Result<History, Failure> {
+        let forward = LinkKey {
+            task: self.link.key.task.clone(),
+            direction: Direction::Forward,
+        };
+        let after = self.assembler.ddl();
+        let version = self.version;
+        let entries = ddl::history(self.source().await?, &forward, after).await?;
+        Ok(History::new(entries, version))
     }
 
-    async fn source_definition(&mut self, name: &TableName) -> Result<Option<crate::model::table::Table>, Failure> {
-        let conn = match &mut self.source {
+    async fn source(&mut self) -> Result<&mut Conn, Failure> {
+        Ok(match &mut self.source {
             Some(conn) => conn,
             slot => slot.insert(connect::open(&self.link.source).await?),
-        };
-        schema::read_table(conn, name).await
+        })
+    }
+
+    async fn source_definition(&mut self, name: &TableName) -> Result<Option<Table>, Failure> {
+        schema::read_table(self.source().await?, name).await
     }
 }

@@ -1,12 +1,13 @@
 //! What becomes of a statement in the binlog, in each direction. Pure but for the store's log.
 
 use crate::{
-    ddl::{self, Kind, Role, Statement, StatementContext, Unclassified},
+    ddl::{self, Kind, Object, Role, Statement, StatementContext, Unclassified},
     model::{
+        history::Details,
         name::{OWN_DATABASE, TableName},
         task::Direction,
     },
-    plan::{assemble, objects::Objects},
+    plan::{assemble, objects::Objects, online::CutOver},
 };
 
 /// What is to be done.
@@ -14,8 +15,16 @@ use crate::{
 pub enum Verdict {
     /// It does not concern this link.
     Nothing,
+    /// Causeway ran it there itself.
+    Echo,
     /// Run it at the destination.
     Apply(Box<Rewritten>),
+    /// It changes the shadow of a table, which is hidden: keep this text (with the source's names) for the cut-over.
+    Hide(String, TableName),
+    /// The shadow, hidden so far, takes the table's place: what was kept for it is run on the table.
+    CutOver(CutOver),
+    /// The shadow is gone.
+    Unhide(Vec<TableName>),
     /// DDL goes forward only: it stays where it was made, and is listed.
     Refused,
     /// `exclude_ddl` leaves it out.
@@ -35,6 +44,8 @@ pub struct Rewritten {
     pub tables: Vec<TableName>,
     /// The destination's databases it makes, changes or drops.
     pub databases: Vec<String>,
+    /// What it means for rows that are older, but for the definitions before it.
+    pub details: Details,
 }
 
 /// Decides. `echo` is the statement that Causeway last said it would run on this server, see
@@ -69,6 +80,12 @@ pub fn judge(
             objects.map(name).is_some()
         }
     };
+    if direction == Direction::Forward
+        && objects.online().is_hidden()
+        && let Some(verdict) = on_a_shadow(&parsed, objects, exclude_ddl)
+    {
+        return verdict;
+    }
     let concerns = parsed.targets().any(|target| selected(&target.name));
     match &parsed.kind {
         kind if parsed.is_transaction_control() => {
@@ -90,13 +107,16 @@ pub fn judge(
     }
     if direction == Direction::Reverse {
         return if echo.is_some_and(|echo| same_statement(&parsed, echo, version)) {
-            Verdict::Nothing
+            Verdict::Echo
         } else {
             Verdict::Refused
         };
     }
     if exclude_ddl {
         return Verdict::Excluded;
+    }
+    if matches!(parsed.kind, Kind::Trigger(Object::Create)) && objects.online().fills_a_shadow(&parsed) {
+        return Verdict::Ignored("it fills the shadow of a table for an online schema change; its rows are carried");
     }
     match &parsed.kind {
         Kind::View(..) => return Verdict::Ignored("views are not carried yet"),
@@ -168,7 +188,117 @@ fn rewrite(
         text,
         tables,
         databases: databases.into_iter().map(|name| name.database).collect(),
+        details: details(&limited, objects),
     }))
+}
+
+/// What a statement means for rows that are older.
+fn details(parsed: &Statement, objects: &Objects) -> Details {
+    let removed = || parsed.targets().map(|target| target.name.clone()).collect();
+    let (mut voids, mut replaced) = (Vec::new(), Vec::new());
+    match parsed.kind {
+        Kind::TruncateTable | Kind::DropTable { .. } | Kind::DropDatabase => voids = removed(),
+        Kind::RenameTable => {
+            if let Some(cut_over) = objects.online().cut_over(parsed)
+                && let Some(table) = objects.map(&cut_over.table)
+            {
+                let trash = objects.map(&cut_over.trash).unwrap_or(cut_over.trash);
+                replaced.push((table, trash));
+                voids.push(cut_over.table);
+            }
+        }
+        _ => {}
+    }
+    Details {
+        before: Vec::new(),
+        voids,
+        replaced,
+        shadow: None,
+    }
+}
+
+/// What becomes of a statement on the tables that an online schema change tool makes, where these are hidden. `None`: it
+/// is on none of them.
+fn on_a_shadow(parsed: &Statement, objects: &Objects, exclude_ddl: bool) -> Option<Verdict> {
+    let online = objects.online();
+    if let Some(cut_over) = online.cut_over(parsed) {
+        objects.map(&cut_over.table)?;
+        return Some(if exclude_ddl {
+            Verdict::Excluded
+        } else {
+            Verdict::CutOver(cut_over)
+        });
+    }
+    let all_hidden = parsed.targets().all(|target| online.hides(&target.name));
+    if !all_hidden || parsed.targets().next().is_none() {
+        return None;
+    }
+    let shadows = || {
+        parsed
+            .targets()
+            .map(|target| &target.name)
+            .filter(|name| online.is_shadow(name))
+    };
+    let of_a_table = |shadow: &TableName| {
+        online
+            .tables_of(shadow)
+            .iter()
+            .any(|table| objects.map(table).is_some())
+    };
+    Some(match &parsed.kind {
+        Kind::AlterTable | Kind::CreateIndex | Kind::DropIndex => match shadows().find(|shadow| of_a_table(shadow)) {
+            Some(shadow) => match parsed.rewrite(&|_, name| Some(name.clone())) {
+                Ok(text) => Verdict::Hide(text, shadow.clone()),
+                Err(error) => Verdict::Stop(format!(
+                    "a statement on {shadow}, the shadow of a table under an online schema change, can't be kept for \
+                     the time when it takes the table's place: {error}"
+                )),
+            },
+            None => Verdict::Nothing,
+        },
+        // What was kept for an earlier shadow of this name is over.
+        Kind::CreateTable { .. } | Kind::DropTable { .. } => Verdict::Unhide(shadows().cloned().collect()),
+        _ => Verdict::Nothing,
+    })
+}
+
+/// The statements on a table that stand for those on its shadow (with the source's names, as [`Verdict::Hide`] has them),
+/// ready for the destination.
+///
+/// # Errors
+/// Why one of them can't be carried.
+pub fn unhidden(
+    statement: &assemble::Statement,
+    kept: &[String],
+    cut_over: &CutOver,
+    objects: &Objects,
+    version: u32,
+) -> Result<Vec<Rewritten>, String> {
+    let context = StatementContext {
+        default_database: None,
+        sql_mode: statement.status.sql_mode.unwrap_or(0),
+        server_version: version,
+    };
+    let own = |_: Role, name: &TableName| {
+        Some(if *name == cut_over.shadow {
+            cut_over.table.clone()
+        } else {
+            name.clone()
+        })
+    };
+    let mut steps = Vec::new();
+    for text in kept {
+        let on_table = ddl::classify(text, &context)
+            .map_err(|error| error.to_string())
+            .and_then(|parsed| parsed.rewrite(&own).map_err(|error| error.to_string()))
+            .and_then(|text| ddl::classify(&text, &context).map_err(|error| error.to_string()))?;
+        match rewrite(statement, &on_table, objects, &|name| objects.map(name).is_some()) {
+            Verdict::Apply(rewritten) => steps.push(*rewritten),
+            Verdict::Stop(reason) => return Err(reason),
+            _ => {}
+        }
+    }
+    Ok(steps)
 }
 
 /// Whether a statement in the log is the one that was to be run: of the same kind, on the same objects. Texts are no
@@ -206,6 +336,8 @@ mod tests {
                 commit_us: 0,
                 position: "binlog.000001:4".into(),
                 path: vec![],
+                ddl: 0,
+                returning: false,
             },
             database: database.into(),
             text: text.into(),
@@ -229,6 +361,8 @@ mod tests {
         };
         let found = match judge(&statement(database, text), direction, &objects, false, 90_704, echo) {
             Verdict::Nothing => "nothing".to_owned(),
+            Verdict::Echo => "echo".to_owned(),
+            Verdict::Hide(..) | Verdict::CutOver(_) | Verdict::Unhide(_) => "hidden".to_owned(),
             Verdict::Apply(rewritten) => rewritten.text,
             Verdict::Refused => "refused".to_owned(),
             Verdict::Excluded => "excluded".to_owned(),
@@ -259,13 +393,13 @@ mod tests {
             "ALTER TABLE t ADD c INT",
             Reverse,
             Some("ALTER TABLE `copy`.`t` ADD c INT"),
-            "nothing",
+            "echo",
         );
         check(
             "DROP TABLE `t` /* generated by server */",
             Reverse,
             Some("DROP TABLE `copy`.`t`"),
-            "nothing",
+            "echo",
         );
         check(
             "ALTER TABLE t ADD c INT",

@@ -26,7 +26,7 @@ use crate::{
         status::{CheckStep, EventRecord, Level, State},
         task::{Direction, Wanted},
     },
-    plan::{copied, objects::Objects},
+    plan::{copied, objects::Objects, online::Online},
     source::stream::Identity,
     store::{ServerSeen, Store, StoreError, StoredTask},
 };
@@ -473,6 +473,7 @@ fn links(
     };
     let shared = Arc::new(Shared::new(
         forward.clone(),
+        task.definition.two_way,
         Objects::new(Direction::Forward, &task.definition.objects, None),
         task.definition.reverse_objects.is_some(),
     ));
@@ -511,7 +512,8 @@ fn links(
                     direction,
                     &task.definition.objects,
                     task.definition.reverse_objects.as_deref(),
-                ),
+                )
+                .with_online(Online::new(&task.definition.options)),
                 options: task.definition.options_for(direction),
                 copied: watch::Sender::default(),
                 status: status.clone(),

@@ -11,7 +11,7 @@ use causeway::{
     copy::{self, CopyTable, Fence, Progress},
     demo::mysqld::{LocalServer, ServerOptions},
     failure::Failure,
-    model::{gtid::GtidSet, name::TableName, row::Row, table_map::TableMap},
+    model::{columns::ColumnMap, gtid::GtidSet, name::TableName, row::Row, table_map::TableMap},
     plan::bind::{self, UnknownColumn},
     schema,
     source::stream::{EventStream, Identity},
@@ -321,7 +321,8 @@ impl Follower {
                     }
                     let name = TableName::new("d", map.name.table.clone());
                     let table = schema::read_table(&mut self.conn, &name).await.unwrap().unwrap();
-                    let target = bind::bind(&map, None, &Arc::new(table), UnknownColumn::Refuse).unwrap();
+                    let target =
+                        bind::bind(&map, None, &Arc::new(table), &ColumnMap::All, UnknownColumn::Refuse).unwrap();
                     let images: Vec<_> = rows::split(&event, &map).unwrap().map(Result::unwrap).collect();
                     let before: Vec<&Row> = images.iter().filter_map(|(before, _)| before.as_ref()).collect();
                     let after: Vec<&Row> = images.iter().filter_map(|(_, after)| after.as_ref()).collect();
@@ -464,6 +465,7 @@ async fn full_sync_copies_every_value_exactly() {
         copied.push(CopyTable {
             source: read(&mut conn, "s").await,
             destination: read(&mut conn, "d").await,
+            columns: ColumnMap::All,
         });
     }
     let ready = async || {
