@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::model::{
-    change::{Binding, Target},
+    change::{Binding, Mode, Target},
     columns::ColumnMap,
     table::{Family, Table, TableColumn},
     table_map::{BINARY_COLLATION, Column, ColumnKind, TableMap},
@@ -196,6 +196,7 @@ pub fn bind(
         table: table.clone(),
         columns,
         key,
+        mode: Mode::default(),
         retyped,
     })
 }

@@ -42,7 +42,6 @@ use crate::{
     plan::assemble::{Intended, Statement},
     schedule::{
         causality::{Assignment, Causality},
-        fold::Mode,
         keys,
         watermark::Watermark,
     },
@@ -118,7 +117,6 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
         link: link.clone(),
         epoch: taken.epoch,
         ddl: taken.ddl,
-        tolerant_until: taken.tolerant_until,
         causality: Causality::new(queues.len()),
         watermark: Watermark::new(taken.applied),
         queues,
@@ -236,7 +234,6 @@ struct Scheduler {
     epoch: u64,
     /// Number of the last statement of the other link that has been passed.
     ddl: u64,
-    tolerant_until: GtidSet,
     causality: Causality,
     watermark: Watermark,
     queues: Vec<mpsc::Sender<Work>>,
@@ -321,14 +318,6 @@ impl Scheduler {
         self.held.is_some() && self.causality.is_idle() && self.large.is_none()
     }
 
-    fn mode(&self, gtid: &Gtid) -> Mode {
-        if self.tolerant_until.contains(gtid) {
-            Mode::Tolerant
-        } else {
-            Mode::Strict
-        }
-    }
-
     fn take(&mut self, item: Item) -> Result<(), Failure> {
         match item {
             Item::Transaction(transaction, permit) => self.schedule(transaction, permit),
@@ -390,12 +379,10 @@ impl Scheduler {
         touched.sort_unstable_by_key(|key| (key.hash, key.shared));
         touched.dedup();
         let number = self.watermark.begin_transaction(&transaction.header);
-        let mode = self.mode(&transaction.header.gtid);
         self.assign(Box::new(Job {
             number,
             keys: touched,
             transaction,
-            mode,
             permit: Some(permit),
         }));
         Ok(())
@@ -430,15 +417,9 @@ impl Scheduler {
             Some(held) if !self.is_idle() => self.held = Some(held),
             Some(Held::Large(header, parts)) => {
                 let number = self.watermark.begin_transaction(&header);
-                let mode = self.mode(&header.gtid);
                 self.large = Some(number);
                 if let Some(queue) = self.queues.first() {
-                    let job = LargeJob {
-                        number,
-                        header,
-                        mode,
-                        parts,
-                    };
+                    let job = LargeJob { number, header, parts };
                     // An applier that is gone has told why.
                     queue.send(Work::Large(Box::new(job))).await.ok();
                 }

@@ -19,7 +19,7 @@ use crate::{
     connect,
     failure::Failure,
     model::{
-        change::{Target, Transaction, TransactionHeader},
+        change::{Mode, Target, Transaction, TransactionHeader},
         columns::ColumnMap,
         gtid::Gtid,
         name::TableName,
@@ -31,6 +31,7 @@ use crate::{
     plan::{
         assemble::{Assembler, Intended, Limits, Output, Statement},
         bind::{UnknownColumn, bind, column_names},
+        copied::Meets,
     },
     schema,
     source::stream::EventStream,
@@ -183,9 +184,12 @@ impl Reader {
                     Some(_) if self.assembler.returns_as_shadow(&map.name) && !self.is_shadow(&map.name).await? => {
                         self.assembler.ignore(&map);
                     }
-                    Some(destination) => match self.target(&map, &destination).await? {
-                        Some(target) => self.assembler.bind(&map, target),
-                        None => self.assembler.ignore(&map),
+                    Some(destination) => match self.meets(&map.name) {
+                        Meets::Copied => self.assembler.ignore(&map),
+                        Meets::Rows(mode) => match self.target(&map, &destination, mode).await? {
+                            Some(target) => self.assembler.bind(&map, target),
+                            None => self.assembler.ignore(&map),
+                        },
                     },
                     None => self.assembler.ignore(&map),
                 }
@@ -196,11 +200,18 @@ impl Reader {
                 Ok(self.items.send(Item::Rotated).await.is_ok())
             }
             event => {
+                let xa = self.assembler.in_xa();
                 let output = self
                     .assembler
                     .push(event, end)
                     .map_err(|error| Failure::data(error.to_string()))?;
                 match output {
+                    Some(Output::Transaction(mut transaction)) => {
+                        if xa || transaction.header.prepared.is_some() {
+                            self.meet_at_commit(&mut transaction);
+                        }
+                        self.hand_on(Output::Transaction(transaction)).await
+                    }
                     Some(output) => self.hand_on(output).await,
                     None => Ok(true),
                 }
@@ -208,8 +219,46 @@ impl Reader {
         }
     }
 
+    /// How rows that are being read meet what this link has copied.
+    fn meets(&self, table: &TableName) -> Meets {
+        match self.assembler.gtid() {
+            Some(gtid) if !self.assembler.in_xa() => self.link.copied.borrow().meets(table, gtid),
+            _ => Meets::Rows(Mode::default()),
+        }
+    }
+
+    /// As [`Reader::meets`], for an XA transaction: a copy shows it if it was committed by then.
+    fn meet_at_commit(&self, transaction: &mut Transaction) {
+        let (copied, gtid) = (self.link.copied.borrow(), &transaction.header.gtid);
+        let mut others: Vec<Arc<Target>> = Vec::new();
+        transaction
+            .changes
+            .retain_mut(|change| match copied.meets(&change.target.source, gtid) {
+                Meets::Copied => false,
+                Meets::Rows(mode) => {
+                    if mode != change.target.mode {
+                        let mut other = (*change.target).clone();
+                        other.mode = mode;
+                        // One for all changes of a table, so that they are folded together.
+                        let known = others.iter().find(|known| ***known == other).cloned();
+                        change.target = known.unwrap_or_else(|| {
+                            others.push(Arc::new(other));
+                            others.last().cloned().unwrap_or_else(|| change.target.clone())
+                        });
+                    }
+                    true
+                }
+            });
+    }
+
     async fn hand_on(&mut self, output: Output) -> Result<bool, Failure> {
         let item = match narrowed(output, self.assembler.objects()) {
+            Output::Transaction(transaction) if transaction.changes.is_empty() => Item::Skipped {
+                gtid: transaction.header.gtid,
+                prepared: transaction.header.prepared,
+                commit_us: transaction.header.commit_us,
+                bookkeeping: false,
+            },
             Output::Transaction(transaction) => {
                 let permit = self.permit(transaction.bytes).await?;
                 Item::Transaction(transaction, permit)
@@ -322,7 +371,12 @@ impl Reader {
     }
 
     /// Where the rows of a table go; `None`: nowhere.
-    async fn target(&mut self, map: &Arc<TableMap>, destination: &TableName) -> Result<Option<Arc<Target>>, Failure> {
+    async fn target(
+        &mut self,
+        map: &Arc<TableMap>,
+        destination: &TableName,
+        mode: Mode,
+    ) -> Result<Option<Arc<Target>>, Failure> {
         let definitions = self.link.shared.definitions.load(Ordering::Acquire);
         if definitions != self.definitions {
             self.targets.clear();
@@ -331,6 +385,7 @@ impl Reader {
         if let Some((known, target)) = self.targets.get(&map.name)
             && known.columns == map.columns
             && known.primary_key == map.primary_key
+            && target.as_ref().is_none_or(|target| target.mode == mode)
         {
             return Ok(target.clone());
         }
@@ -338,7 +393,7 @@ impl Reader {
             Direction::Forward => Some(self.forward_target(map, destination).await?),
             Direction::Reverse => self.reverse_target(map, destination).await?,
         };
-        let target = target.map(Arc::new);
+        let target = target.map(|target| Arc::new(Target { mode, ..target }));
         if let Some(target) = &target {
             self.link.status.tables(
                 std::iter::once((map.name.clone(), target.table.name.clone(), None)),

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 use sha2::{Digest, Sha256};
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, watch},
     task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -21,11 +21,12 @@ use crate::{
     connect,
     failure::{Failure, Kind},
     model::{
-        name::{ServerName, TaskName},
+        name::{ServerName, TableName, TaskName},
         server::ServerDefinition,
         status::{CheckStep, EventRecord, Level, State},
         task::{Direction, Wanted},
     },
+    plan::copied,
     source::stream::Identity,
     store::{ServerSeen, Store, StoreError, StoredTask},
 };
@@ -329,11 +330,37 @@ impl Supervisor {
         let both_ways = definition.two_way && reverse.is_mapped_back();
         let refusal = async {
             let (source, destination) = (self.server(&definition.source)?, self.server(&definition.destination)?);
-            let key = LinkKey {
-                task: task_key(task),
-                direction: Direction::Forward,
-            };
-            initial::refusal([&source, &destination], &forward, &definition.options, both_ways, &key).await
+            let mut reasons = Vec::new();
+            for (direction, servers, copies) in [
+                (Direction::Forward, [&source, &destination], true),
+                (
+                    Direction::Reverse,
+                    [&destination, &source],
+                    definition.two_way && definition.reverse_objects.is_some(),
+                ),
+            ] {
+                let key = LinkKey {
+                    task: task_key(task),
+                    direction,
+                };
+                let copied = |table: &TableName| match direction {
+                    Direction::Forward => copied::own(&forward, None, table),
+                    Direction::Reverse => copied::own(&reverse, Some(&forward), table),
+                };
+                let objects = match direction {
+                    Direction::Forward => &forward,
+                    Direction::Reverse => &reverse,
+                };
+                let options = definition.options_for(direction);
+                let refusal = initial::refusal(servers, objects, &copied, &options, both_ways, &key);
+                if copies && let Some(reason) = refusal.await? {
+                    reasons.push(match direction {
+                        Direction::Forward => reason,
+                        Direction::Reverse => format!("in the reverse direction, {reason}"),
+                    });
+                }
+            }
+            Ok::<_, Failure>((!reasons.is_empty()).then(|| reasons.join("; ")))
         };
         match refusal.await {
             Ok(None) => Ok(()),
@@ -462,7 +489,12 @@ fn links(
     let Some(forward) = statuses.first() else {
         return Ok(Vec::new());
     };
-    let shared = Arc::new(Shared::new(forward.clone(), task.definition.two_way));
+    let shared = Arc::new(Shared::new(
+        forward.clone(),
+        task.definition.two_way,
+        objects::of(&task.definition, Direction::Forward, lower_case_table_names)?,
+        task.definition.reverse_objects.is_some(),
+    ));
     statuses
         .iter()
         .map(|status| {
@@ -496,6 +528,7 @@ fn links(
                 there,
                 objects: objects::of(&task.definition, direction, lower_case_table_names)?,
                 options: task.definition.options_for(direction),
+                copied: watch::Sender::default(),
                 status: status.clone(),
                 shared: shared.clone(),
                 store: store.clone(),

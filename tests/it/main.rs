@@ -20,6 +20,7 @@ mod older_rows;
 mod online;
 mod pressure;
 mod privileges;
+mod reverse_objects;
 mod servers;
 mod support;
 mod two_way;

@@ -29,10 +29,6 @@ const NAMES_MAX: u32 = 10_000;
 
 impl Statements {
     pub(super) async fn create_task(&self, if_not_exists: bool, named: bool, task: TaskDefinition) -> Result<Reply> {
-        if task.reverse_objects.is_some() {
-            let message = "REVERSE OBJECTS is not supported yet; leave it out, and the objects are mapped back";
-            return Err(SqlError::new(1235, "42000", message));
-        }
         if !named {
             return self.create_unnamed_task(task).await;
         }
