@@ -4,6 +4,7 @@
 //! - [`name_case`]: how names are written at the destination.
 //! - [`path`]: the loop filter: a transaction goes to a server only if that server is not on its path.
 //! - [`bind`]: binds a table as the binlog describes it to the table at the destination, column by column.
+//! - [`stored`]: which views, routines, triggers and events travel.
 //! - `xa`: what has been prepared and not committed.
 //! - [`assemble`]: makes whole transactions of binlog events, dropping what does not go through as early as it can.
 
@@ -13,5 +14,6 @@ pub mod name_case;
 pub mod objects;
 pub mod online;
 pub mod path;
+pub mod stored;
 mod voids;
 mod xa;

@@ -24,7 +24,7 @@ use crate::{
     sql::ident,
 };
 
-use super::{link::Link, status::LinkStatus};
+use super::{link::Link, status::LinkStatus, stored};
 
 /// Times the definitions are read again until no DDL comes between them and the position.
 const STABLE_ATTEMPTS: usize = 20;
@@ -39,7 +39,8 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     if taken.stage != Some(Stage::Full) {
         link.status.enter(State::Schema, None);
         link.status.enter_phase(Phase::Schema);
-        let (position, definitions) = definitions_at_a_position(&mut source, &link.objects).await?;
+        let (position, definitions, programs) =
+            definitions_at_a_position(&mut source, &link.objects, &link.options).await?;
         if taken.stage.is_none() {
             // Also looked at before the start; but one may have been made since.
             let wanted = definitions
@@ -47,6 +48,9 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
                 .map(|definition| definition.destination.clone())
                 .collect();
             if let Some(reason) = existing(&mut destination, &link.options, wanted).await? {
+                return Err(Failure::data(reason));
+            }
+            if let Some(reason) = stored::existing(&mut source, &mut destination, &link.objects, &link.options).await? {
                 return Err(Failure::data(reason));
             }
         }
@@ -61,6 +65,7 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         .await?;
         if link.options.schema_sync {
             make_tables(link, &mut source, &mut destination, &definitions).await?;
+            stored::make(link, &mut source, &mut destination, &programs, taken.stage.is_some()).await?;
         }
         if link.two_way && link.key.direction == Direction::Forward {
             prepare_reverse(link, &mut source, &mut destination).await?;
@@ -134,22 +139,31 @@ async fn selected_tables(
         .collect())
 }
 
-/// The definitions of the selected tables, and a position at which they hold: a DDL between the two would be lost, or run
-/// twice.
+/// The definitions of the selected tables and of what else is carried with their databases, and a position at which they
+/// hold: a DDL between the two would be lost, or run twice.
 async fn definitions_at_a_position(
     source: &mut Conn,
     objects: &Objects,
-) -> Result<(GtidSet, Vec<Definition>), Failure> {
-    let mut before = definitions(source, objects).await?;
+    options: &TaskOptions,
+) -> Result<(GtidSet, Vec<Definition>, Vec<schema::stored::Definition>), Failure> {
+    let read = async |source: &mut Conn| -> Result<_, Failure> {
+        let tables = definitions(source, objects).await?;
+        let programs = match options.schema_sync {
+            true => stored::definitions(source, objects).await?,
+            false => Vec::new(),
+        };
+        Ok((tables, programs))
+    };
+    let mut before = read(source).await?;
     for _ in 0..STABLE_ATTEMPTS {
         let position = executed(source).await?;
-        let after = definitions(source, objects).await?;
+        let after = read(source).await?;
         let counters_apart = |definitions: &[Definition]| -> Vec<(TableName, String)> {
             let apart = |one: &Definition| (one.source.clone(), without_counter(&one.create));
             definitions.iter().map(apart).collect()
         };
-        if counters_apart(&before) == counters_apart(&after) {
-            return Ok((position, after));
+        if counters_apart(&before.0) == counters_apart(&after.0) && before.1 == after.1 {
+            return Ok((position, after.0, after.1));
         }
         before = after;
     }
@@ -214,6 +228,7 @@ pub async fn refusal(
     }
     let there: Vec<TableName> = pairs.into_iter().map(|(_, to, _)| to).collect();
     reasons.extend(existing(&mut destination, options, there).await?);
+    reasons.extend(stored::existing(&mut source, &mut destination, objects, options).await?);
     for conn in [source, destination] {
         conn.disconnect()
             .await

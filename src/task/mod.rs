@@ -5,15 +5,20 @@
 //! - [`initial`]: schema sync and full sync.
 //! - [`pipeline`]: the changes: reads, plans, schedules and applies them.
 //! - [`history`]: rows of the reverse direction that are older than a DDL of the forward one.
+//! - [`stored`], [`receiver`]: views, routines, triggers and events.
 //! - [`statements`]: what becomes of a DDL in each direction.
 //! - [`status`]: what is shown of a link while it is at work.
 
+pub mod charset;
 pub mod check;
+pub mod databases;
 pub mod history;
 pub mod initial;
 pub mod link;
 pub mod pipeline;
 pub mod reader;
+pub mod receiver;
 pub mod statements;
 pub mod status;
+pub mod stored;
 pub mod supervisor;

@@ -18,6 +18,7 @@ mod online;
 mod pressure;
 mod privileges;
 mod servers;
+mod stored;
 mod support;
 mod two_way;
 mod types;
