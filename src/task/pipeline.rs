@@ -646,13 +646,41 @@ impl Scheduler {
             Decision::Apply(text) => {
                 // What was intended before is another statement.
                 ddl::withdraw(session.conn(), &self.link.key, gtid).await?;
-                let rewritten = statements::as_written(&text, self.version);
-                self.run_statements(session, statement, vec![rewritten]).await?
+                match statements::as_written(&text, self.version) {
+                    Some(rewritten) => self.run_statements(session, statement, vec![rewritten]).await?,
+                    None => {
+                        self.change_rows(session, statement, &text).await?;
+                        None
+                    }
+                }
             }
         };
         let (store, task, direction) = (self.link.store.clone(), self.link.task.clone(), self.link.key.direction);
         in_store(move || store.decided(&task, direction)).await?;
         Ok(voids)
+    }
+
+    /// Runs a statement that changes rows in the place of another one.
+    async fn change_rows(&mut self, session: &mut Session, statement: &Statement, text: &str) -> Result<(), Failure> {
+        let details = Details::default();
+        let job = self.job(statement, 0, text, &details);
+        match ddl::change_rows(session, &job, &statement.header.path).await {
+            Ok(applied) => {
+                // Passed here even inside of a transaction: done twice would be worse than anything.
+                let number = self.watermark.begin_transaction(&statement.header);
+                self.watermark.finish(number);
+                (self.unwritten.any, self.unwritten.changes) = (true, true);
+                self.persisted.send_replace(Arc::new(applied));
+                self.log(self.record(statement, "applied", Some(text))).await
+            }
+            Err(failure) => {
+                if failure.kind == Kind::Data {
+                    self.log(self.record(statement, "failed", Some(text))).await?;
+                    self.leave_undecided(&statement.header.gtid).await?;
+                }
+                Err(failure)
+            }
+        }
     }
 
     /// A statement can't be carried: it waits for what the operator decides.
@@ -777,7 +805,9 @@ impl Scheduler {
                 self.link.tell(Level::Info, told).await;
             }
             let job = self.job(statement, step, &rewritten.text, &rewritten.details);
-            let applied = ddl::finish(session, &job, number, step + 1 == count).await?;
+            // What stands inside of a transaction is passed with the transaction.
+            let passes = step + 1 == count && !statement.within;
+            let applied = ddl::finish(session, &job, number, passes).await?;
             self.persisted.send_replace(Arc::new(applied));
             voids = Some((number, rewritten.details.voids));
         }

@@ -301,8 +301,9 @@ fn rewrite(
     Verdict::Apply(Box::new(rewritten))
 }
 
-/// A statement that the operator has written for the destination, with the destination's names.
-pub fn as_written(text: &str, version: u32) -> Rewritten {
+/// A statement that the operator has written for the destination, with the destination's names; `None` if it changes rows
+/// and no definitions.
+pub fn as_written(text: &str, version: u32) -> Option<Rewritten> {
     let context = StatementContext {
         default_database: None,
         sql_mode: 0,
@@ -310,16 +311,22 @@ pub fn as_written(text: &str, version: u32) -> Rewritten {
     };
     // What can't be told apart is run all the same; then no digest tells after a crash whether it took effect.
     let parsed = ddl::classify(text, &context).ok();
+    if parsed
+        .as_ref()
+        .is_some_and(|parsed| matches!(parsed.kind, Kind::Dml(_)))
+    {
+        return None;
+    }
     let names = parsed
         .iter()
         .flat_map(|parsed| parsed.targets().map(|target| target.name.clone()));
     let (databases, tables): (Vec<TableName>, Vec<TableName>) = names.partition(|name| name.table.is_empty());
-    Rewritten {
+    Some(Rewritten {
         text: text.to_owned(),
         tables,
         databases: databases.into_iter().map(|name| name.database).collect(),
         ..Rewritten::default()
-    }
+    })
 }
 
 /// What a statement means for rows that are older.
