@@ -7,13 +7,17 @@
 )]
 
 mod admin;
+mod columns;
 mod conflicts;
 mod demo;
+mod existing_tables;
 mod full_sync;
 mod large;
 mod layering;
 mod load;
+mod object_case;
 mod objects;
+mod only;
 mod pressure;
 mod privileges;
 mod servers;

@@ -7,7 +7,7 @@ use super::objects::{plain, show};
 use crate::admin::reply::SqlError;
 use crate::model::name::is_system_database;
 use crate::model::pattern::may_overlap;
-use crate::model::task::{ObjectRule, Operation, Selection};
+use crate::model::task::{ObjectCase, ObjectRule, Operation, Selection};
 
 type Result<T> = std::result::Result<T, SqlError>;
 
@@ -192,6 +192,36 @@ fn check_pair(a: &ObjectRule, b: &ObjectRule, rules: &[ObjectRule]) -> Result<()
             show(a),
             show(b)
         )));
+    }
+    Ok(())
+}
+
+/// Renames that are told apart by case only, where `object_case` writes all names alike. What patterns select is looked
+/// at when the task starts.
+pub(super) fn check_case(rules: &[ObjectRule], case: ObjectCase) -> Result<()> {
+    if !matches!(case, ObjectCase::Lower | ObjectCase::Upper) {
+        return Ok(());
+    }
+    let renamed = |rule: &ObjectRule| Sides::of(rule).filter(|sides| sides.renamed);
+    for (index, rule) in rules.iter().enumerate() {
+        for earlier in rules.iter().take(index) {
+            let (Some(first), Some(second)) = (renamed(earlier), renamed(rule)) else {
+                continue;
+            };
+            let meet = |spelled: fn(&str) -> String| {
+                may_overlap(&spelled(&first.target.0), &spelled(&second.target.0))
+                    && may_overlap(&spelled(&first.target.1), &spelled(&second.target.1))
+            };
+            // What meets as it is spelled has been judged before.
+            if meet(str::to_lowercase) && !meet(str::to_owned) {
+                return Err(wrong(format!(
+                    "{} and {} would put two tables into one at the destination, as object_case writes their names alike: \
+                     give them different names there",
+                    show(earlier),
+                    show(rule)
+                )));
+            }
+        }
     }
     Ok(())
 }
