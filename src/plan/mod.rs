@@ -7,12 +7,14 @@
 //! - [`fitness`]: whether the columns that are listed for a table can travel.
 //! - [`compare`]: in what a table that is there differs from what it should be.
 //! - [`operations`]: which operation of an `ONLY` list a statement is.
+//! - [`copied`]: how changes meet the rows that full sync has copied.
 //! - `xa`: what has been prepared and not committed.
 //! - [`assemble`]: makes whole transactions of binlog events, dropping what does not go through as early as it can.
 
 pub mod assemble;
 pub mod bind;
 pub mod compare;
+pub mod copied;
 pub mod fitness;
 pub mod name_case;
 pub mod objects;

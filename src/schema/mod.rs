@@ -281,6 +281,24 @@ pub async fn list_tables_without_primary_key(conn: &mut Conn) -> Result<Vec<Tabl
         .collect())
 }
 
+/// When the table was made, or last rebuilt or emptied, in seconds since the Unix epoch by the server's clock. ALTER TABLE
+/// does not change it where it works INSTANT.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn made_at(conn: &mut Conn, name: &TableName) -> Result<Option<u64>, Failure> {
+    let query = format!(
+        "SELECT UNIX_TIMESTAMP(CREATE_TIME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        literal::string(&name.database),
+        literal::string(&name.table)
+    );
+    let found: Option<Option<u64>> = conn
+        .query_first(query)
+        .await
+        .map_err(|error| Failure::mysql(format_args!("reading the definition of {name}"), &error))?;
+    Ok(found.flatten())
+}
+
 /// `SHOW CREATE TABLE`; `None` if there is no such table.
 ///
 /// # Errors

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use mysql_async::{Conn, prelude::Queryable};
 
 use crate::{
-    apply::checkpoint::{self, COPY_SLOTS_FROM, LINK_SLOT, LinkKey, Stage, Taken},
+    apply::{
+        checkpoint::{self, COPY_SLOTS_FROM, LINK_SLOT, LinkKey, Stage, Taken},
+        copied,
+    },
     connect,
     copy::{self, CopyTable, Fence, Progress},
     failure::Failure,
@@ -16,7 +19,7 @@ use crate::{
         status::{Level, Phase, State},
         task::{Direction, TaskOptions},
     },
-    plan::{objects::Objects, path},
+    plan::{copied::Copied, objects::Objects, path},
     schema::{
         self,
         create::{self, Definition},
@@ -25,6 +28,9 @@ use crate::{
 };
 
 use super::{existing, link::Link, status::LinkStatus};
+
+/// Where a table of the source goes that a link has to copy itself; `None` if it has not.
+type Copies<'a> = dyn Fn(&TableName) -> Option<TableName> + Sync + 'a;
 
 /// Times the definitions are read again until no DDL comes between them and the position.
 const STABLE_ATTEMPTS: usize = 20;
@@ -36,11 +42,24 @@ const STABLE_ATTEMPTS: usize = 20;
 pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     let mut source = connect::open(&link.source).await?;
     let mut destination = connect::open(&link.destination).await?;
+    let forward = link.key.direction == Direction::Forward;
     if taken.stage != Some(Stage::Full) {
         link.status.enter(State::Schema, None);
         link.status.enter_phase(Phase::Schema);
-        let (position, definitions) = definitions_at_a_position(&mut source, &link.objects).await?;
-        if taken.stage.is_none() {
+        let (position, definitions) = definitions_at_a_position(&mut source, link).await?;
+        // The reverse link follows changes from a position that was fixed before the forward one copied its first row.
+        let applied = match (forward, taken.stage) {
+            (true, _) => position.clone(),
+            (false, Some(_)) => taken.applied.clone(),
+            (false, None) => {
+                return Err(Failure::data(format!(
+                    "the reverse link has lost its row in causeway.checkpoint at server {}; drop the task and create it \
+                     anew",
+                    link.destination.name
+                )));
+            }
+        };
+        if matches!(taken.stage, None | Some(Stage::Prepared)) {
             // Also looked at before the start; but one may have been made since.
             let pairs: Vec<(TableName, TableName)> = definitions
                 .iter()
@@ -59,33 +78,44 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
             &link.key,
             taken.epoch,
             Stage::Schema,
-            &position,
+            &applied,
             &GtidSet::new(),
+            &[],
         )
         .await?;
         if link.options.schema_sync {
             make_tables(link, &mut source, &mut destination, &definitions).await?;
         }
-        if link.two_way && link.key.direction == Direction::Forward {
+        if link.two_way && forward {
             prepare_reverse(link, &mut source, &mut destination).await?;
         }
+        let copied: Vec<TableName> = definitions.into_iter().map(|definition| definition.source).collect();
+        let begin = match !forward && link.options.full_sync {
+            true => copied::begin(&link.key, &copied, &position),
+            false => Vec::new(),
+        };
         checkpoint::set_stage(
             &mut destination,
             &link.key,
             taken.epoch,
             Stage::Full,
-            &position,
+            &applied,
             &GtidSet::new(),
+            &begin,
         )
         .await?;
-        taken.applied = position;
+        taken.applied = applied;
     }
-    let mut tolerant_until = GtidSet::new();
+    let (mut tolerant_until, mut complete) = (GtidSet::new(), Vec::new());
     if link.options.full_sync {
         link.status.enter(State::Full, None);
         link.status.enter_phase(Phase::Full);
         copy_tables(link, &mut source, &mut destination, taken.epoch).await?;
-        tolerant_until = executed(&mut source).await?;
+        let until = executed(&mut source).await?;
+        match forward {
+            true => tolerant_until = until,
+            false => complete.push(copied::complete(&link.key, &until)),
+        }
     }
     checkpoint::set_stage(
         &mut destination,
@@ -94,8 +124,13 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         Stage::Incremental,
         &taken.applied,
         &tolerant_until,
+        &complete,
     )
     .await?;
+    link.copied.send_replace(Copied {
+        all_until: tolerant_until.clone(),
+        tables: copied::load(&mut destination, &link.key).await?,
+    });
     destination
         .query_drop(format!("DELETE FROM causeway.copy WHERE {}", link.key.condition()))
         .await
@@ -127,27 +162,25 @@ pub async fn executed(conn: &mut Conn) -> Result<GtidSet, Failure> {
         .map_err(|error| Failure::data(format!("the server's gtid_executed can't be read: {error}")))
 }
 
+/// The tables there are for a link to copy: source, destination, estimated rows.
 async fn selected_tables(
     source: &mut Conn,
-    objects: &Objects,
+    copies: &Copies<'_>,
 ) -> Result<Vec<(TableName, TableName, Option<u64>)>, Failure> {
     let tables = schema::list_tables(source).await?;
     Ok(tables
         .into_iter()
-        .filter_map(|(name, rows)| objects.map(&name).map(|destination| (name, destination, rows)))
+        .filter_map(|(name, rows)| copies(&name).map(|destination| (name, destination, rows)))
         .collect())
 }
 
 /// The definitions of the selected tables, and a position at which they hold: a DDL between the two would be lost, or run
 /// twice.
-async fn definitions_at_a_position(
-    source: &mut Conn,
-    objects: &Objects,
-) -> Result<(GtidSet, Vec<Definition>), Failure> {
-    let mut before = definitions(source, objects).await?;
+async fn definitions_at_a_position(source: &mut Conn, link: &Link) -> Result<(GtidSet, Vec<Definition>), Failure> {
+    let mut before = definitions(source, link).await?;
     for _ in 0..STABLE_ATTEMPTS {
         let position = executed(source).await?;
-        let after = definitions(source, objects).await?;
+        let after = definitions(source, link).await?;
         let counters_apart = |definitions: &[Definition]| -> Vec<(TableName, String)> {
             let apart = |one: &Definition| (one.source.clone(), without_counter(&one.create));
             definitions.iter().map(apart).collect()
@@ -162,8 +195,8 @@ async fn definitions_at_a_position(
     ))
 }
 
-async fn definitions(source: &mut Conn, objects: &Objects) -> Result<Vec<Definition>, Failure> {
-    let tables: Vec<(TableName, TableName)> = selected_tables(source, objects)
+async fn definitions(source: &mut Conn, link: &Link) -> Result<Vec<Definition>, Failure> {
+    let tables: Vec<(TableName, TableName)> = selected_tables(source, &|table| link.copies(table))
         .await?
         .into_iter()
         .map(|(from, to, _)| (from, to))
@@ -186,6 +219,7 @@ fn without_counter(create: &str) -> String {
 pub async fn refusal(
     servers: [&ServerDefinition; 2],
     objects: &Objects,
+    copies: &Copies<'_>,
     options: &TaskOptions,
     both_ways: bool,
     key: &LinkKey,
@@ -196,7 +230,7 @@ pub async fn refusal(
         return Ok(None);
     }
     let mut source = connect::open(source).await?;
-    let pairs = selected_tables(&mut source, objects).await?;
+    let pairs = selected_tables(&mut source, copies).await?;
     let mut reasons = Vec::new();
     let mut keyless = Vec::new();
     for name in schema::list_tables_without_primary_key(&mut source).await? {
@@ -268,21 +302,30 @@ async fn prepare_reverse(link: &Link, source: &mut Conn, destination: &mut Conn)
         task: link.key.task.clone(),
         direction: Direction::Reverse,
     };
+    // Objects of its own are still to be looked for, and copied.
+    let stage = match link.shared.reverse_copies {
+        true => Stage::Prepared,
+        false => Stage::Incremental,
+    };
     source
         .query_drop(format!(
             "INSERT INTO causeway.checkpoint (task, link, slot, epoch, sequence, path, applied, phase, tolerant_until) \
              VALUES ({}, {LINK_SLOT}, 0, 0, '', '{position}', '{}', '') \
              ON DUPLICATE KEY UPDATE sequence = sequence",
             reverse.values(),
-            Stage::Incremental.as_str()
+            stage.as_str()
         ))
         .await
         .map_err(|error| Failure::mysql("preparing the reverse direction", &error))
 }
 
 async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epoch: u64) -> Result<(), Failure> {
-    let pairs = selected_tables(source, &link.objects).await?;
-    if pairs.is_empty() {
+    let mut pairs = selected_tables(source, &|table| link.copies(table)).await?;
+    if link.key.direction == Direction::Reverse {
+        // DDL does not go this way: what was not there when the copy began stays out.
+        let copied = copied::load(destination, &link.key).await?;
+        pairs.retain(|(from, ..)| copied.contains_key(from));
+    } else if pairs.is_empty() {
         link.tell(
             Level::Warning,
             "no table at the source is selected yet, or the account may not see any (it needs SELECT on them)",
@@ -302,7 +345,10 @@ async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epo
             }),
             // Made or dropped since the position was taken: the statement that did it is still to come.
             (None, _) => {}
-            (Some(_), None) if link.options.schema_sync && link.options.incremental_sync => {}
+            (Some(_), None)
+                if link.options.schema_sync
+                    && link.options.incremental_sync
+                    && link.key.direction == Direction::Forward => {}
             (Some(_), None) => {
                 return Err(Failure::data(format!(
                     "{to} is not there at the destination; make it there, set schema_sync = ON, or take {from} out of \

@@ -212,6 +212,27 @@ fn rewrite(
     }))
 }
 
+/// A statement that the operator has written for the destination, with the destination's names.
+pub fn as_written(text: &str, version: u32) -> Rewritten {
+    let context = StatementContext {
+        default_database: None,
+        sql_mode: 0,
+        server_version: version,
+    };
+    // What can't be told apart is run all the same; then no digest tells after a crash whether it took effect.
+    let parsed = ddl::classify(text, &context).ok();
+    let names = parsed
+        .iter()
+        .flat_map(|parsed| parsed.targets().map(|target| target.name.clone()));
+    let (databases, tables): (Vec<TableName>, Vec<TableName>) = names.partition(|name| name.table.is_empty());
+    Rewritten {
+        text: text.to_owned(),
+        tables,
+        databases: databases.into_iter().map(|name| name.database).collect(),
+        details: Details::default(),
+    }
+}
+
 /// What a statement means for rows that are older.
 fn details(parsed: &Statement, objects: &Objects) -> Details {
     let removed = || parsed.targets().map(|target| target.name.clone()).collect();

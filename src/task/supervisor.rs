@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 use sha2::{Digest, Sha256};
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, watch},
     task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -21,11 +21,12 @@ use crate::{
     connect,
     failure::{Failure, Kind},
     model::{
-        name::{ServerName, TaskName},
+        name::{ServerName, TableName, TaskName},
         server::ServerDefinition,
         status::{CheckStep, EventRecord, Level, State},
         task::{Direction, Wanted},
     },
+    plan::copied,
     source::stream::Identity,
     store::{ServerSeen, Store, StoreError, StoredTask},
 };
@@ -170,11 +171,15 @@ impl Supervisor {
                 }
             }
             Err((direction, failure)) => {
-                self.want(&name, Wanted::Failed, &failure.message).await;
+                let (wanted, state, verb) = match failure.kind {
+                    Kind::Undecided => (Wanted::Paused, State::Paused, "paused"),
+                    _ => (Wanted::Failed, State::Failed, "failed"),
+                };
+                self.want(&name, wanted, &failure.message).await;
                 for status in statuses {
                     let own = status.direction() == direction;
-                    let other = format!("stopped because the {direction} direction failed");
-                    status.enter(State::Failed, Some(if own { &failure.message } else { &other }));
+                    let other = format!("stopped because the {direction} direction {verb}");
+                    status.enter(state, Some(if own { &failure.message } else { &other }));
                 }
                 tracing::error!(task = %name, %direction, "{failure}");
                 let event = EventRecord {
@@ -325,11 +330,37 @@ impl Supervisor {
         let both_ways = definition.two_way && reverse.is_mapped_back();
         let refusal = async {
             let (source, destination) = (self.server(&definition.source)?, self.server(&definition.destination)?);
-            let key = LinkKey {
-                task: task_key(task),
-                direction: Direction::Forward,
-            };
-            initial::refusal([&source, &destination], &forward, &definition.options, both_ways, &key).await
+            let mut reasons = Vec::new();
+            for (direction, servers, copies) in [
+                (Direction::Forward, [&source, &destination], true),
+                (
+                    Direction::Reverse,
+                    [&destination, &source],
+                    definition.two_way && definition.reverse_objects.is_some(),
+                ),
+            ] {
+                let key = LinkKey {
+                    task: task_key(task),
+                    direction,
+                };
+                let copied = |table: &TableName| match direction {
+                    Direction::Forward => copied::own(&forward, None, table),
+                    Direction::Reverse => copied::own(&reverse, Some(&forward), table),
+                };
+                let objects = match direction {
+                    Direction::Forward => &forward,
+                    Direction::Reverse => &reverse,
+                };
+                let options = definition.options_for(direction);
+                let refusal = initial::refusal(servers, objects, &copied, &options, both_ways, &key);
+                if copies && let Some(reason) = refusal.await? {
+                    reasons.push(match direction {
+                        Direction::Forward => reason,
+                        Direction::Reverse => format!("in the reverse direction, {reason}"),
+                    });
+                }
+            }
+            Ok::<_, Failure>((!reasons.is_empty()).then(|| reasons.join("; ")))
         };
         match refusal.await {
             Ok(None) => Ok(()),
@@ -458,7 +489,12 @@ fn links(
     let Some(forward) = statuses.first() else {
         return Ok(Vec::new());
     };
-    let shared = Arc::new(Shared::new(forward.clone(), task.definition.two_way));
+    let shared = Arc::new(Shared::new(
+        forward.clone(),
+        task.definition.two_way,
+        objects::of(&task.definition, Direction::Forward, lower_case_table_names)?,
+        task.definition.reverse_objects.is_some(),
+    ));
     statuses
         .iter()
         .map(|status| {
@@ -492,6 +528,7 @@ fn links(
                 there,
                 objects: objects::of(&task.definition, direction, lower_case_table_names)?,
                 options: task.definition.options_for(direction),
+                copied: watch::Sender::default(),
                 status: status.clone(),
                 shared: shared.clone(),
                 store: store.clone(),
@@ -608,9 +645,14 @@ impl Control for Controller {
                             ));
                         }
                         State::Created | State::Paused | State::Stopped => {
+                            let why = status.row().last_error;
+                            let why = if why.is_empty() { why } else { format!(" ({why})") };
                             return Err(error(
                                 code::TASK_STATE,
-                                format!("task {task} is {}; START or RESUME it first", status.state().as_str()),
+                                format!(
+                                    "task {task} is {}{why}; START or RESUME it first",
+                                    status.state().as_str()
+                                ),
                             ));
                         }
                         _ => {}

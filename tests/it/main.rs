@@ -7,8 +7,10 @@
 )]
 
 mod admin;
+mod column_ddl;
 mod columns;
 mod conflicts;
+mod decisions;
 mod demo;
 mod existing_tables;
 mod full_sync;
@@ -17,9 +19,12 @@ mod layering;
 mod load;
 mod object_case;
 mod objects;
+mod older_rows;
+mod online;
 mod only;
 mod pressure;
 mod privileges;
+mod reverse_objects;
 mod servers;
 mod support;
 mod two_way;
