@@ -26,6 +26,7 @@ mod pressure;
 mod privileges;
 mod reverse_objects;
 mod servers;
+mod stored;
 mod support;
 mod two_way;
 mod types;
