@@ -21,6 +21,8 @@ pub struct Objects {
     case: NameCase,
     /// The rules in that case, where names are known up to case only.
     folded: Vec<ObjectRule>,
+    /// How the link's source keeps names.
+    kept: NameCase,
     online: Online,
 }
 
@@ -53,6 +55,7 @@ impl Objects {
             mapped_back,
             case: NameCase::Kept,
             folded: Vec::new(),
+            kept: NameCase::Kept,
             online: Online::default(),
         }
     }
@@ -71,6 +74,27 @@ impl Objects {
     /// Whether the table may be the shadow of another one, made by a tool that changes it while it is in use.
     pub fn is_shadow(&self, table: &TableName) -> bool {
         self.online.is_shadow(table)
+    }
+
+    /// For servers that keep names in one case, in whatever case they are written: the link's source, and the one that the
+    /// rules speak of.
+    pub fn kept_in(mut self, source: NameCase, rules: NameCase) -> Self {
+        self.kept = source;
+        let fold = |rule: &ObjectRule| match (rule, folded(rule, rules)) {
+            (ObjectRule::Include(written), ObjectRule::Include(folded)) => ObjectRule::Include(Selection {
+                to_database: written.to_database.clone(),
+                to_table: written.to_table.clone(),
+                ..folded
+            }),
+            (_, folded) => folded,
+        };
+        self.rules = self.rules.iter().map(fold).collect();
+        self
+    }
+
+    /// A name in a statement as the link's source keeps it.
+    pub fn as_kept(&self, name: &str) -> String {
+        self.kept.fold(name)
     }
 
     /// With names in a certain case at the destination of the rules: that of the link, or its source if they are
@@ -118,7 +142,11 @@ impl Objects {
 
     /// Whether an operation on a table (or a database, if the table is empty) is among those that are carried.
     pub fn carries(&self, name: &TableName, operation: Operation) -> bool {
-        let operations = if name.table.is_empty() {
+        let of_database = matches!(
+            operation,
+            Operation::View | Operation::Routine | Operation::Trigger | Operation::Event | Operation::Database
+        );
+        let operations = if name.table.is_empty() || of_database {
             self.find_database(&name.database)
                 .map(|(selection, _)| &selection.operations)
         } else {
@@ -238,7 +266,11 @@ impl Objects {
                 (None, _) => pattern::matches(source, database).then(|| database.to_owned()),
             }
         };
-        self.rules.iter().filter_map(of_rule).collect()
+        let found = self.rules.iter().filter_map(of_rule);
+        match self.mapped_back {
+            true => found.collect(),
+            false => found.map(|name| self.case.fold(&name)).collect(),
+        }
     }
 
     /// Forward: the first rule that includes the table, unless any excludes it.

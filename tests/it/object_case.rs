@@ -88,7 +88,10 @@ async fn check(pair: &Pair, object_case: &str, fold: fn(&str) -> String) {
     sql(&proxy, "STOP SYNC TASK t").await;
     let other = if object_case == "lower" { "upper" } else { "lower" };
     let (code, message) = error_of(&proxy, &format!("ALTER SYNC TASK t SET (object_case = {other})")).await;
-    assert!(code == 1231 && message.contains("object_case can't be changed"), "{message}");
+    assert!(
+        code == 1231 && message.contains("object_case can't be changed"),
+        "{message}"
+    );
     sql(&proxy, "DROP SYNC TASK t").await;
     for (server, databases) in [(&pair.hq, ["Shop", "Crm"]), (&pair.branch, ["Shop", "Crm2"])] {
         for database in databases {
@@ -154,4 +157,44 @@ async fn a_server_that_keeps_names_in_lower_case_has_the_last_word() {
     .await;
     let (_, message) = error_of(&proxy, "START SYNC TASK t").await;
     assert!(message.contains("lower_case_table_names = 1"), "{message}");
+}
+
+/// Such a server takes names in any case, and its binlog has statements as they were written.
+#[tokio::test]
+async fn a_source_that_keeps_names_in_lower_case_is_understood_in_any_case() {
+    let lower = ServerOptions {
+        init: vec!["--lower-case-table-names=1".into()],
+        ..ServerOptions::default()
+    };
+    let pair = Pair::start_with(lower, ServerOptions::default()).await;
+    sql(&pair.hq, MAKE).await;
+    let proxy = Proxy::start().await;
+    proxy.register(&pair).await;
+    sql(
+        &proxy,
+        &format!("CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS ({OBJECTS})"),
+    )
+    .await;
+    sql(&proxy, "START SYNC TASK t").await;
+    sql(
+        &pair.hq,
+        "ALTER TABLE SHOP.orders ADD COLUMN More INT; INSERT INTO shop.ORDERS VALUES (2, 'hq', 2); \
+         CREATE TABLE Shop.Later (Id INT PRIMARY KEY); RENAME TABLE SHOP.Later TO shop.LATEST; \
+         INSERT INTO Shop.Latest VALUES (1); DROP TABLE Shop.LINES",
+    )
+    .await;
+    proxy.wait_synced("t").await;
+    assert_eq!(tables(&pair.branch).await, "Crm2.Customers,shop.latest,shop.orders");
+    assert_eq!(
+        cell(&pair.branch, "SELECT More FROM shop.orders WHERE Id = 2").await,
+        "2"
+    );
+    sql(
+        &pair.branch,
+        "INSERT INTO Crm2.Customers VALUES (7, 'branch'); INSERT INTO shop.latest VALUES (2)",
+    )
+    .await;
+    proxy.wait_synced("t").await;
+    assert_eq!(cell(&pair.hq, "SELECT v FROM crm.clients WHERE Id = 7").await, "branch");
+    assert_eq!(cell(&pair.hq, "SELECT COUNT(*) FROM shop.latest").await, "2");
 }

@@ -149,19 +149,24 @@ pub(super) fn check(rules: &[ObjectRule]) -> Result<()> {
             "OBJECTS only leaves objects out: name at least one that is synchronized",
         ));
     }
-    for (index, rule) in rules.iter().enumerate() {
-        for earlier in rules.iter().take(index) {
-            check_pair(earlier, rule, rules)?;
+    let all: Vec<(&ObjectRule, Sides)> = rules
+        .iter()
+        .filter_map(|rule| Sides::of(rule).map(|sides| (rule, sides)))
+        .collect();
+    for (index, second) in all.iter().enumerate() {
+        for first in all.iter().take(index) {
+            check_pair(first, second, rules)?;
         }
     }
     Ok(())
 }
 
 /// Two rules must not name the same objects twice, nor put different ones into the same place. `a` stands before `b`.
-fn check_pair(a: &ObjectRule, b: &ObjectRule, rules: &[ObjectRule]) -> Result<()> {
-    let (Some(first), Some(second)) = (Sides::of(a), Sides::of(b)) else {
-        return Ok(());
-    };
+fn check_pair(
+    (a, first): &(&ObjectRule, Sides),
+    (b, second): &(&ObjectRule, Sides),
+    rules: &[ObjectRule],
+) -> Result<()> {
     if first.source == second.source {
         return Err(wrong(format!(
             "{} and {} select the same objects: keep one of them",
@@ -184,8 +189,8 @@ fn check_pair(a: &ObjectRule, b: &ObjectRule, rules: &[ObjectRule]) -> Result<()
         && !second.table_renamed;
     let kept = !first.renamed && !second.renamed;
     let meet = may_overlap(&first.target.0, &second.target.0) && may_overlap(&first.target.1, &second.target.1);
-    let excluded = left_out(a, b, rules) || left_out(b, a, rules);
-    if meet && !moved_alike && !kept && !same_plain_source(&first, &second) && !excluded {
+    let excluded = || left_out(a, b, rules) || left_out(b, a, rules);
+    if meet && !moved_alike && !kept && !same_plain_source(first, second) && !excluded() {
         return Err(wrong(format!(
             "{} and {} would put two tables into one at the destination: give them different names there, or leave one \
              out with NOT",
