@@ -275,18 +275,17 @@ impl Objects {
 
     /// Forward: the first rule that includes the table, unless any excludes it.
     fn apply(&self, table: &TableName) -> Option<(&Selection, TableName)> {
-        let about = || {
-            self.rules
-                .iter()
-                .filter(|rule| rule.is_about(&table.database, &table.table))
-        };
-        if about().any(|rule| matches!(rule, ObjectRule::Exclude { .. })) {
-            return None;
+        let mut found = None;
+        for rule in &self.rules {
+            match rule {
+                // There may be thousands: one is enough.
+                ObjectRule::Include(_) if found.is_some() => {}
+                _ if !rule.is_about(&table.database, &table.table) => {}
+                ObjectRule::Include(selection) => found = Some(selection),
+                ObjectRule::Exclude { .. } => return None,
+            }
         }
-        about().find_map(|rule| match rule {
-            ObjectRule::Include(selection) => Some((selection, self.case.fold_table(&target(selection, table)))),
-            ObjectRule::Exclude { .. } => None,
-        })
+        found.map(|selection| (selection, self.case.fold_table(&target(selection, table))))
     }
 
     /// Mapped back: the table that the forward rules would call `table`.
@@ -296,6 +295,10 @@ impl Objects {
                 return None;
             };
             let original = source(selection, table);
+            if target(selection, &original) != *table || !rule.is_about(&original.database, &original.table) {
+                return None;
+            }
+            // An earlier rule may have another say in it, and a later one leave it out.
             let (found, name) = self.apply(&original)?;
             (name == *table).then_some((found, original))
         })
