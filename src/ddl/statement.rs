@@ -279,6 +279,19 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// The statement with the names of databases, tables and views as `keep` has them: a server may take them in any case,
+    /// and keep them in one.
+    pub fn with_names(mut self, keep: &dyn Fn(&str) -> String) -> Self {
+        for NameSpan { role, name, .. } in &mut self.names {
+            name.database = keep(&name.database);
+            match role {
+                Role::Routine | Role::Trigger | Role::Event | Role::EventRenameTarget => {}
+                _ => name.table = keep(&name.table),
+            }
+        }
+        self
+    }
+
     /// The statement with version comments resolved, otherwise as it was written.
     pub fn text(&self) -> &str {
         &self.text

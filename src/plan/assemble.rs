@@ -177,6 +177,8 @@ pub struct Assembler {
     /// Whether changes that have been at the destination may have to go there again, see [`Voids`].
     brings_back: bool,
     tables: HashMap<u64, Table>,
+    /// Destinations of the tables that were met so far: there may be thousands of rules to ask.
+    mapped: HashMap<TableName, Option<TableName>>,
     /// Binlog file that is being read, for messages.
     file: String,
     position: u64,
@@ -200,6 +202,7 @@ impl Assembler {
             limits,
             brings_back,
             tables: HashMap::new(),
+            mapped: HashMap::new(),
             file: String::new(),
             position: 0,
             current: None,
@@ -268,7 +271,7 @@ impl Assembler {
 
     /// The destination table that rows of `map` go to, if they do and it matters now: the caller then has to answer
     /// with [`Assembler::bind`]; otherwise it calls [`Assembler::ignore`].
-    pub fn wants(&self, map: &TableMap) -> Option<TableName> {
+    pub fn wants(&mut self, map: &TableMap) -> Option<TableName> {
         let current = self.current.as_ref()?;
         current.onward.as_ref()?;
         if let Some(ddl) = current.returning
@@ -276,7 +279,12 @@ impl Assembler {
         {
             return None;
         }
-        self.objects.map(&map.name)
+        if let Some(known) = self.mapped.get(&map.name) {
+            return known.clone();
+        }
+        let mapped = self.objects.map(&map.name);
+        self.mapped.insert(map.name.clone(), mapped.clone());
+        mapped
     }
 
     /// Whether rows of this table go to the destination although their transaction has been there, where `ddl` was the

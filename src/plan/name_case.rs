@@ -33,6 +33,14 @@ impl NameCase {
         }
     }
 
+    /// The case in which a server keeps what it is given in any.
+    pub fn kept_by(lower_case_table_names: u8) -> Self {
+        match lower_case_table_names {
+            1 => NameCase::Lower,
+            _ => NameCase::Kept,
+        }
+    }
+
     /// A name, or a pattern over names, in this case. Character by character, as the server does it: none becomes two.
     pub fn fold(self, name: &str) -> String {
         fn single(c: char, mut folded: impl Iterator<Item = char>) -> char {

@@ -21,6 +21,8 @@ pub struct Objects {
     case: NameCase,
     /// The rules in that case, where names are known up to case only.
     folded: Vec<ObjectRule>,
+    /// How the link's source keeps names.
+    kept: NameCase,
     online: Online,
 }
 
@@ -53,6 +55,7 @@ impl Objects {
             mapped_back,
             case: NameCase::Kept,
             folded: Vec::new(),
+            kept: NameCase::Kept,
             online: Online::default(),
         }
     }
@@ -71,6 +74,27 @@ impl Objects {
     /// Whether the table may be the shadow of another one, made by a tool that changes it while it is in use.
     pub fn is_shadow(&self, table: &TableName) -> bool {
         self.online.is_shadow(table)
+    }
+
+    /// For servers that keep names in one case, in whatever case they are written: the link's source, and the one that the
+    /// rules speak of.
+    pub fn kept_in(mut self, source: NameCase, rules: NameCase) -> Self {
+        self.kept = source;
+        let fold = |rule: &ObjectRule| match (rule, folded(rule, rules)) {
+            (ObjectRule::Include(written), ObjectRule::Include(folded)) => ObjectRule::Include(Selection {
+                to_database: written.to_database.clone(),
+                to_table: written.to_table.clone(),
+                ..folded
+            }),
+            (_, folded) => folded,
+        };
+        self.rules = self.rules.iter().map(fold).collect();
+        self
+    }
+
+    /// A name in a statement as the link's source keeps it.
+    pub fn as_kept(&self, name: &str) -> String {
+        self.kept.fold(name)
     }
 
     /// With names in a certain case at the destination of the rules: that of the link, or its source if they are
@@ -118,7 +142,11 @@ impl Objects {
 
     /// Whether an operation on a table (or a database, if the table is empty) is among those that are carried.
     pub fn carries(&self, name: &TableName, operation: Operation) -> bool {
-        let operations = if name.table.is_empty() {
+        let of_database = matches!(
+            operation,
+            Operation::View | Operation::Routine | Operation::Trigger | Operation::Event | Operation::Database
+        );
+        let operations = if name.table.is_empty() || of_database {
             self.find_database(&name.database)
                 .map(|(selection, _)| &selection.operations)
         } else {
@@ -238,23 +266,26 @@ impl Objects {
                 (None, _) => pattern::matches(source, database).then(|| database.to_owned()),
             }
         };
-        self.rules.iter().filter_map(of_rule).collect()
+        let found = self.rules.iter().filter_map(of_rule);
+        match self.mapped_back {
+            true => found.collect(),
+            false => found.map(|name| self.case.fold(&name)).collect(),
+        }
     }
 
     /// Forward: the first rule that includes the table, unless any excludes it.
     fn apply(&self, table: &TableName) -> Option<(&Selection, TableName)> {
-        let about = || {
-            self.rules
-                .iter()
-                .filter(|rule| rule.is_about(&table.database, &table.table))
-        };
-        if about().any(|rule| matches!(rule, ObjectRule::Exclude { .. })) {
-            return None;
+        let mut found = None;
+        for rule in &self.rules {
+            match rule {
+                // There may be thousands: one is enough.
+                ObjectRule::Include(_) if found.is_some() => {}
+                _ if !rule.is_about(&table.database, &table.table) => {}
+                ObjectRule::Include(selection) => found = Some(selection),
+                ObjectRule::Exclude { .. } => return None,
+            }
         }
-        about().find_map(|rule| match rule {
-            ObjectRule::Include(selection) => Some((selection, self.case.fold_table(&target(selection, table)))),
-            ObjectRule::Exclude { .. } => None,
-        })
+        found.map(|selection| (selection, self.case.fold_table(&target(selection, table))))
     }
 
     /// Mapped back: the table that the forward rules would call `table`.
@@ -264,6 +295,10 @@ impl Objects {
                 return None;
             };
             let original = source(selection, table);
+            if target(selection, &original) != *table || !rule.is_about(&original.database, &original.table) {
+                return None;
+            }
+            // An earlier rule may have another say in it, and a later one leave it out.
             let (found, name) = self.apply(&original)?;
             (name == *table).then_some((found, original))
         })

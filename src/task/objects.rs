@@ -12,11 +12,16 @@ use crate::{
 pub fn of(task: &TaskDefinition, direction: Direction, lower_case_table_names: [u8; 2]) -> Result<Objects, String> {
     let objects = Objects::new(direction, &task.objects, task.reverse_objects.as_deref());
     let [source, destination] = lower_case_table_names;
+    let forward = direction == Direction::Forward;
     // What is mapped back has the names that the forward direction has made.
-    let written_to = match direction == Direction::Forward || objects.is_mapped_back() {
-        true => destination,
-        false => source,
+    let (rules_from, rules_to) = match forward || objects.is_mapped_back() {
+        true => (source, destination),
+        false => (destination, source),
     };
-    let case = NameCase::at(task.options.object_case, written_to)?;
-    Ok(objects.in_case(case).with_online(Online::new(&task.options)))
+    let read_from = if forward { source } else { destination };
+    let case = NameCase::at(task.options.object_case, rules_to)?;
+    Ok(objects
+        .kept_in(NameCase::kept_by(read_from), NameCase::kept_by(rules_from))
+        .in_case(case)
+        .with_online(Online::new(&task.options)))
 }

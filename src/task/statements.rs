@@ -84,7 +84,7 @@ pub fn judge(
         server_version: version,
     };
     let parsed = match ddl::classify(&statement.text, &context) {
-        Ok(parsed) => parsed,
+        Ok(parsed) => parsed.with_names(&|name| objects.as_kept(name)),
         Err(error) => return unclassified(statement, direction, &error),
     };
     if parsed
@@ -428,6 +428,7 @@ pub fn unhidden(
     for text in kept {
         let on_table = ddl::classify(text, &context)
             .map_err(|error| error.to_string())
+            .map(|parsed| parsed.with_names(&|name| objects.as_kept(name)))
             .and_then(|parsed| parsed.rewrite(&own).map_err(|error| error.to_string()))
             .and_then(|text| ddl::classify(&text, &context).map_err(|error| error.to_string()))?;
         match rewrite(statement, &on_table, objects, keys, &|name| objects.map(name).is_some()) {

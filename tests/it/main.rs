@@ -8,16 +8,20 @@
 
 mod admin;
 mod column_ddl;
+mod columns;
 mod conflicts;
 mod decisions;
 mod demo;
+mod existing_tables;
 mod full_sync;
 mod large;
 mod layering;
 mod load;
+mod object_case;
 mod objects;
 mod older_rows;
 mod online;
+mod only;
 mod pressure;
 mod privileges;
 mod reverse_objects;

@@ -7,7 +7,7 @@ use super::objects::{plain, show};
 use crate::admin::reply::SqlError;
 use crate::model::name::is_system_database;
 use crate::model::pattern::may_overlap;
-use crate::model::task::{ObjectRule, Operation, Selection};
+use crate::model::task::{ObjectCase, ObjectRule, Operation, Selection};
 
 type Result<T> = std::result::Result<T, SqlError>;
 
@@ -149,19 +149,24 @@ pub(super) fn check(rules: &[ObjectRule]) -> Result<()> {
             "OBJECTS only leaves objects out: name at least one that is synchronized",
         ));
     }
-    for (index, rule) in rules.iter().enumerate() {
-        for earlier in rules.iter().take(index) {
-            check_pair(earlier, rule, rules)?;
+    let all: Vec<(&ObjectRule, Sides)> = rules
+        .iter()
+        .filter_map(|rule| Sides::of(rule).map(|sides| (rule, sides)))
+        .collect();
+    for (index, second) in all.iter().enumerate() {
+        for first in all.iter().take(index) {
+            check_pair(first, second, rules)?;
         }
     }
     Ok(())
 }
 
 /// Two rules must not name the same objects twice, nor put different ones into the same place. `a` stands before `b`.
-fn check_pair(a: &ObjectRule, b: &ObjectRule, rules: &[ObjectRule]) -> Result<()> {
-    let (Some(first), Some(second)) = (Sides::of(a), Sides::of(b)) else {
-        return Ok(());
-    };
+fn check_pair(
+    (a, first): &(&ObjectRule, Sides),
+    (b, second): &(&ObjectRule, Sides),
+    rules: &[ObjectRule],
+) -> Result<()> {
     if first.source == second.source {
         return Err(wrong(format!(
             "{} and {} select the same objects: keep one of them",
@@ -184,14 +189,44 @@ fn check_pair(a: &ObjectRule, b: &ObjectRule, rules: &[ObjectRule]) -> Result<()
         && !second.table_renamed;
     let kept = !first.renamed && !second.renamed;
     let meet = may_overlap(&first.target.0, &second.target.0) && may_overlap(&first.target.1, &second.target.1);
-    let excluded = left_out(a, b, rules) || left_out(b, a, rules);
-    if meet && !moved_alike && !kept && !same_plain_source(&first, &second) && !excluded {
+    let excluded = || left_out(a, b, rules) || left_out(b, a, rules);
+    if meet && !moved_alike && !kept && !same_plain_source(first, second) && !excluded() {
         return Err(wrong(format!(
             "{} and {} would put two tables into one at the destination: give them different names there, or leave one \
              out with NOT",
             show(a),
             show(b)
         )));
+    }
+    Ok(())
+}
+
+/// Renames that are told apart by case only, where `object_case` writes all names alike. What patterns select is looked
+/// at when the task starts.
+pub(super) fn check_case(rules: &[ObjectRule], case: ObjectCase) -> Result<()> {
+    if !matches!(case, ObjectCase::Lower | ObjectCase::Upper) {
+        return Ok(());
+    }
+    let renamed = |rule: &ObjectRule| Sides::of(rule).filter(|sides| sides.renamed);
+    for (index, rule) in rules.iter().enumerate() {
+        for earlier in rules.iter().take(index) {
+            let (Some(first), Some(second)) = (renamed(earlier), renamed(rule)) else {
+                continue;
+            };
+            let meet = |spelled: fn(&str) -> String| {
+                may_overlap(&spelled(&first.target.0), &spelled(&second.target.0))
+                    && may_overlap(&spelled(&first.target.1), &spelled(&second.target.1))
+            };
+            // What meets as it is spelled has been judged before.
+            if meet(str::to_lowercase) && !meet(str::to_owned) {
+                return Err(wrong(format!(
+                    "{} and {} would put two tables into one at the destination, as object_case writes their names alike: \
+                     give them different names there",
+                    show(earlier),
+                    show(rule)
+                )));
+            }
+        }
     }
     Ok(())
 }

@@ -87,6 +87,12 @@ pub(super) fn check(task: &TaskDefinition) -> Result<()> {
         ));
     }
     let options = &task.options;
+    for rules in [Some(&task.objects), task.reverse_objects.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        mapping::check_case(rules, options.object_case)?;
+    }
     if task.two_way && !options.incremental_sync {
         return Err(wrong("A two-way task needs incremental_sync = ON"));
     }

@@ -70,8 +70,22 @@ impl Statements {
         changes: OptionChanges,
         reverse: OptionChanges,
     ) -> Result<Reply> {
-        let before = self.task(&name).await?.definition;
+        let StoredTask {
+            definition: before,
+            wanted,
+            ..
+        } = self.task(&name).await?;
         let after = altered(&before, &changes, &reverse)?;
+        if wanted != Wanted::Created && after.options.object_case != before.options.object_case {
+            return Err(SqlError::new(
+                1231,
+                "42000",
+                format!(
+                    "Sync task '{name}' has been started, so tables at the destination have their names: object_case can't \
+                     be changed any more; drop the task and create it anew"
+                ),
+            ));
+        }
         if !after.two_way && reverse != OptionChanges::default() {
             return Err(SqlError::new(
                 1231,
