@@ -13,7 +13,7 @@ use crate::{
     binlog::BinlogError,
     failure::Failure,
     model::{
-        change::{Change, ChangeKind, Target, Transaction, TransactionHeader},
+        change::{Change, ChangeKind, Mode, Target, Transaction, TransactionHeader},
         gtid::{Gtid, GtidSet},
         name::TableName,
         row::Row,
@@ -21,7 +21,7 @@ use crate::{
     },
     plan::path,
     schedule::{
-        fold::{self, Mode, TableBatch},
+        fold::{self, TableBatch},
         keys::KeyUse,
     },
     sql::set,
@@ -56,8 +56,6 @@ pub struct Job {
     pub keys: Vec<KeyUse>,
     /// The transaction.
     pub transaction: Transaction,
-    /// How its changes meet the destination's rows.
-    pub mode: Mode,
     /// Its share of the memory the link may use; given back when it is applied.
     pub permit: Option<OwnedSemaphorePermit>,
 }
@@ -69,8 +67,6 @@ pub struct LargeJob {
     pub number: u64,
     /// What it is.
     pub header: TransactionHeader,
-    /// How its changes meet the destination's rows.
-    pub mode: Mode,
     /// Its changes, part by part.
     pub parts: mpsc::Receiver<Part>,
 }
@@ -215,7 +211,7 @@ impl Worker {
                 tables: vec![],
             });
         };
-        let (mode, position) = (first.mode, first.transaction.header.gtid.to_string());
+        let position = first.transaction.header.gtid.to_string();
         let applied = self.applied_with(jobs.iter().flat_map(|job| job.transaction.header.gtids()));
         let begin = self.begin(&first.transaction.header, &applied);
         let policy = self.policy_for(&first.transaction.header);
@@ -234,15 +230,12 @@ impl Worker {
             changes.extend(job.transaction.changes.drain(..).map(|change| (gtid.clone(), change)));
         }
         let (gtids, changes): (Vec<Arc<Gtid>>, Vec<Change>) = changes.into_iter().unzip();
-        let batches = Batches::new(gtids, changes, mode).map_err(|error| malformed(&position, &error))?;
-        let mut slow = batches.in_order(mode);
+        let batches = Batches::new(gtids, changes).map_err(|error| malformed(&position, &error))?;
+        let mut slow = batches.in_order();
         let mut attempts = 0;
         let conflicts = loop {
             let mut conflicts = vec![0; batches.tables.len()];
-            match self
-                .attempt(&begin, &batches, &slow, mode, policy, &mut conflicts)
-                .await?
-            {
+            match self.attempt(&begin, &batches, &slow, policy, &mut conflicts).await? {
                 Attempt::Committed => break conflicts,
                 Attempt::Differs(tables) => {
                     self.rollback().await?;
@@ -282,11 +275,10 @@ impl Worker {
         begin: &[u8],
         batches: &Batches,
         slow: &HashSet<usize>,
-        mode: Mode,
         policy: ConflictPolicy,
         conflicts: &mut [u64],
     ) -> Result<Attempt, Failure> {
-        match self.write(Some(begin), batches, slow, mode, policy, conflicts).await? {
+        match self.write(Some(begin), batches, slow, policy, conflicts).await? {
             Attempt::Committed => {}
             other => return Ok(other),
         }
@@ -308,7 +300,6 @@ impl Worker {
         begin: Option<&[u8]>,
         batches: &Batches,
         slow: &HashSet<usize>,
-        mode: Mode,
         policy: ConflictPolicy,
         conflicts: &mut [u64],
     ) -> Result<Attempt, Failure> {
@@ -319,7 +310,7 @@ impl Worker {
             .enumerate()
             .filter(|(place, _)| !slow.contains(place))
         {
-            plan.add_table(place, table, mode)
+            plan.add_table(place, table)
                 .map_err(|error| malformed(&table.target.source, &error))?;
         }
         let max = self.session.max_allowed_packet();
@@ -384,7 +375,7 @@ impl Worker {
                 policy,
                 recorder: &self.recorder,
             };
-            let applied = match mode {
+            let applied = match table.target.mode {
                 Mode::Strict => path.apply(table, &batches.gtids_of(place)).await,
                 Mode::Tolerant => path.write_over(table).await.map(|()| 0),
             };
@@ -412,30 +403,19 @@ impl Worker {
                 ));
             };
             let gtids = vec![gtid.clone(); part.changes.len()];
-            let batches =
-                Batches::new(gtids, part.changes, job.mode).map_err(|error| malformed(&job.header.position, &error))?;
+            let batches = Batches::new(gtids, part.changes).map_err(|error| malformed(&job.header.position, &error))?;
             if let Some(begin) = begin.take() {
-                self.write_large(
-                    Some(&begin),
-                    &Batches::default(),
-                    &HashSet::new(),
-                    job.mode,
-                    policy,
-                    &mut [],
-                )
-                .await?;
+                self.write_large(Some(&begin), &Batches::default(), &HashSet::new(), policy, &mut [])
+                    .await?;
             }
-            let mut slow = batches.in_order(job.mode);
+            let mut slow = batches.in_order();
             let conflicts = loop {
                 let mut conflicts = vec![0; batches.tables.len()];
                 self.session
                     .run("SAVEPOINT part")
                     .await
                     .map_err(|error| Failure::mysql("setting a savepoint", &error))?;
-                match self
-                    .write_large(None, &batches, &slow, job.mode, policy, &mut conflicts)
-                    .await?
-                {
+                match self.write_large(None, &batches, &slow, policy, &mut conflicts).await? {
                     None => break conflicts,
                     Some(differing) => {
                         self.session
@@ -466,11 +446,10 @@ impl Worker {
         begin: Option<&[u8]>,
         batches: &Batches,
         slow: &HashSet<usize>,
-        mode: Mode,
         policy: ConflictPolicy,
         conflicts: &mut [u64],
     ) -> Result<Option<Vec<usize>>, Failure> {
-        match self.write(begin, batches, slow, mode, policy, conflicts).await? {
+        match self.write(begin, batches, slow, policy, conflicts).await? {
             Attempt::Committed => Ok(None),
             Attempt::Differs(tables) => Ok(Some(tables)),
             Attempt::Again(failure) => Err(failure),
@@ -491,8 +470,7 @@ fn fill(jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Work>) -> Option<Work> {
             Ok(Work::Transaction(job)) => {
                 let fits = jobs.first().is_some_and(|first| {
                     let (one, other) = (&first.transaction.header, &job.transaction.header);
-                    first.mode == job.mode
-                        && (&one.path, one.ddl, one.returning) == (&other.path, other.ddl, other.returning)
+                    (&one.path, one.ddl, one.returning) == (&other.path, other.ddl, other.returning)
                         && same_targets(jobs, &job.transaction)
                 });
                 if !fits {
@@ -538,7 +516,7 @@ struct Batches {
 }
 
 impl Batches {
-    fn new(gtids: Vec<Arc<Gtid>>, changes: Vec<Change>, mode: Mode) -> Result<Self, BinlogError> {
+    fn new(gtids: Vec<Arc<Gtid>>, changes: Vec<Change>) -> Result<Self, BinlogError> {
         let mut targets: Vec<Arc<Target>> = Vec::new();
         let mut per_table: Vec<Vec<Arc<Gtid>>> = Vec::new();
         for (gtid, change) in gtids.into_iter().zip(&changes) {
@@ -555,17 +533,17 @@ impl Batches {
             }
         }
         Ok(Self {
-            tables: fold::fold(changes, mode)?,
+            tables: fold::fold(changes)?,
             gtids: per_table,
         })
     }
 
     /// The tables whose changes are taken one by one from the start.
-    fn in_order(&self, mode: Mode) -> HashSet<usize> {
+    fn in_order(&self) -> HashSet<usize> {
         let in_order = |table: &TableBatch| {
             // What one statement writes over whatever is there must have but one key to find it by.
             let several_keys = || table.target.table.unique_keys.len() > 1 && table.target.leaves_out();
-            table.in_order || mode == Mode::Tolerant && several_keys()
+            table.in_order || table.target.mode == Mode::Tolerant && several_keys()
         };
         let tables = self.tables.iter().enumerate();
         tables
@@ -646,13 +624,13 @@ impl Plan {
         Self { packets }
     }
 
-    fn add_table(&mut self, place: usize, table: &TableBatch, mode: Mode) -> Result<(), BinlogError> {
+    fn add_table(&mut self, place: usize, table: &TableBatch) -> Result<(), BinlogError> {
         let target = &*table.target;
         let partial = target.leaves_out();
         for rows in chunks(&table.deletes, |row| row.image.len()) {
             self.add(
                 place,
-                match mode {
+                match target.mode {
                     Mode::Strict => set::delete(target, &rows)?,
                     Mode::Tolerant => set::delete_by_key(target, &rows)?,
                 },
@@ -667,7 +645,7 @@ impl Plan {
         for rows in chunks(&table.inserts, |row| row.image.len()) {
             self.add(
                 place,
-                match mode {
+                match target.mode {
                     Mode::Strict => set::insert(target, &rows)?,
                     Mode::Tolerant if partial => set::upsert(target, &rows)?,
                     Mode::Tolerant => set::replace(target, &rows)?,

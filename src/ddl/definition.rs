@@ -274,7 +274,7 @@ impl Reader<'_, '_> {
             ElementKind::Check
         } else if self.cursor.accept("FOREIGN") {
             self.cursor.expect("KEY")?;
-            self.to_key_parts()?;
+            self.enter_key_parts()?;
             self.key_parts(&mut mentions, None)?;
             self.cursor.expect("REFERENCES")?;
             self.references(&mut mentions)?;
@@ -288,7 +288,7 @@ impl Reader<'_, '_> {
             } else {
                 key(self.cursor.is_word("UNIQUE"))
             };
-            self.to_key_parts()?;
+            self.enter_key_parts()?;
             self.key_parts(&mut mentions, None)?;
             kind
         } else {
@@ -300,7 +300,7 @@ impl Reader<'_, '_> {
     }
 
     /// To behind the `(` of a key's parts: over its kind, name and USING.
-    fn to_key_parts(&mut self) -> Shape<()> {
+    fn enter_key_parts(&mut self) -> Shape<()> {
         while !self.cursor.accept_symbol(b'(') {
             if self.at_boundary() {
                 return Err(format!("'(' was expected{}", self.cursor.whereabouts()));
@@ -393,7 +393,7 @@ impl Reader<'_, '_> {
                 self.cursor.accept("LINEAR");
                 let names = self.cursor.accept("KEY")
                     || (self.cursor.accept_any(&["RANGE", "LIST"]) && self.cursor.accept("COLUMNS"));
-                self.to_key_parts()?;
+                self.enter_key_parts()?;
                 if names {
                     self.key_parts(&mut mentions, None)?;
                 } else {

@@ -232,6 +232,16 @@ impl Assembler {
         format!("{}:{}", self.file, self.position)
     }
 
+    /// The transaction that is being read.
+    pub fn gtid(&self) -> Option<&Gtid> {
+        self.current.as_ref().map(|current| &current.gtid)
+    }
+
+    /// Whether it is an XA transaction: its changes take effect with `XA COMMIT`, which may be another transaction.
+    pub fn in_xa(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.xa)
+    }
+
     /// Whether a transaction has begun and not ended.
     pub fn in_transaction(&self) -> bool {
         self.current.is_some()

@@ -1,14 +1,16 @@
 //! What becomes of a statement in the binlog, in each direction. Pure but for the store's log.
 
+use std::collections::HashSet;
+
 use crate::{
-    ddl::{self, Kind, Object, RewriteError, Role, Statement, StatementContext, Unclassified},
+    ddl::{self, Kind, Mapping, Object, RewriteError, Role, Statement, StatementContext, Unclassified},
     model::{
         history::Details,
         name::{OWN_DATABASE, TableName},
         stored::{StoredKind, StoredName},
         task::Direction,
     },
-    plan::{self, assemble, objects::Objects, online::CutOver},
+    plan::{self, assemble, objects::Objects, online::CutOver, operations},
 };
 
 /// What is to be done.
@@ -62,6 +64,9 @@ pub struct Rewritten {
     pub has_rows: bool,
 }
 
+/// Keys and constraints, in lower case, of the destination's counterparts of tables of which columns are listed.
+pub type Keys = HashSet<(TableName, String)>;
+
 /// Decides. `echo` is the statement that Causeway last said it would run on this server, see
 /// [`crate::apply::ddl`].
 pub fn judge(
@@ -71,6 +76,7 @@ pub fn judge(
     exclude_ddl: bool,
     version: u32,
     echo: Option<&str>,
+    keys: &Keys,
 ) -> Verdict {
     let context = StatementContext {
         default_database: (!statement.database.is_empty()).then_some(statement.database.as_str()),
@@ -140,10 +146,24 @@ pub fn judge(
         Kind::AlterDatabase if !whole => {
             return Verdict::Ignored("only tables of the database are among the objects of this task");
         }
+        Kind::CreateDatabase if !whole => return create_in_part(statement, &parsed, objects),
         _ => {}
     }
+    // Of a list of tables those go on for which `ONLY` has this kind of statement.
+    let operation = operations::of_ddl(&parsed.kind);
+    let carried = |name: &TableName| {
+        // What it says of a database it says of its routines, triggers and events.
+        let asked = match parsed.stored_kind() {
+            None | Some(StoredKind::View) => name.clone(),
+            Some(_) => TableName::new(&name.database, ""),
+        };
+        selected(name) && operation.is_none_or(|operation| objects.carries(&asked, operation))
+    };
+    if whole && !parsed.targets().any(|target| carried(&target.name)) {
+        return Verdict::Excluded;
+    }
     if parsed.kind == Kind::DropDatabase {
-        let whole = match rewrite(statement, &parsed, objects, &selected) {
+        let whole = match rewrite(statement, &parsed, objects, keys, &carried) {
             Verdict::Apply(rewritten) => Some(rewritten),
             _ => None,
         };
@@ -153,10 +173,7 @@ pub fn judge(
             whole,
         };
     }
-    if parsed.kind == Kind::CreateDatabase && !whole {
-        return create_in_part(statement, &parsed, objects);
-    }
-    rewrite(statement, &parsed, objects, &selected)
+    rewrite(statement, &parsed, objects, keys, &carried)
 }
 
 /// The name at the destination of what a statement makes, changes or drops.
@@ -235,6 +252,7 @@ fn rewrite(
     statement: &assemble::Statement,
     parsed: &Statement,
     objects: &Objects,
+    keys: &Keys,
     selected: &dyn Fn(&TableName) -> bool,
 ) -> Verdict {
     let Some(limited) = parsed.limit_to(selected) else {
@@ -251,8 +269,14 @@ fn rewrite(
             _ => None,
         })
     };
-    let text = match limited.rewrite(&map) {
-        Ok(text) => text,
+    let mapping = Mapping {
+        names: &map,
+        columns: &|name| objects.columns(name),
+        has_key: &|name, key| keys.contains(&(name.clone(), key.to_lowercase())),
+    };
+    let text = match limited.rewrite_for(&mapping) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Verdict::Ignored("it changes nothing but columns that are not carried"),
         Err(error) => return stop(statement, &error),
     };
     let mut rewritten = Rewritten {
@@ -267,18 +291,49 @@ fn rewrite(
         ),
         ..Rewritten::default()
     };
-    for name in limited.targets().filter_map(|target| map(target.role, &target.name)) {
-        match parsed.stored_kind() {
-            Some(kind) => rewritten.stored.push(StoredName { kind, name }),
-            None if name.table.is_empty() => rewritten.databases.push(name.database),
-            None => rewritten.tables.push(name),
-        }
-    }
+    let targets = limited.targets();
+    rewritten.touch(
+        parsed.stored_kind(),
+        targets.filter_map(|target| map(target.role, &target.name)),
+    );
     if let Some(body) = limited.body.as_ref().filter(|body| body.needs_default_database) {
         let mapped = |home: &String| objects.map_database(home).unwrap_or_else(|| home.clone());
         rewritten.default_database = body.home.as_ref().map(mapped);
     }
     Verdict::Apply(Box::new(rewritten))
+}
+
+/// A statement that the operator has written for the destination, with the destination's names.
+pub fn as_written(text: &str, version: u32) -> Rewritten {
+    let context = StatementContext {
+        default_database: None,
+        sql_mode: 0,
+        server_version: version,
+    };
+    // What can't be told apart is run all the same; then no digest tells after a crash whether it took effect.
+    let parsed = ddl::classify(text, &context).ok();
+    let mut rewritten = Rewritten {
+        text: text.to_owned(),
+        ..Rewritten::default()
+    };
+    if let Some(parsed) = parsed {
+        let targets = parsed.targets().map(|target| target.name.clone());
+        rewritten.touch(parsed.stored_kind(), targets);
+    }
+    rewritten
+}
+
+impl Rewritten {
+    /// Takes down what it makes, changes or drops.
+    fn touch(&mut self, kind: Option<StoredKind>, names: impl Iterator<Item = TableName>) {
+        for name in names {
+            match kind {
+                Some(kind) => self.stored.push(StoredName { kind, name }),
+                None if name.table.is_empty() => self.databases.push(name.database),
+                None => self.tables.push(name),
+            }
+        }
+    }
 }
 
 /// What a statement means for rows that are older.
@@ -362,6 +417,7 @@ pub fn unhidden(
     cut_over: &CutOver,
     objects: &Objects,
     version: u32,
+    keys: &Keys,
 ) -> Result<Vec<Rewritten>, String> {
     let context = StatementContext {
         default_database: None,
@@ -381,7 +437,7 @@ pub fn unhidden(
             .map_err(|error| error.to_string())
             .and_then(|parsed| parsed.rewrite(&own).map_err(|error| error.to_string()))
             .and_then(|text| ddl::classify(&text, &context).map_err(|error| error.to_string()))?;
-        match rewrite(statement, &on_table, objects, &|name| objects.map(name).is_some()) {
+        match rewrite(statement, &on_table, objects, keys, &|name| objects.map(name).is_some()) {
             Verdict::Apply(rewritten) => steps.push(*rewritten),
             Verdict::Stop(reason) => return Err(reason),
             _ => {}
@@ -413,7 +469,7 @@ mod tests {
     use super::*;
     use crate::model::{
         change::TransactionHeader,
-        task::{ObjectRule, Selection},
+        task::{ObjectRule, Operation, SelectedColumn, Selection},
     };
 
     fn statement(database: &str, text: &str) -> assemble::Statement {
@@ -453,13 +509,26 @@ mod tests {
                 table: Some("left_out".into()),
             },
         ];
-        let objects = Objects::new(direction, &rules, None);
+        check_with(&rules, text, direction, echo, expected);
+    }
+
+    fn check_with(rules: &[ObjectRule], text: &str, direction: Direction, echo: Option<&str>, expected: &str) {
+        let objects = Objects::new(direction, rules, None);
+        let keys = Keys::from([(TableName::new("shop", "t"), "by_a".to_owned())]);
         let database = if direction == Direction::Forward {
             "shop"
         } else {
             "copy"
         };
-        let found = match judge(&statement(database, text), direction, &objects, false, 90_704, echo) {
+        let found = match judge(
+            &statement(database, text),
+            direction,
+            &objects,
+            false,
+            90_704,
+            echo,
+            &keys,
+        ) {
             Verdict::Nothing => "nothing".to_owned(),
             Verdict::Echo => "echo".to_owned(),
             Verdict::Hide(..) | Verdict::CutOver(_) | Verdict::Unhide(_) => "hidden".to_owned(),
@@ -574,5 +643,46 @@ mod tests {
         forward("DROP DATABASE crm", "drop in part");
         forward("DROP DATABASE other", "nothing");
         forward("CREATE DATABASE other", "nothing");
+    }
+
+    #[test]
+    fn only_what_is_listed_of_columns_and_operations_goes_on() {
+        let column = |name: &str, to: Option<&str>| SelectedColumn {
+            name: name.into(),
+            to: to.map(Into::into),
+        };
+        let rules = [
+            ObjectRule::Include(Selection {
+                database: "shop".into(),
+                table: Some("t".into()),
+                columns: Some(vec![column("id", None), column("a", Some("b"))]),
+                operations: Some([Operation::Insert, Operation::Ddl].into()),
+                ..Selection::default()
+            }),
+            ObjectRule::Include(Selection {
+                database: "shop".into(),
+                operations: Some([Operation::AlterTable, Operation::Database].into()),
+                ..Selection::default()
+            }),
+        ];
+        let check = |text: &str, expected: &str| check_with(&rules, text, Direction::Forward, None, expected);
+        check(
+            "ALTER TABLE t MODIFY a BIGINT",
+            "ALTER TABLE `shop`.`t` MODIFY `b` BIGINT",
+        );
+        check("ALTER TABLE t MODIFY c BIGINT", "ignored");
+        check("ALTER TABLE t DROP COLUMN a", "stop");
+        check("DROP INDEX by_a ON t", "DROP INDEX by_a ON `shop`.`t`");
+        check("DROP INDEX by_c ON t", "ignored");
+        check("ALTER TABLE u ADD c INT", "ALTER TABLE `shop`.`u` ADD c INT");
+        check("TRUNCATE TABLE t", "TRUNCATE TABLE `shop`.`t`");
+        check("TRUNCATE TABLE u", "excluded");
+        check("DROP TABLE u, t, x", "DROP TABLE `shop`.`t`");
+        check("CREATE TABLE w (id INT)", "excluded");
+        check("CREATE INDEX i ON u (id)", "excluded");
+        check(
+            "ALTER DATABASE shop CHARACTER SET latin1",
+            "ALTER DATABASE `shop` CHARACTER SET latin1",
+        );
     }
 }
