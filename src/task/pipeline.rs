@@ -10,6 +10,7 @@
 //! kept whole, wait until nothing is.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -128,6 +129,7 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
         large: None,
         filling: None,
         receiver,
+        told: HashSet::new(),
         persisted: watermark_sender,
         unwritten: Unwritten::default(),
         version,
@@ -254,6 +256,8 @@ struct Scheduler {
     filling: Option<Filling>,
     /// What the destination makes of views and the like.
     receiver: Receiver,
+    /// Why statements were ignored: each reason is told once.
+    told: HashSet<&'static str>,
     persisted: watch::Sender<Arc<GtidSet>>,
     unwritten: Unwritten,
     version: u32,
@@ -520,11 +524,13 @@ impl Scheduler {
             Verdict::Ignored(why) => {
                 ddl::withdraw(session.conn(), &link.key, gtid).await?;
                 self.log(record("ignored", None)).await?;
-                link.tell(
-                    Level::Warning,
-                    format!("the DDL statement {gtid} is not run at the destination: {why}"),
-                )
-                .await;
+                if self.told.insert(why) {
+                    let message = format!(
+                        "the DDL statement {gtid} is not run at the destination: {why}; it and others like it stand in \
+                         sync.ddl"
+                    );
+                    link.tell(Level::Warning, message).await;
+                }
             }
             Verdict::Stop(reason) => {
                 self.log(record("failed", None)).await?;
