@@ -484,14 +484,14 @@ impl Scheduler {
         );
         let gtid = &statement.header.gtid;
         let mut dealt = Dealt::default();
+        if verdict != Verdict::Nothing {
+            link.shared.definitions.fetch_add(1, Ordering::AcqRel);
+        }
         if !matches!(verdict, Verdict::Nothing | Verdict::Echo)
             && let Some(decision) = self.decision(gtid).await?
         {
             dealt.voids = self.decided(session, statement, decision).await?;
             return Ok(self.pass(statement, dealt));
-        }
-        if verdict != Verdict::Nothing {
-            link.shared.definitions.fetch_add(1, Ordering::AcqRel);
         }
         let record = |outcome, applied_statement: Option<String>| DdlRecord {
             task: link.task.clone(),

@@ -630,6 +630,29 @@ mod tests {
     }
 
     #[test]
+    fn a_view_of_a_table_with_a_list_of_columns_is_refused() {
+        let whole = || Selection {
+            database: "shop".into(),
+            ..Selection::default()
+        };
+        let listed = Selection {
+            table: Some("t".into()),
+            columns: Some(vec![SelectedColumn {
+                name: "id".into(),
+                to: None,
+            }]),
+            ..whole()
+        };
+        let rules = [ObjectRule::Include(listed), ObjectRule::Include(whole())];
+        let check = |text: &str, expected: &str| check_with(&rules, text, Direction::Forward, None, expected);
+        check("CREATE VIEW v AS SELECT id FROM t", "stop");
+        check(
+            "CREATE VIEW v AS SELECT id FROM u",
+            "CREATE VIEW `shop`.`v` AS SELECT id FROM u",
+        );
+    }
+
+    #[test]
     fn databases_are_made_and_dropped_as_far_as_they_are_selected() {
         let forward = |text, expected| check(text, Direction::Forward, None, expected);
         forward("CREATE DATABASE shop", "CREATE DATABASE `copy`");
@@ -677,6 +700,7 @@ mod tests {
         check("ALTER TABLE u ADD c INT", "ALTER TABLE `shop`.`u` ADD c INT");
         check("TRUNCATE TABLE t", "TRUNCATE TABLE `shop`.`t`");
         check("TRUNCATE TABLE u", "excluded");
+        check("CREATE VIEW v AS SELECT id FROM u", "excluded");
         check("DROP TABLE u, t, x", "DROP TABLE `shop`.`t`");
         check("CREATE TABLE w (id INT)", "excluded");
         check("CREATE INDEX i ON u (id)", "excluded");

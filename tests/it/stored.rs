@@ -745,3 +745,50 @@ async fn definers_are_kept_where_the_account_may_and_replaced_where_not() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn what_an_attempt_that_failed_has_made_is_made_anew() {
+    let pair = Pair::start().await;
+    sql(&pair.hq, TABLES).await;
+    run_all(&pair.hq, &PROGRAMS).await;
+    sql(
+        &pair.branch,
+        "SET GLOBAL log_bin_trust_function_creators = ON; CREATE USER applies IDENTIFIED BY 'x'; GRANT ALL ON causeway.* TO applies;
+         GRANT ALL ON shop.* TO applies; REVOKE EVENT ON shop.* FROM applies;
+         GRANT SHOW_ROUTINE, SYSTEM_USER, SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER ON *.* TO applies; GRANT SELECT ON mysql.* TO applies;",
+    )
+    .await;
+    let proxy = Proxy::start().await;
+    proxy.register_as("hq", &pair.hq).await;
+    let register = format!(
+        "CREATE SERVER branch OPTIONS (HOST '127.0.0.1', PORT {}, USER 'applies', PASSWORD 'x')",
+        pair.branch.port
+    );
+    sql(&proxy, &register).await;
+    start(
+        &proxy,
+        "CREATE SYNC TASK s FROM hq TO branch OBJECTS (shop.*) WITH (heartbeat = OFF)",
+    )
+    .await;
+    // All but the events is made.
+    proxy.wait_state("s", "failed").await;
+    assert_eq!(cell(&pair.branch, "SELECT shop.f(2)").await, "4");
+    run_all(
+        &pair.hq,
+        &[
+            "DROP FUNCTION f",
+            "CREATE FUNCTION f(a INT) RETURNS INT DETERMINISTIC RETURN a * 3",
+            "ALTER VIEW z_view AS SELECT id, n, 1 AS one FROM t",
+            "DROP TRIGGER changes",
+            "CREATE TRIGGER changes BEFORE UPDATE ON t FOR EACH ROW SET NEW.v = 'other'",
+        ],
+    )
+    .await;
+    sql(&pair.branch, "GRANT EVENT ON shop.* TO applies").await;
+    sql(&proxy, "RESUME SYNC TASK s").await;
+    proxy.wait_synced("s").await;
+    assert_same(&pair.hq, &pair.branch, "shop").await;
+    assert_same_programs(&pair.hq, "shop", &pair.branch, "shop").await;
+    assert_eq!(cell(&pair.branch, "SELECT shop.f(2)").await, "6");
+    assert_eq!(cell(&proxy, "SELECT COUNT(*) FROM sync.ddl").await, "0");
+}
