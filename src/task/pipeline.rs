@@ -782,7 +782,8 @@ impl Scheduler {
                 self.link.tell(Level::Info, told).await;
             }
             let job = self.job(statement, step, &rewritten.text, &rewritten.details);
-            let applied = ddl::finish(session, &job, number, step + 1 == count).await?;
+            let last = step + 1 == count && !statement.within;
+            let applied = ddl::finish(session, &job, number, last).await?;
             self.persisted.send_replace(Arc::new(applied));
             voids = Some((number, rewritten.details.voids));
         }

@@ -35,9 +35,12 @@ async fn programs(server: &LocalServer, database: &str, renamed: Option<&str>) -
         }
         if let Some(renamed) = renamed {
             for text in &mut texts {
-                *text = text
-                    .replace(&format!("`{database}`"), &format!("`{renamed}`"))
-                    .replace(&format!(" {database}."), &format!(" `{renamed}`."));
+                // What keeps its name is left as it was written.
+                if renamed != database {
+                    *text = text
+                        .replace(&format!("`{database}`"), &format!("`{renamed}`"))
+                        .replace(&format!(" {database}."), &format!(" `{renamed}`."));
+                }
                 if object[0] == "EVENT" {
                     *text = text
                         .replace(" ENABLE", " DISABLE ON REPLICA")
