@@ -20,7 +20,7 @@ use crate::{
         change::Site,
         gtid::{Gtid, GtidSet},
         history::{Details, HistoryEntry},
-        name::TableName,
+        name::{OWN_DATABASE, TableName},
         stored::StoredName,
     },
     plan::{assemble::INTENDED, path},
@@ -374,10 +374,12 @@ async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
             .map_err(|error| Failure::mysql(doing("preparing"), &error))?;
     }
     if let Some(database) = job.default_database {
-        session
-            .run(format!("USE {}", ident::quoted(database)))
-            .await
-            .map_err(|error| Failure::mysql(doing("choosing the default database of"), &error))?;
+        let mut chosen = session.run(format!("USE {}", ident::quoted(database))).await;
+        // Its database is no concern of the task and is not here. If it names a table without a database it fails.
+        if matches!(&chosen, Err(mysql_async::Error::Server(error)) if error.code == 1049) {
+            chosen = session.run(format!("USE {OWN_DATABASE}")).await;
+        }
+        chosen.map_err(|error| Failure::mysql(doing("choosing the default database of"), &error))?;
     }
     let result = match job.encoded {
         Some((_, statement)) => session.run(statement).await,

@@ -10,6 +10,7 @@
 //! kept whole, wait until nothing is.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -128,6 +129,7 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
         large: None,
         filling: None,
         receiver,
+        told: HashSet::new(),
         persisted: watermark_sender,
         unwritten: Unwritten::default(),
         version,
@@ -254,6 +256,8 @@ struct Scheduler {
     filling: Option<Filling>,
     /// What the destination makes of views and the like.
     receiver: Receiver,
+    /// Why statements were ignored: each reason is told once.
+    told: HashSet<&'static str>,
     persisted: watch::Sender<Arc<GtidSet>>,
     unwritten: Unwritten,
     version: u32,
@@ -520,11 +524,13 @@ impl Scheduler {
             Verdict::Ignored(why) => {
                 ddl::withdraw(session.conn(), &link.key, gtid).await?;
                 self.log(record("ignored", None)).await?;
-                link.tell(
-                    Level::Warning,
-                    format!("the DDL statement {gtid} is not run at the destination: {why}"),
-                )
-                .await;
+                if self.told.insert(why) {
+                    let message = format!(
+                        "the DDL statement {gtid} is not run at the destination: {why}; it and others like it stand in \
+                         sync.ddl"
+                    );
+                    link.tell(Level::Warning, message).await;
+                }
             }
             Verdict::Stop(reason) => {
                 self.log(record("failed", None)).await?;
@@ -597,9 +603,8 @@ impl Scheduler {
         Ok(self.pass(statement, dealt))
     }
 
-    /// The statement has been dealt with.
+    /// The statement has been dealt with. Rows that come behind it under the same GTID are still to be applied.
     fn pass(&mut self, statement: &Statement, dealt: Dealt) -> Dealt {
-        // Rows that come behind it under the same GTID are still to be applied.
         if !statement.within {
             let number = self.watermark.begin_transaction(&statement.header);
             self.watermark.finish(number);
@@ -838,12 +843,15 @@ impl Scheduler {
             Err(_) => return result,
         };
         // Listed before the checkpoint passes it: what is done stands in the list, come what may.
-        let mut record = self.record(statement, outcome, Some(&rewritten.text));
-        if step > 0 {
-            record.source_position.push_str(&format!("#{step}"));
-        }
+        let record = DdlRecord {
+            source_position: match step {
+                0 => statement.header.gtid.to_string(),
+                step => format!("{}#{step}", statement.header.gtid),
+            },
+            ..self.record(statement, outcome, Some(&rewritten.text))
+        };
         self.log(record).await?;
-        if outcome == "failed" {
+        if result.is_err() {
             self.leave_undecided(&statement.header.gtid).await?;
         }
         result
