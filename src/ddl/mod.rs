@@ -17,6 +17,7 @@
 //! of the trigger.
 
 mod classify;
+mod condition;
 mod cursor;
 mod lexer;
 mod rewrite;
@@ -28,6 +29,7 @@ mod table;
 mod fixtures;
 
 pub use classify::{StatementContext, Unclassified, classify};
+pub use condition::Condition;
 pub use rewrite::RewriteError;
 pub use statement::{
     AccountVerb, Body, DmlVerb, Kind, NameSpan, Object, Role, RoutineKind, SqlMode, Statement, XaVerb, Xid,

@@ -196,6 +196,7 @@ pub fn bind(
         columns,
         key,
         mode: Mode::default(),
+        filter: None,
         retyped,
     })
 }

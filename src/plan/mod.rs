@@ -4,6 +4,7 @@
 //! - [`name_case`]: how names are written at the destination.
 //! - [`path`]: the loop filter: a transaction goes to a server only if that server is not on its path.
 //! - [`bind`]: binds a table as the binlog describes it to the table at the destination, column by column.
+//! - [`filter`]: what becomes of a change whose row moves into or out of its table's filter.
 //! - [`copied`]: how changes meet the rows that full sync has copied.
 //! - `xa`: what has been prepared and not committed.
 //! - [`assemble`]: makes whole transactions of binlog events, dropping what does not go through as early as it can.
@@ -11,6 +12,7 @@
 pub mod assemble;
 pub mod bind;
 pub mod copied;
+pub mod filter;
 pub mod name_case;
 pub mod objects;
 pub mod online;

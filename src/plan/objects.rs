@@ -129,6 +129,12 @@ impl Objects {
         !self.rules.iter().any(limited)
     }
 
+    /// Whether there are tables of which only some rows are synchronized.
+    pub fn has_filters(&self) -> bool {
+        let filtered = |rule: &ObjectRule| matches!(rule, ObjectRule::Include(selection) if selection.filter.is_some());
+        self.rules.iter().any(filtered)
+    }
+
     /// The name at the link's destination of a database of which everything is selected; `None` otherwise.
     pub fn map_database(&self, database: &str) -> Option<String> {
         self.find_database(database).map(|(_, name)| name)

@@ -369,15 +369,15 @@ async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epo
         let there = schema::read_table(destination, &to).await?;
         let here = schema::read_table(source, &from).await?;
         match (here, there) {
-            (Some(here), Some(there)) => copied.push(CopyTable {
-                source: Arc::new(here),
-                destination: Arc::new(there),
-                columns: link
-                    .objects
-                    .select(&from)
-                    .map(|found| found.columns)
-                    .unwrap_or_default(),
-            }),
+            (Some(here), Some(there)) => {
+                let selected = link.objects.select(&from);
+                copied.push(CopyTable {
+                    source: Arc::new(here),
+                    destination: Arc::new(there),
+                    filter: selected.as_ref().and_then(|found| found.filter).map(str::to_owned),
+                    columns: selected.map(|found| found.columns).unwrap_or_default(),
+                });
+            }
             // Made or dropped since the position was taken: the statement that did it is still to come.
             (None, _) => {}
             (Some(_), None)

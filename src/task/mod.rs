@@ -5,6 +5,7 @@
 //! - [`initial`]: schema sync and full sync.
 //! - [`pipeline`]: the changes: reads, plans, schedules and applies them.
 //! - [`history`]: rows of the reverse direction that are older than a DDL of the forward one.
+//! - [`row_filter`]: changes are judged by the filters of their tables.
 //! - [`statements`]: what becomes of a DDL in each direction.
 //! - [`status`]: what is shown of a link while it is at work.
 
@@ -14,6 +15,7 @@ pub mod initial;
 pub mod link;
 pub mod pipeline;
 pub mod reader;
+pub mod row_filter;
 pub mod statements;
 pub mod status;
 pub mod supervisor;

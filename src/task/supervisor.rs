@@ -34,6 +34,7 @@ use crate::{
 use super::{
     check, initial,
     link::{Link, Shared},
+    row_filter,
     status::LinkStatus,
 };
 
@@ -320,13 +321,10 @@ impl Supervisor {
             let own = definition.reverse_objects.as_deref();
             let reverse = Objects::new(Direction::Reverse, &definition.objects, own);
             let mut reasons = Vec::new();
-            for (direction, servers, copies) in [
-                (Direction::Forward, [&source, &destination], true),
-                (
-                    Direction::Reverse,
-                    [&destination, &source],
-                    definition.two_way && own.is_some(),
-                ),
+            let reverse_copies = definition.two_way && own.is_some();
+            for (direction, objects, [from, to], copies) in [
+                (Direction::Forward, &forward, [&source, &destination], true),
+                (Direction::Reverse, &reverse, [&destination, &source], reverse_copies),
             ] {
                 let key = LinkKey {
                     task: task_key(task),
@@ -337,7 +335,10 @@ impl Supervisor {
                     Direction::Reverse => copied::own(&reverse, Some(&forward), table),
                 };
                 let options = definition.options_for(direction);
-                if copies && let Some(reason) = initial::refusal(servers, &copied, &options, &key).await? {
+                if copies && let Some(reason) = row_filter::refusal(from, objects).await? {
+                    reasons.push(reason);
+                }
+                if copies && let Some(reason) = initial::refusal([from, to], &copied, &options, &key).await? {
                     reasons.push(match direction {
                         Direction::Forward => reason,
                         Direction::Reverse => format!("in the reverse direction, {reason}"),

@@ -17,6 +17,7 @@ mod objects;
 mod pressure;
 mod privileges;
 mod reverse_objects;
+mod row_filter;
 mod servers;
 mod support;
 mod two_way;
