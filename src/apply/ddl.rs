@@ -90,7 +90,7 @@ pub async fn apply(session: &mut Session, job: &Job<'_>) -> Result<u64, Failure>
     let known: Option<(u64, String, String)> = session
         .conn()
         .query_first(format!(
-            "SELECT number, digest, state FROM causeway.ddl WHERE {} AND gtid = '{}'",
+            "SELECT number, digest, state FROM causeway.ddl WHERE {} AND gtid = '{}' ORDER BY number DESC LIMIT 1",
             job.link.condition(),
             job.origin()
         ))
@@ -314,7 +314,8 @@ async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
         Err(error) => {
             let failure = Failure::mysql(doing("running"), &error);
             return Err(Failure::data(format!(
-                "{failure}. It stands in sync.ddl; make the destination's definition fit, then RESUME the task"
+                "{failure}. It stands in sync.ddl; make the destination's definition fit, then RESUME the task, or decide on \
+                 the statement with RESUME SYNC TASK … SKIP or APPLY '…'"
             )));
         }
     }

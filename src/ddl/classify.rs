@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::cursor::{Cursor, Shape};
 use super::lexer::{Lexed, TokenKind, lex};
 use super::statement::{AccountVerb, Body, DmlVerb, Kind, Role, SqlMode, Statement, XaVerb, Xid};
-use super::{stored, table};
+use super::{definition, stored, table};
 
 /// What the server knew when it ran the statement: without it the same text can mean something else.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +64,12 @@ pub fn classify(text: &str, context: &StatementContext<'_>) -> Result<Statement,
             let mut names = cursor.names;
             let (items, renamed_columns) = (cursor.items, cursor.renamed_columns);
             names.sort_by_key(|name| name.span.start);
+            let own = names
+                .iter()
+                .find(|name| name.role == Role::Table)
+                .map(|name| &name.name);
             Ok(Statement {
+                definition: definition::read(&lexed, &found.kind, own),
                 kind: found.kind,
                 names,
                 body: found.body,

@@ -169,6 +169,26 @@ impl<'a> Cursor<'a> {
         self.is_identifier_at(0)
     }
 
+    /// Whether the next token is a bare word that may be a keyword.
+    pub(super) fn is_word_like(&self) -> bool {
+        self.token(0).is_some_and(|t| t.kind == TokenKind::Word)
+    }
+
+    /// Whether the next token is no value of its own but says how the literal after it is meant: `_utf8mb4 'x'`, `N'x'`,
+    /// `X'41'`, `DATE '2020-01-01'`.
+    pub(super) fn is_literal_prefix(&self) -> bool {
+        let Some(token) = self.token(0).filter(|token| token.kind == TokenKind::Word) else {
+            return false;
+        };
+        let text_follows = self.token(1).is_some_and(|t| t.kind == TokenKind::Text);
+        if self.text_of(&token.span).starts_with('_') {
+            let radix = |word| self.is_word_at(1, word) && self.token(2).is_some_and(|t| t.kind == TokenKind::Text);
+            let number = self.token(1).is_some_and(|t| t.kind == TokenKind::Number);
+            return text_follows || number || radix("X") || radix("B");
+        }
+        text_follows && self.is_any(&["N", "X", "B", "DATE", "TIME", "TIMESTAMP"])
+    }
+
     pub(super) fn is_text(&self) -> bool {
         self.token(0).is_some_and(|t| t.kind == TokenKind::Text)
     }

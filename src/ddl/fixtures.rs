@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::{Role, SqlMode, Statement, StatementContext, classify};
-use crate::model::name::TableName;
+use super::{Mapping, Role, SqlMode, Statement, StatementContext, classify};
+use crate::model::{columns::ColumnMap, name::TableName};
 
 struct Case {
     title: String,
@@ -189,6 +189,24 @@ fn try_all(text: &str, context: &StatementContext<'_>) {
     if let Ok(statement) = classify(text, context) {
         check_spans(&statement);
         let rewritten = statement.rewrite(&map);
+        let some_columns = Mapping {
+            names: &map,
+            columns: &|_| {
+                let pairs = [("a", "A b"), ("id", "id"), ("p", "q")];
+                ColumnMap::Listed(pairs.map(|(from, to)| (from.into(), to.into())).to_vec())
+            },
+            has_key: &|_, key| key.len() % 2 == 0,
+        };
+        if let Ok(Some(text)) = statement.rewrite_for(&some_columns) {
+            let context = StatementContext {
+                default_database: Some("elsewhere"),
+                ..*context
+            };
+            // What is left after a part has gone may be no statement (of a broken one), but it can be read.
+            if classify(&text, &context).is_ok_and(|again| again.kind != statement.kind) {
+                panic!("{} became {text}", statement.text());
+            }
+        }
         let limited = statement.limit_to(&|name| name.table.len() % 2 == 0);
         if let Some(limited) = limited {
             check_spans(&limited);

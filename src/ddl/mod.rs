@@ -3,7 +3,8 @@
 //! [`classify`] answers three questions about a statement as it stands in the binlog: what kind it is ([`Kind`]), where
 //! the names of tables, databases and other objects stand in it ([`NameSpan`]), and which of them it changes
 //! ([`Statement::targets`]). [`Statement::rewrite`] then puts other names into those places and leaves every other byte
-//! as the author wrote it. [`Statement::limit_to`] takes objects out of lists (`DROP TABLE a, b`).
+//! as the author wrote it; [`Statement::rewrite_for`] also gives columns other names and leaves columns out.
+//! [`Statement::limit_to`] takes objects out of lists (`DROP TABLE a, b`).
 //!
 //! Nothing is ever guessed. There is no tree that is printed again, since what a parser does not know it loses in
 //! print; the statement's text is kept and only spans of it are replaced. Where names can stand is known for each kind of
@@ -17,8 +18,11 @@
 //! of the trigger.
 
 mod classify;
+mod columns;
 mod condition;
 mod cursor;
+mod definition;
+mod expression;
 mod lexer;
 mod rewrite;
 mod statement;
@@ -30,7 +34,7 @@ mod fixtures;
 
 pub use classify::{StatementContext, Unclassified, classify};
 pub use condition::Condition;
-pub use rewrite::RewriteError;
+pub use rewrite::{Mapping, RewriteError};
 pub use statement::{
     AccountVerb, Body, DmlVerb, Kind, NameSpan, Object, Role, RoutineKind, SqlMode, Statement, XaVerb, Xid,
 };

@@ -1,7 +1,10 @@
 //! The same statement under other names, or for fewer objects.
 
+use std::ops::Range;
+
+use super::columns::{self, Edit};
 use super::statement::{Body, Kind, NameSpan, Role, Statement};
-use crate::model::name::TableName;
+use crate::model::{columns::ColumnMap, name::TableName};
 
 /// Why a statement can't be written under other names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +35,52 @@ pub enum RewriteError {
          binlog_format=ROW at the source"
     )]
     CreateSelect,
+    /// A part of a definition needs a column that is not carried.
+    #[error(
+        "{what} needs column {column} of {table}, which is not among the columns that this task carries; add it to the \
+         table's columns in OBJECTS, or run the statement at the destination by hand, in the form it shall have there"
+    )]
+    LeftOutColumn {
+        /// The part.
+        what: String,
+        /// The table.
+        table: TableName,
+        /// The column.
+        column: String,
+    },
+    /// A column that the task names can't go or change its name: the task would name what is no longer there.
+    #[error(
+        "it {does} column {column} of {table}, which the task's OBJECTS name; change the table's columns in OBJECTS, and \
+         run the statement at the destination by hand"
+    )]
+    ListedColumn {
+        /// Drops or renames.
+        does: &'static str,
+        /// The table.
+        table: TableName,
+        /// The column.
+        column: String,
+    },
+    /// Which columns it names could not be told.
+    #[error(
+        "the task carries only some columns of {table}, or carries them under other names, and which columns the \
+         statement names can't be told ({reason}); write it in a simpler form, or run it at the destination by hand"
+    )]
+    Columns {
+        /// The table.
+        table: TableName,
+        /// What was not understood.
+        reason: String,
+    },
+    /// CREATE TABLE … LIKE where a table has a list of columns.
+    #[error(
+        "CREATE TABLE … LIKE can't be carried for {table}, of which the task carries only some columns, or carries them \
+         under other names; write the columns out in CREATE TABLE"
+    )]
+    Like {
+        /// The table with a list of columns.
+        table: TableName,
+    },
     /// Not a statement on the objects of a task.
     #[error("a statement of this kind ({kind:?}) concerns no objects of a task and is not carried")]
     NotCarried {
@@ -40,18 +89,49 @@ pub enum RewriteError {
     },
 }
 
+/// What a statement's names are at the destination.
+#[derive(Clone, Copy)]
+pub struct Mapping<'a> {
+    /// Gets what a name stands for; it must answer for every role but [`Role::BodyMention`] (and [`Role::Database`] for the
+    /// home of a body), where `None` means "no concern of this task". For [`Role::Database`] only the database of its
+    /// answer counts.
+    pub names: &'a dyn Fn(Role, &TableName) -> Option<TableName>,
+    /// The columns of a table of the source that are carried.
+    pub columns: &'a dyn Fn(&TableName) -> ColumnMap,
+    /// Whether the counterpart of a table of the source has a key or constraint of this name. Only asked for tables of
+    /// which [`Mapping::columns`] lists columns: keys over others are not made there, so they can't be dropped.
+    pub has_key: &'a dyn Fn(&TableName, &str) -> bool,
+}
+
+impl std::fmt::Debug for Mapping<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mapping").finish_non_exhaustive()
+    }
+}
+
 impl Statement {
-    /// The statement with every name replaced by what `map` says, always in backticks and with its database, so that it
-    /// means the same under any default database (but see [`Body::needs_default_database`]). Everything else stays byte for byte,
-    /// save for the START TRANSACTION clause of CREATE TABLE.
-    ///
-    /// `map` gets what the name stands for; it must answer for every role but [`Role::BodyMention`] (and
-    /// [`Role::Database`] for the home of a body), where `None` means "no concern of this task". For
-    /// [`Role::Database`] only the database of its answer counts.
+    /// The statement with every name replaced by what `names` says ([`Mapping::names`]), for tables that are carried with all
+    /// their columns.
     ///
     /// # Errors
     /// [`RewriteError`] if a name has no counterpart, or the statement can't be carried under any name.
-    pub fn rewrite(&self, map: &dyn Fn(Role, &TableName) -> Option<TableName>) -> Result<String, RewriteError> {
+    pub fn rewrite(&self, names: &dyn Fn(Role, &TableName) -> Option<TableName>) -> Result<String, RewriteError> {
+        let mapping = Mapping {
+            names,
+            columns: &|_| ColumnMap::All,
+            has_key: &|_, _| true,
+        };
+        Ok(self.rewrite_for(&mapping)?.unwrap_or_default())
+    }
+
+    /// The statement with every name of a table replaced by its counterpart, always in backticks and with its database, so
+    /// that it means the same under any default database (but see [`Body::needs_default_database`]), with columns under
+    /// their names at the destination and without those that are not carried. Everything else stays byte for byte, save for
+    /// the START TRANSACTION clause of CREATE TABLE. `None` if nothing is left to be run.
+    ///
+    /// # Errors
+    /// [`RewriteError`] if a name has no counterpart, or the statement can't be carried in any form.
+    pub fn rewrite_for(&self, mapping: &Mapping<'_>) -> Result<Option<String>, RewriteError> {
         match self.kind {
             Kind::CreateTable { select: true, .. } => return Err(RewriteError::CreateSelect),
             Kind::Account(_) | Kind::ServerAdministration | Kind::Dml(_) => {
@@ -62,34 +142,81 @@ impl Statement {
             _ => {}
         }
         if let Some(body) = &self.body {
-            body.check(map)?;
+            body.check(mapping.names)?;
         }
-        let mut text = String::with_capacity(self.text.len() + 16 * self.names.len());
-        let mut done = 0;
+        let Some(mut edits) = self.column_edits(mapping)? else {
+            return Ok(None);
+        };
+        let removed: Vec<Range<usize>> = edits
+            .iter()
+            .filter(|(_, with)| with.is_empty())
+            .map(|(span, _)| span.clone())
+            .collect();
         for NameSpan { span, role, name } in &self.names {
-            let mapped = map(*role, name).ok_or_else(|| RewriteError::Unmapped {
+            if removed
+                .iter()
+                .any(|gone| gone.start <= span.start && span.end <= gone.end)
+            {
+                continue;
+            }
+            let mapped = (mapping.names)(*role, name).ok_or_else(|| RewriteError::Unmapped {
                 name: name.clone(),
                 role: *role,
             })?;
-            text.push_str(self.text.get(done..span.start).unwrap_or(""));
-            done = span.end;
+            let mut with = quoted(&mapped.database);
             if span.is_empty() {
-                text.push(' ');
+                with.insert(0, ' ');
             }
-            push_quoted(&mut text, &mapped.database);
             if *role != Role::Database {
-                text.push('.');
-                push_quoted(&mut text, &mapped.table);
+                with.push('.');
+                with.push_str(&quoted(&mapped.table));
             }
+            edits.push((span.clone(), with));
         }
-        match &self.cut {
-            Some(cut) => {
-                text.push_str(self.text.get(done..cut.start).unwrap_or("").trim_end());
-                text.push_str(self.text.get(cut.end..).unwrap_or(""));
-            }
-            None => text.push_str(self.text.get(done..).unwrap_or("")),
+        if let Some(cut) = &self.cut {
+            let start = self.text.get(..cut.start).unwrap_or("").trim_end().len();
+            edits.push((start..cut.end, String::new()));
         }
-        Ok(text)
+        edits.sort_by_key(|(span, _)| span.start);
+        let mut text = String::with_capacity(self.text.len() + 16 * edits.len());
+        let mut done = 0;
+        for (span, with) in edits {
+            text.push_str(self.text.get(done..span.start).unwrap_or(""));
+            text.push_str(&with);
+            done = span.end;
+        }
+        text.push_str(self.text.get(done..).unwrap_or(""));
+        Ok(Some(text))
+    }
+
+    /// What changes where columns stand; `None` if nothing would be left of the statement.
+    fn column_edits(&self, mapping: &Mapping<'_>) -> Result<Option<Vec<Edit>>, RewriteError> {
+        let limited = |name: &&NameSpan| (mapping.columns)(&name.name).is_listed();
+        let concerned = |role: Role| self.names.iter().filter(move |name| name.role == role).find(limited);
+        if let Kind::CreateTable { like: true, .. } = self.kind
+            && let Some(name) = concerned(Role::Table).or_else(|| concerned(Role::LikeSource))
+        {
+            return Err(RewriteError::Like {
+                table: name.name.clone(),
+            });
+        }
+        let Some(table) = concerned(Role::Table).or_else(|| concerned(Role::ForeignKeyParent)) else {
+            return Ok(Some(Vec::new()));
+        };
+        let definition = self.definition.as_ref().map_err(|reason| RewriteError::Columns {
+            table: table.name.clone(),
+            reason: reason.clone(),
+        })?;
+        match self.names.iter().find(|name| name.role == Role::Table) {
+            Some(own) => match columns::edits(definition, &own.name, mapping)? {
+                None if matches!(self.kind, Kind::CreateTable { .. }) => Err(RewriteError::Columns {
+                    table: own.name.clone(),
+                    reason: "it has none of the columns that the task carries".to_owned(),
+                }),
+                edits => Ok(edits),
+            },
+            None => Ok(Some(Vec::new())),
+        }
     }
 
     /// The same statement for only those objects of its list for which `keep` holds; `None` if there is none. A pair of
@@ -160,8 +287,7 @@ impl Body {
     }
 }
 
-fn push_quoted(text: &mut String, name: &str) {
-    text.push('`');
-    text.push_str(&name.replace('`', "``"));
-    text.push('`');
+/// A name in backticks.
+pub(super) fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
 }

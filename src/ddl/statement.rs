@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::definition::Definition;
 use crate::model::name::TableName;
 
 /// The `sql_mode` of a statement, in the bits of the QUERY event.
@@ -295,6 +296,8 @@ pub struct Statement {
     /// What [`Statement::rewrite`] leaves out.
     pub(super) cut: Option<Range<usize>>,
     pub(super) xid: Option<Xid>,
+    /// Its columns; only asked where a task names a table's columns one by one.
+    pub(super) definition: Result<Definition, String>,
 }
 
 impl Statement {

@@ -105,6 +105,11 @@ impl Objects {
         self.find(table).map(|(selection, name)| self.selected(selection, name))
     }
 
+    /// Which columns of a table at the link's source travel.
+    pub fn columns(&self, table: &TableName) -> ColumnMap {
+        self.select(table).map(|selected| selected.columns).unwrap_or_default()
+    }
+
     /// As [`Objects::select`], if the table is `original` at the link's destination.
     pub fn back_to(&self, table: &TableName, original: &TableName) -> Option<Selected<'_>> {
         let (selection, name) = self.apply(original)?;
@@ -129,10 +134,27 @@ impl Objects {
         !self.rules.iter().any(limited)
     }
 
+    /// The condition that chooses the rows of a table at the link's source; `None`: all are synchronized.
+    pub fn filter(&self, table: &TableName) -> Option<&str> {
+        self.find(table)?.0.filter.as_deref()
+    }
+
     /// Whether there are tables of which only some rows are synchronized.
     pub fn has_filters(&self) -> bool {
         let filtered = |rule: &ObjectRule| matches!(rule, ObjectRule::Include(selection) if selection.filter.is_some());
         self.rules.iter().any(filtered)
+    }
+
+    /// The tables whose columns are listed: names at the source and at the destination of the rules.
+    pub fn with_listed_columns(&self) -> impl Iterator<Item = (TableName, TableName)> {
+        self.rules.iter().filter_map(|rule| match rule {
+            ObjectRule::Include(selection @ Selection { table: Some(table), .. }) if selection.columns.is_some() => {
+                let source = TableName::new(&selection.database, table);
+                let target = self.case.fold_table(&target(selection, &source));
+                Some((source, target))
+            }
+            _ => None,
+        })
     }
 
     /// The name at the link's destination of a database of which everything is selected; `None` otherwise.

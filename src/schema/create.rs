@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use crate::{
-    ddl::{self, Role, StatementContext},
+    ddl::{self, Mapping, Role, StatementContext},
     failure::Failure,
-    model::name::TableName,
+    model::{columns::ColumnMap, name::TableName},
     sql::{ident, literal},
 };
 
@@ -51,6 +51,7 @@ pub fn statement(
     definition: &Definition,
     version: u32,
     map: &dyn Fn(&TableName) -> Option<TableName>,
+    columns: &dyn Fn(&TableName) -> ColumnMap,
 ) -> Result<String, Failure> {
     let context = StatementContext {
         default_database: Some(&definition.source.database),
@@ -69,12 +70,22 @@ pub fn statement(
         Role::ForeignKeyParent => map(name).or_else(|| Some(name.clone())),
         _ => map(name),
     };
-    statement.rewrite(&names).map_err(|error| {
+    let mapping = Mapping {
+        names: &names,
+        columns,
+        has_key: &|_, _| true,
+    };
+    let failed = |reason: String| {
         Failure::data(format!(
-            "the table {} can't be made at the destination: {error}",
+            "the table {} can't be made at the destination: {reason}",
             definition.source
         ))
-    })
+    };
+    match statement.rewrite_for(&mapping) {
+        Ok(Some(statement)) => Ok(statement),
+        Ok(None) => Err(failed("none of its columns is carried".to_owned())),
+        Err(error) => Err(failed(error.to_string())),
+    }
 }
 
 /// Makes the databases that `definitions` need and that are not there, with the character set they have at the source.

@@ -1,6 +1,6 @@
 //! Schema sync and full sync of a link that has not followed changes yet.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use mysql_async::{Conn, prelude::Queryable};
 
@@ -17,9 +17,9 @@ use crate::{
         name::TableName,
         server::ServerDefinition,
         status::{Level, Phase, State},
-        task::{Direction, ExistingTables, TaskOptions},
+        task::{Direction, TaskOptions},
     },
-    plan::{copied::Copied, path},
+    plan::{copied::Copied, objects::Objects, path},
     schema::{
         self,
         create::{self, Definition},
@@ -27,7 +27,7 @@ use crate::{
     sql::ident,
 };
 
-use super::{link::Link, status::LinkStatus};
+use super::{existing, link::Link, status::LinkStatus};
 
 /// Where a table of the source goes that a link has to copy itself; `None` if it has not.
 type Copies<'a> = dyn Fn(&TableName) -> Option<TableName> + Sync + 'a;
@@ -61,12 +61,16 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         };
         if matches!(taken.stage, None | Some(Stage::Prepared)) {
             // Also looked at before the start; but one may have been made since.
-            let wanted = definitions
+            let pairs: Vec<(TableName, TableName)> = definitions
                 .iter()
-                .map(|definition| definition.destination.clone())
+                .map(|definition| (definition.source.clone(), definition.destination.clone()))
                 .collect();
-            if let Some(reason) = existing(&mut destination, &link.options, wanted).await? {
-                return Err(Failure::data(reason));
+            let found = existing::look([&mut source, &mut destination], &link.objects, &link.options, &pairs).await?;
+            if !found.refusals.is_empty() {
+                return Err(Failure::data(found.refusals.join("; ")));
+            }
+            for warning in found.warnings {
+                link.tell(Level::Warning, warning).await;
             }
         }
         checkpoint::set_stage(
@@ -214,8 +218,10 @@ fn without_counter(create: &str) -> String {
 /// [`Failure`] if a server is out of reach or refuses.
 pub async fn refusal(
     servers: [&ServerDefinition; 2],
+    objects: &Objects,
     copies: &Copies<'_>,
     options: &TaskOptions,
+    both_ways: bool,
     key: &LinkKey,
 ) -> Result<Option<String>, Failure> {
     let [source, destination] = servers;
@@ -240,59 +246,21 @@ pub async fn refusal(
             "{} {} neither a primary key nor a unique key over NOT NULL columns, so rows can't be told apart; add one \
              (for instance ALTER TABLE {} ADD COLUMN my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY \
              KEY), or leave the table out (OBJECTS (…, NOT …))",
-            some_of(&keyless),
+            existing::some_of(&keyless),
             if keyless.len() == 1 { "has" } else { "have" },
             keyless.first().map(ident::quoted_table).unwrap_or_default(),
         ));
     }
-    let there: Vec<TableName> = pairs.into_iter().map(|(_, to, _)| to).collect();
-    reasons.extend(existing(&mut destination, options, there).await?);
+    let pairs: Vec<(TableName, TableName)> = pairs.into_iter().map(|(from, to, _)| (from, to)).collect();
+    reasons.extend(existing::unfit_columns(&mut source, key.direction, objects, both_ways, &pairs).await?);
+    let found = existing::look([&mut source, &mut destination], objects, options, &pairs).await?;
+    reasons.extend(found.refusals);
     for conn in [source, destination] {
         conn.disconnect()
             .await
             .map_err(|error| Failure::mysql("closing a connection", &error))?;
     }
     Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
-}
-
-/// The first few names, and that there are more.
-fn some_of(names: &[TableName]) -> String {
-    let shown: Vec<String> = names.iter().take(5).map(TableName::to_string).collect();
-    let rest = names.len().saturating_sub(shown.len());
-    format!(
-        "{}{}",
-        shown.join(", "),
-        if rest > 0 {
-            format!(" and {rest} more")
-        } else {
-            String::new()
-        }
-    )
-}
-
-/// Why tables that exist at the destination are in the way, if they are.
-async fn existing(
-    destination: &mut Conn,
-    options: &TaskOptions,
-    mut wanted: Vec<TableName>,
-) -> Result<Option<String>, Failure> {
-    if options.existing_tables == ExistingTables::Proceed || !options.schema_sync {
-        return Ok(None);
-    }
-    let there: HashSet<TableName> = schema::list_tables(destination)
-        .await?
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
-    wanted.retain(|name| there.contains(name));
-    Ok((!wanted.is_empty()).then(|| {
-        format!(
-            "{} {} at the destination already; drop what is there, rename in OBJECTS (… AS …), or set existing_tables = \
-             'proceed'",
-            some_of(&wanted),
-            if wanted.len() == 1 { "exists" } else { "exist" },
-        )
-    }))
 }
 
 async fn make_tables(
@@ -304,12 +272,13 @@ async fn make_tables(
     create::databases(source, destination, definitions).await?;
     let version = version_number(&source.server_version());
     let map = |name: &TableName| link.objects.map(name);
+    let columns = |name: &TableName| link.objects.columns(name);
     for definition in definitions {
         let there = schema::read_table(destination, &definition.destination).await?;
         if there.is_some() {
             continue;
         }
-        let statement = create::statement(definition, version, &map)?;
+        let statement = create::statement(definition, version, &map, &columns)?;
         destination.query_drop(statement).await.map_err(|error| {
             Failure::mysql(
                 format_args!("making {} at the destination", definition.destination),
@@ -369,15 +338,12 @@ async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epo
         let there = schema::read_table(destination, &to).await?;
         let here = schema::read_table(source, &from).await?;
         match (here, there) {
-            (Some(here), Some(there)) => {
-                let selected = link.objects.select(&from);
-                copied.push(CopyTable {
-                    source: Arc::new(here),
-                    destination: Arc::new(there),
-                    filter: selected.as_ref().and_then(|found| found.filter).map(str::to_owned),
-                    columns: selected.map(|found| found.columns).unwrap_or_default(),
-                });
-            }
+            (Some(here), Some(there)) => copied.push(CopyTable {
+                source: Arc::new(here),
+                destination: Arc::new(there),
+                columns: link.objects.columns(&from),
+                filter: link.objects.filter(&from).map(str::to_owned),
+            }),
             // Made or dropped since the position was taken: the statement that did it is still to come.
             (None, _) => {}
             (Some(_), None)

@@ -51,6 +51,9 @@ pub struct Shared {
     /// Number of the last statement of the forward link that the reverse one has passed for good. What was known of
     /// earlier ones is of no use any more; without a reverse link that is everything.
     pub reverse_ddl: std::sync::atomic::AtomicU64,
+    /// When the newest transaction that the forward link has passed was committed at its source, in microseconds since
+    /// the Unix epoch by that server's clock.
+    pub forward_done_us: std::sync::atomic::AtomicU64,
 }
 
 impl Shared {
@@ -62,6 +65,7 @@ impl Shared {
             reverse_copies,
             forward_runs: watch::channel(false).0,
             definitions: std::sync::atomic::AtomicU64::new(0),
+            forward_done_us: std::sync::atomic::AtomicU64::new(0),
             reverse_ddl: std::sync::atomic::AtomicU64::new(if two_way { 0 } else { u64::MAX }),
         }
     }
@@ -143,7 +147,7 @@ impl Link {
             let result = self.attempt(stop).await;
             let failure = match result {
                 Ok(()) => return Ok(()),
-                Err(failure) if failure.kind == Kind::Data => return Err(failure),
+                Err(failure) if matches!(failure.kind, Kind::Data | Kind::Undecided) => return Err(failure),
                 Err(failure) => failure,
             };
             if stop.is_cancelled() {

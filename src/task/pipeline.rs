@@ -37,7 +37,7 @@ use crate::{
         history::{Details, HistoryEntry},
         name::TableName,
         status::{ConflictRecord, DdlRecord, Level, State},
-        task::Direction,
+        task::{Decision, Direction},
     },
     plan::assemble::{Intended, Statement},
     schedule::{
@@ -46,9 +46,11 @@ use crate::{
         watermark::Watermark,
     },
     schema,
+    store::StoreError,
 };
 
 use super::{
+    existing,
     initial::version_number,
     link::Link,
     reader::{self, Dealt, Item},
@@ -448,6 +450,7 @@ impl Scheduler {
         intended: Option<&Intended>,
     ) -> Result<Dealt, Failure> {
         let link = self.link.clone();
+        let keys = existing::keys_of_listed(session.conn(), &link.objects).await?;
         let verdict = statements::judge(
             statement,
             link.key.direction,
@@ -455,9 +458,16 @@ impl Scheduler {
             link.options.exclude_ddl,
             self.version,
             intended.map(|intended| intended.statement.as_str()),
+            &keys,
         );
         let gtid = &statement.header.gtid;
         let mut dealt = Dealt::default();
+        if !matches!(verdict, Verdict::Nothing | Verdict::Echo)
+            && let Some(decision) = self.decision(gtid).await?
+        {
+            dealt.voids = self.decided(session, statement, decision).await?;
+            return Ok(self.pass(statement, dealt));
+        }
         if verdict != Verdict::Nothing {
             link.shared.definitions.fetch_add(1, Ordering::AcqRel);
         }
@@ -500,7 +510,7 @@ impl Scheduler {
             }
             Verdict::Stop(reason) => {
                 self.log(record("failed", None)).await?;
-                return Err(Failure::data(reason));
+                return Err(self.undecided(gtid, &reason).await);
             }
             Verdict::Apply(rewritten) => {
                 dealt.voids = self.run_statements(session, statement, vec![*rewritten]).await?;
@@ -532,28 +542,98 @@ impl Scheduler {
                     true => {
                         Err("the task has not seen what was done to the shadow, as it began before the task".to_owned())
                     }
-                    false => statements::unhidden(statement, &texts, &cut_over, &link.objects, self.version),
+                    false => statements::unhidden(statement, &texts, &cut_over, &link.objects, self.version, &keys),
                 };
                 match steps {
                     Ok(steps) => dealt.voids = self.run_statements(session, statement, steps).await?,
                     Err(reason) => {
                         self.log(record("failed", None)).await?;
-                        return Err(Failure::data(format!(
-                            "the online schema change of {} ends at {} and can't be carried: {reason}. Bring the \
-                             destination's table to the new definition with RESUME SYNC TASK … APPLY 'ALTER TABLE …', or \
-                             pass it by with RESUME SYNC TASK … SKIP",
+                        let reason = format!(
+                            "the online schema change of {} ends at {} and can't be carried: {reason}. It takes the table \
+                             to another definition: an ALTER TABLE does that at the destination",
                             cut_over.table, statement.header.position
-                        )));
+                        );
+                        return Err(self.undecided(gtid, &reason).await);
                     }
                 }
                 let numbers: Vec<u64> = kept.iter().map(|entry| entry.number).collect();
                 ddl::forget_hidden(session.conn(), &link.key, &numbers).await?;
             }
         }
+        Ok(self.pass(statement, dealt))
+    }
+
+    /// The statement has been dealt with.
+    fn pass(&mut self, statement: &Statement, dealt: Dealt) -> Dealt {
         let number = self.watermark.begin_transaction(&statement.header);
         self.watermark.finish(number);
         (self.unwritten.any, self.unwritten.changes) = (true, true);
-        Ok(dealt)
+        dealt
+    }
+
+    /// What the operator has decided on a statement.
+    async fn decision(&self, gtid: &Gtid) -> Result<Option<Decision>, Failure> {
+        let (store, task) = (self.link.store.clone(), self.link.task.clone());
+        let (direction, gtid) = (self.link.key.direction, gtid.to_string());
+        in_store(move || store.decision(&task, direction, &gtid)).await
+    }
+
+    /// Does with a statement what the operator has decided.
+    async fn decided(
+        &mut self,
+        session: &mut Session,
+        statement: &Statement,
+        decision: Decision,
+    ) -> Result<Option<(u64, Vec<TableName>)>, Failure> {
+        let gtid = &statement.header.gtid;
+        let voids = match decision {
+            Decision::Skip => {
+                ddl::withdraw(session.conn(), &self.link.key, gtid).await?;
+                self.log(DdlRecord {
+                    task: self.link.task.clone(),
+                    direction: self.link.key.direction,
+                    source_position: gtid.to_string(),
+                    statement: statement.text.clone(),
+                    outcome: "ignored",
+                    applied_statement: None,
+                })
+                .await?;
+                self.link
+                    .tell(
+                        Level::Warning,
+                        format!("the statement {gtid} was passed by, as the operator decided"),
+                    )
+                    .await;
+                None
+            }
+            Decision::Apply(text) => {
+                // What was intended before is another statement.
+                ddl::withdraw(session.conn(), &self.link.key, gtid).await?;
+                let rewritten = statements::as_written(&text, self.version);
+                self.run_statements(session, statement, vec![rewritten]).await?
+            }
+        };
+        let (store, task, direction) = (self.link.store.clone(), self.link.task.clone(), self.link.key.direction);
+        in_store(move || store.decided(&task, direction)).await?;
+        Ok(voids)
+    }
+
+    /// A statement can't be carried: it waits for what the operator decides.
+    async fn undecided(&self, gtid: &Gtid, reason: &str) -> Failure {
+        match self.leave_undecided(gtid).await {
+            Ok(()) => Failure::undecided(format!(
+                "{reason}. Decide on it: RESUME SYNC TASK {0} SKIP passes it by, RESUME SYNC TASK {0} APPLY '…' runs another \
+                 statement at the destination in its place, and RESUME alone tries it again",
+                self.link.task
+            )),
+            Err(failure) => failure,
+        }
+    }
+
+    async fn leave_undecided(&self, gtid: &Gtid) -> Result<(), Failure> {
+        let (store, task) = (self.link.store.clone(), self.link.task.clone());
+        let (direction, gtid) = (self.link.key.direction, gtid.to_string());
+        in_store(move || store.leave_undecided(&task, direction, &gtid)).await
     }
 
     fn job<'a>(&'a self, statement: &'a Statement, step: usize, text: &'a str, details: &'a Details) -> ddl::Job<'a> {
@@ -593,7 +673,10 @@ impl Scheduler {
             let record = |outcome| DdlRecord {
                 task: self.link.task.clone(),
                 direction: self.link.key.direction,
-                source_position: statement.header.gtid.to_string(),
+                source_position: match step {
+                    0 => statement.header.gtid.to_string(),
+                    step => format!("{}#{step}", statement.header.gtid),
+                },
                 statement: statement.text.clone(),
                 outcome,
                 applied_statement: Some(rewritten.text.clone()),
@@ -608,6 +691,7 @@ impl Scheduler {
                 Err(failure) => {
                     if failure.kind == Kind::Data {
                         self.log(record("failed")).await?;
+                        self.leave_undecided(&statement.header.gtid).await?;
                     }
                     return Err(failure);
                 }
@@ -662,6 +746,10 @@ impl Scheduler {
 
     fn show(&self) {
         let status = &self.link.status;
+        if self.link.key.direction == Direction::Forward {
+            let done_us = self.watermark.done_us();
+            self.link.shared.forward_done_us.store(done_us, Ordering::Release);
+        }
         status.done(
             Arc::new(self.watermark.done().clone()),
             self.watermark.prepared().clone(),
@@ -689,6 +777,15 @@ impl Scheduler {
         };
         Ok(())
     }
+}
+
+/// Asks the store.
+async fn in_store<T: Send + 'static>(
+    ask: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Failure> {
+    let answer = tokio::task::spawn_blocking(ask).await;
+    let answer = answer.map_err(|error| Failure::data(format!("the store can't be asked: {error}")))?;
+    answer.map_err(|error| Failure::data(error.to_string()))
 }
 
 /// Why a part of the link has ended, when none should have.

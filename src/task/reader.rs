@@ -1,6 +1,10 @@
 //! The front of the pipeline: reads the source's binlog and makes transactions of it.
 
-use std::{collections::HashMap, sync::Arc, sync::atomic::Ordering};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    sync::atomic::Ordering,
+};
 
 use mysql_async::Conn;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -21,7 +25,7 @@ use crate::{
         gtid::Gtid,
         name::TableName,
         status::Level,
-        table::Table,
+        table::{Table, TableColumn},
         table_map::TableMap,
         task::Direction,
     },
@@ -39,6 +43,7 @@ use super::{
     history::{Fate, History},
     initial::{self, version_number},
     link::Link,
+    narrow::narrowed,
     row_filter::Filters,
     statements::{self, Verdict},
 };
@@ -252,7 +257,7 @@ impl Reader {
     }
 
     async fn hand_on(&mut self, output: Output) -> Result<bool, Failure> {
-        let item = match output {
+        let item = match narrowed(output, self.assembler.objects()) {
             Output::Transaction(transaction) if transaction.changes.is_empty() => Item::Skipped {
                 gtid: transaction.header.gtid,
                 prepared: transaction.header.prepared,
@@ -348,6 +353,7 @@ impl Reader {
             link.options.exclude_ddl,
             self.version,
             None,
+            &HashSet::new(),
         ) {
             Verdict::Nothing => Ok(true),
             Verdict::Stop(reason) => Err(Failure::data(reason)),
@@ -459,8 +465,7 @@ impl Reader {
             ))
         })?;
         let table = Arc::new(table);
-        let selected = self.assembler.objects().select(&map.name);
-        let columns = selected.map(|selected| selected.columns).unwrap_or_default();
+        let columns = self.assembler.objects().columns(&map.name);
         // The destination has seen exactly the DDL that precedes this position, so its definition serves where the
         // binlog has no names; unless it has other columns than the source.
         let definition = (!map.has_names() && !columns.is_listed()).then(|| (*table).clone());
@@ -480,9 +485,12 @@ impl Reader {
             // What the tool does at the source fills it there, from the rows that this link brings.
             return Ok(None);
         }
-        let mut caught_up = false;
+        // The table as it was before the forward link caught up: if it is still so then, no statement explains what does
+        // not fit.
+        let mut seen: Option<Option<Box<Table>>> = None;
         loop {
-            let (name, renamed, before) = match self.history().await?.follow(&map.name) {
+            let history = self.history().await?;
+            let (name, renamed, before) = match history.follow(&map.name) {
                 Fate::Gone => {
                     let message = format!(
                         "changes of {} are left out: they were made before a TRUNCATE or DROP came there, which has removed \
@@ -497,7 +505,14 @@ impl Reader {
             let definition = match (map.has_names(), &before) {
                 (true, _) => None,
                 (false, Some(before)) => Some((**before).clone()),
-                (false, None) => self.source_definition(&map.name).await?,
+                (false, None) => {
+                    let definition = self.source_definition(&map.name).await?;
+                    if self.history().await? != history {
+                        // A statement came between; the definition is too new.
+                        continue;
+                    }
+                    definition
+                }
             };
             let names = column_names(map, definition.as_ref());
             let (table, columns) = match self.original(&name).await? {
@@ -505,34 +520,29 @@ impl Reader {
                 Original::NotThere => (None, ColumnMap::All),
                 Original::NotSelected => return Ok(None),
             };
-            let mut renamed = renamed;
-            let names = match names {
-                Err(error) if caught_up => return Err(Failure::data(error.to_string())),
-                Err(_) => None,
-                Ok(names) => {
-                    // A column that the rows have under both names was made anew at the other side.
-                    renamed.retain(|_, new| !names.iter().any(|name| name.eq_ignore_ascii_case(new)));
-                    Some(names)
-                }
-            };
-            let known = |table: &Table, name: &String| {
-                let last = renamed.get(name).unwrap_or(name);
-                let mut names = [columns.to(name), columns.to(last)].into_iter().flatten().peekable();
-                names.peek().is_none() || names.any(|name| table.position(name).is_some())
+            let settled = seen.as_ref() == Some(&table);
+            let known = |table: &Table, name: &str| {
+                let last = renamed.get(name).map_or(Some(name), Option::as_deref);
+                let carried = last.and_then(|name| columns.to(name));
+                carried.is_none_or(|name| table.position(name).is_some())
             };
             let complete = match (&names, &table) {
-                (Some(names), Some(table)) => names.iter().all(|name| known(table, name)),
+                (Ok(names), Some(table)) => {
+                    names.iter().all(|name| known(table, name)) && self.is_level(&name, table, &columns).await?
+                }
                 _ => false,
             };
             let unknown = UnknownColumn::LeaveOut {
                 renamed: &renamed,
                 before: before.as_deref(),
             };
-            let bound = table.map(|table| bind(map, definition.as_ref(), &Arc::new(*table), &columns, unknown));
+            let bound = table
+                .as_deref()
+                .map(|table| bind(map, definition.as_ref(), &Arc::new(table.clone()), &columns, unknown));
             match bound {
-                Some(Ok(target)) if complete || caught_up => return Ok(Some(target)),
-                Some(Err(error)) if caught_up => return Err(Failure::data(error.to_string())),
-                None if caught_up => {
+                Some(Ok(target)) if complete || settled => return Ok(Some(target)),
+                Some(Err(error)) if settled => return Err(Failure::data(error.to_string())),
+                None if settled => {
                     let message = format!(
                         "changes of {} are left out: {} is not there (any more); a table made at the destination of the task \
                          stays there, as DDL goes forward only",
@@ -547,10 +557,34 @@ impl Reader {
                 }
                 _ => {
                     self.forward_catches_up().await?;
-                    caught_up = true;
+                    seen = Some(table);
                 }
             }
         }
+    }
+
+    /// Whether the task's source has run no statement on the table yet that has not come to the destination: both have
+    /// the same columns, and the table was made or emptied before what the forward link has done.
+    async fn is_level(&mut self, name: &TableName, table: &Table, columns: &ColumnMap) -> Result<bool, Failure> {
+        let made_at = schema::made_at(&mut self.destination, &table.name)
+            .await?
+            .unwrap_or(u64::MAX);
+        let done_us = self.link.shared.forward_done_us.load(Ordering::Acquire);
+        // It counts whole seconds.
+        if made_at.saturating_add(1).saturating_mul(1_000_000) > done_us {
+            return Ok(false);
+        }
+        let Some(here) = self.source_definition(name).await? else {
+            return Ok(false);
+        };
+        let same = |column: &TableColumn| {
+            let Some(to) = columns.to(&column.name) else {
+                return true;
+            };
+            let found = table.position(to).and_then(|position| table.columns.get(position));
+            found.is_some_and(|found| (&found.column_type, &found.family) == (&column.column_type, &column.family))
+        };
+        Ok((columns.is_listed() || here.columns.len() == table.columns.len()) && here.columns.iter().all(same))
     }
 
     /// Where rows of this table come from in the forward direction. Where case was lost on the way, the tables that are

@@ -1,13 +1,15 @@
 //! What becomes of a statement in the binlog, in each direction. Pure but for the store's log.
 
+use std::collections::HashSet;
+
 use crate::{
-    ddl::{self, Kind, Object, Role, Statement, StatementContext, Unclassified},
+    ddl::{self, Kind, Mapping, Object, Role, Statement, StatementContext, Unclassified},
     model::{
         history::Details,
         name::{OWN_DATABASE, TableName},
         task::Direction,
     },
-    plan::{assemble, objects::Objects, online::CutOver},
+    plan::{assemble, objects::Objects, online::CutOver, operations},
 };
 
 /// What is to be done.
@@ -48,6 +50,9 @@ pub struct Rewritten {
     pub details: Details,
 }
 
+/// Keys and constraints, in lower case, of the destination's counterparts of tables of which columns are listed.
+pub type Keys = HashSet<(TableName, String)>;
+
 /// Decides. `echo` is the statement that Causeway last said it would run on this server, see
 /// [`crate::apply::ddl`].
 pub fn judge(
@@ -57,6 +62,7 @@ pub fn judge(
     exclude_ddl: bool,
     version: u32,
     echo: Option<&str>,
+    keys: &Keys,
 ) -> Verdict {
     let context = StatementContext {
         default_database: (!statement.database.is_empty()).then_some(statement.database.as_str()),
@@ -118,6 +124,13 @@ pub fn judge(
     if matches!(parsed.kind, Kind::Trigger(Object::Create)) && objects.online().fills_a_shadow(&parsed) {
         return Verdict::Ignored("it fills the shadow of a table for an online schema change; its rows are carried");
     }
+    // Of a list of tables those go on for which `ONLY` has this kind of statement.
+    let operation = operations::of_ddl(&parsed.kind);
+    let carried =
+        |name: &TableName| selected(name) && operation.is_none_or(|operation| objects.carries(name, operation));
+    if !parsed.targets().any(|target| carried(&target.name)) {
+        return Verdict::Excluded;
+    }
     match &parsed.kind {
         Kind::View(..) => return Verdict::Ignored("views are not carried yet"),
         Kind::Routine(..) => return Verdict::Ignored("procedures and functions are not carried yet"),
@@ -135,7 +148,7 @@ pub fn judge(
         }
         _ => {}
     }
-    rewrite(statement, &parsed, objects, &selected)
+    rewrite(statement, &parsed, objects, keys, &carried)
 }
 
 fn unclassified(statement: &assemble::Statement, direction: Direction, error: &Unclassified) -> Verdict {
@@ -153,6 +166,7 @@ fn rewrite(
     statement: &assemble::Statement,
     parsed: &Statement,
     objects: &Objects,
+    keys: &Keys,
     selected: &dyn Fn(&TableName) -> bool,
 ) -> Verdict {
     let Some(limited) = parsed.limit_to(selected) else {
@@ -170,8 +184,14 @@ fn rewrite(
             _ => None,
         })
     };
-    let text = match limited.rewrite(&map) {
-        Ok(text) => text,
+    let mapping = Mapping {
+        names: &map,
+        columns: &|name| objects.columns(name),
+        has_key: &|name, key| keys.contains(&(name.clone(), key.to_lowercase())),
+    };
+    let text = match limited.rewrite_for(&mapping) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Verdict::Ignored("it changes nothing but columns that are not carried"),
         Err(error) => {
             return Verdict::Stop(format!(
                 "the statement at {} can't be carried: {error}. It reads: {}",
@@ -190,6 +210,27 @@ fn rewrite(
         databases: databases.into_iter().map(|name| name.database).collect(),
         details: details(&limited, objects),
     }))
+}
+
+/// A statement that the operator has written for the destination, with the destination's names.
+pub fn as_written(text: &str, version: u32) -> Rewritten {
+    let context = StatementContext {
+        default_database: None,
+        sql_mode: 0,
+        server_version: version,
+    };
+    // What can't be told apart is run all the same; then no digest tells after a crash whether it took effect.
+    let parsed = ddl::classify(text, &context).ok();
+    let names = parsed
+        .iter()
+        .flat_map(|parsed| parsed.targets().map(|target| target.name.clone()));
+    let (databases, tables): (Vec<TableName>, Vec<TableName>) = names.partition(|name| name.table.is_empty());
+    Rewritten {
+        text: text.to_owned(),
+        tables,
+        databases: databases.into_iter().map(|name| name.database).collect(),
+        details: Details::default(),
+    }
 }
 
 /// What a statement means for rows that are older.
@@ -273,6 +314,7 @@ pub fn unhidden(
     cut_over: &CutOver,
     objects: &Objects,
     version: u32,
+    keys: &Keys,
 ) -> Result<Vec<Rewritten>, String> {
     let context = StatementContext {
         default_database: None,
@@ -292,7 +334,7 @@ pub fn unhidden(
             .map_err(|error| error.to_string())
             .and_then(|parsed| parsed.rewrite(&own).map_err(|error| error.to_string()))
             .and_then(|text| ddl::classify(&text, &context).map_err(|error| error.to_string()))?;
-        match rewrite(statement, &on_table, objects, &|name| objects.map(name).is_some()) {
+        match rewrite(statement, &on_table, objects, keys, &|name| objects.map(name).is_some()) {
             Verdict::Apply(rewritten) => steps.push(*rewritten),
             Verdict::Stop(reason) => return Err(reason),
             _ => {}
@@ -325,7 +367,7 @@ mod tests {
     use super::*;
     use crate::model::{
         change::TransactionHeader,
-        task::{ObjectRule, Selection},
+        task::{ObjectRule, Operation, SelectedColumn, Selection},
     };
 
     fn statement(database: &str, text: &str) -> assemble::Statement {
@@ -353,13 +395,26 @@ mod tests {
             to_table: None,
             ..Selection::default()
         })];
-        let objects = Objects::new(direction, &rules, None);
+        check_with(&rules, text, direction, echo, expected);
+    }
+
+    fn check_with(rules: &[ObjectRule], text: &str, direction: Direction, echo: Option<&str>, expected: &str) {
+        let objects = Objects::new(direction, rules, None);
+        let keys = Keys::from([(TableName::new("shop", "t"), "by_a".to_owned())]);
         let database = if direction == Direction::Forward {
             "shop"
         } else {
             "copy"
         };
-        let found = match judge(&statement(database, text), direction, &objects, false, 90_704, echo) {
+        let found = match judge(
+            &statement(database, text),
+            direction,
+            &objects,
+            false,
+            90_704,
+            echo,
+            &keys,
+        ) {
             Verdict::Nothing => "nothing".to_owned(),
             Verdict::Echo => "echo".to_owned(),
             Verdict::Hide(..) | Verdict::CutOver(_) | Verdict::Unhide(_) => "hidden".to_owned(),
@@ -409,5 +464,46 @@ mod tests {
         );
         check("INSERT INTO t VALUES (1)", Reverse, None, "stop");
         check("CREATE TABLE causeway.x (a INT)", Reverse, None, "nothing");
+    }
+
+    #[test]
+    fn only_what_is_listed_of_columns_and_operations_goes_on() {
+        let column = |name: &str, to: Option<&str>| SelectedColumn {
+            name: name.into(),
+            to: to.map(Into::into),
+        };
+        let rules = [
+            ObjectRule::Include(Selection {
+                database: "shop".into(),
+                table: Some("t".into()),
+                columns: Some(vec![column("id", None), column("a", Some("b"))]),
+                operations: Some([Operation::Insert, Operation::Ddl].into()),
+                ..Selection::default()
+            }),
+            ObjectRule::Include(Selection {
+                database: "shop".into(),
+                operations: Some([Operation::AlterTable, Operation::Database].into()),
+                ..Selection::default()
+            }),
+        ];
+        let check = |text: &str, expected: &str| check_with(&rules, text, Direction::Forward, None, expected);
+        check(
+            "ALTER TABLE t MODIFY a BIGINT",
+            "ALTER TABLE `shop`.`t` MODIFY `b` BIGINT",
+        );
+        check("ALTER TABLE t MODIFY c BIGINT", "ignored");
+        check("ALTER TABLE t DROP COLUMN a", "stop");
+        check("DROP INDEX by_a ON t", "DROP INDEX by_a ON `shop`.`t`");
+        check("DROP INDEX by_c ON t", "ignored");
+        check("ALTER TABLE u ADD c INT", "ALTER TABLE `shop`.`u` ADD c INT");
+        check("TRUNCATE TABLE t", "TRUNCATE TABLE `shop`.`t`");
+        check("TRUNCATE TABLE u", "excluded");
+        check("DROP TABLE u, t, x", "DROP TABLE `shop`.`t`");
+        check("CREATE TABLE w (id INT)", "excluded");
+        check("CREATE INDEX i ON u (id)", "excluded");
+        check(
+            "ALTER DATABASE shop CHARACTER SET latin1",
+            "ALTER DATABASE `shop` CHARACTER SET latin1",
+        );
     }
 }

@@ -26,7 +26,7 @@ use crate::{
         status::{CheckStep, EventRecord, Level, State},
         task::{Direction, Wanted},
     },
-    plan::{copied, objects::Objects, online::Online},
+    plan::copied,
     source::stream::Identity,
     store::{ServerSeen, Store, StoreError, StoredTask},
 };
@@ -34,7 +34,7 @@ use crate::{
 use super::{
     check, initial,
     link::{Link, Shared},
-    row_filter,
+    objects, row_filter,
     status::LinkStatus,
 };
 
@@ -171,11 +171,15 @@ impl Supervisor {
                 }
             }
             Err((direction, failure)) => {
-                self.want(&name, Wanted::Failed, &failure.message).await;
+                let (wanted, state, verb) = match failure.kind {
+                    Kind::Undecided => (Wanted::Paused, State::Paused, "paused"),
+                    _ => (Wanted::Failed, State::Failed, "failed"),
+                };
+                self.want(&name, wanted, &failure.message).await;
                 for status in statuses {
                     let own = status.direction() == direction;
-                    let other = format!("stopped because the {direction} direction failed");
-                    status.enter(State::Failed, Some(if own { &failure.message } else { &other }));
+                    let other = format!("stopped because the {direction} direction {verb}");
+                    status.enter(state, Some(if own { &failure.message } else { &other }));
                 }
                 tracing::error!(task = %name, %direction, "{failure}");
                 let event = EventRecord {
@@ -210,11 +214,12 @@ impl Supervisor {
         let forward = |failure| (Direction::Forward, failure);
         let source = self.server(&task.definition.source).map_err(forward)?;
         let destination = self.server(&task.definition.destination).map_err(forward)?;
-        let uuids = tokio::select! {
-            uuids = self.uuids(task, &source, &destination, statuses) => uuids.map_err(forward)?,
+        let facts = tokio::select! {
+            facts = self.facts(task, &source, &destination, statuses) => facts.map_err(forward)?,
             () = stop.cancelled() => return Ok(()),
         };
-        let links = links(task, [source, destination], &uuids, statuses, &self.store);
+        let links = links(task, [source, destination], &facts, statuses, &self.store);
+        let links = links.map_err(|reason| forward(Failure::data(reason)))?;
         let mut ends = JoinSet::new();
         let inner = stop.child_token();
         for link in links {
@@ -244,14 +249,14 @@ impl Supervisor {
         first
     }
 
-    /// The uuids of both servers; waits for servers that are out of reach.
-    async fn uuids(
+    /// What matters of both servers; waits for servers that are out of reach.
+    async fn facts(
         &self,
         task: &StoredTask,
         source: &ServerDefinition,
         destination: &ServerDefinition,
         statuses: &[Arc<LinkStatus>],
-    ) -> Result<[String; 2], Failure> {
+    ) -> Result<[check::Facts; 2], Failure> {
         let window = Duration::from_secs(u64::from(task.definition.options.retry_window_minutes) * 60);
         let began = tokio::time::Instant::now();
         loop {
@@ -260,7 +265,7 @@ impl Supervisor {
                 Ok([from, to]) => {
                     self.seen(source, &from).await;
                     self.seen(destination, &to).await;
-                    return Ok([from.server_uuid, to.server_uuid]);
+                    return Ok([from, to]);
                 }
                 Err(failure) if failure.kind == Kind::Data || began.elapsed() >= window => {
                     return Err(Failure::data(failure.message));
@@ -310,21 +315,26 @@ impl Supervisor {
             }
             both.push(facts);
         }
-        if let [source, destination] = both.as_slice()
-            && let Some(reason) = source.clash(destination)
-        {
-            return Err(cant(reason));
+        let mut lower_case_table_names = [0; 2];
+        if let [source, destination] = both.as_slice() {
+            if let Some(reason) = source.clash(destination) {
+                return Err(cant(reason));
+            }
+            lower_case_table_names = [source.lower_case_table_names, destination.lower_case_table_names];
         }
+        let objects = |direction| objects::of(definition, direction, lower_case_table_names);
+        let (forward, reverse) = (
+            objects(Direction::Forward).map_err(cant)?,
+            objects(Direction::Reverse).map_err(cant)?,
+        );
+        let both_ways = definition.two_way && reverse.is_mapped_back();
         let refusal = async {
             let (source, destination) = (self.server(&definition.source)?, self.server(&definition.destination)?);
-            let forward = Objects::new(Direction::Forward, &definition.objects, None);
-            let own = definition.reverse_objects.as_deref();
-            let reverse = Objects::new(Direction::Reverse, &definition.objects, own);
             let mut reasons = Vec::new();
-            let reverse_copies = definition.two_way && own.is_some();
+            let own = definition.two_way && definition.reverse_objects.is_some();
             for (direction, objects, [from, to], copies) in [
                 (Direction::Forward, &forward, [&source, &destination], true),
-                (Direction::Reverse, &reverse, [&destination, &source], reverse_copies),
+                (Direction::Reverse, &reverse, [&destination, &source], own),
             ] {
                 let key = LinkKey {
                     task: task_key(task),
@@ -338,7 +348,8 @@ impl Supervisor {
                 if copies && let Some(reason) = row_filter::refusal(from, objects).await? {
                     reasons.push(reason);
                 }
-                if copies && let Some(reason) = initial::refusal([from, to], &copied, &options, &key).await? {
+                let refusal = initial::refusal([from, to], objects, &copied, &options, both_ways, &key);
+                if copies && let Some(reason) = refusal.await? {
                     reasons.push(match direction {
                         Direction::Forward => reason,
                         Direction::Reverse => format!("in the reverse direction, {reason}"),
@@ -456,12 +467,14 @@ fn identity(key: &LinkKey, source_uuid: &str) -> Identity {
 fn links(
     task: &StoredTask,
     servers: [ServerDefinition; 2],
-    uuids: &[String; 2],
+    facts: &[check::Facts; 2],
     statuses: &[Arc<LinkStatus>],
     store: &Arc<Store>,
-) -> Vec<Link> {
+) -> Result<Vec<Link>, String> {
     let key = task_key(task);
-    let [source_uuid, destination_uuid] = uuids;
+    let uuids = facts.each_ref().map(|facts| facts.server_uuid.clone());
+    let [source_uuid, destination_uuid] = &uuids;
+    let lower_case_table_names = facts.each_ref().map(|facts| facts.lower_case_table_names);
     // Both ends on one server: two sites all the same.
     let sites = if source_uuid == destination_uuid {
         [format!("{source_uuid}/{key}/a"), format!("{destination_uuid}/{key}/b")]
@@ -470,12 +483,12 @@ fn links(
     };
     let [first, second] = servers;
     let Some(forward) = statuses.first() else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let shared = Arc::new(Shared::new(
         forward.clone(),
         task.definition.two_way,
-        Objects::new(Direction::Forward, &task.definition.objects, None),
+        objects::of(&task.definition, Direction::Forward, lower_case_table_names)?,
         task.definition.reverse_objects.is_some(),
     ));
     statuses
@@ -501,7 +514,7 @@ fn links(
                 (first.clone(), second.clone())
             };
             let uuid = if turned { destination_uuid } else { source_uuid };
-            Link {
+            Ok(Link {
                 identity: identity(&key, uuid),
                 task: task.definition.name.to_string(),
                 two_way: task.definition.two_way,
@@ -509,19 +522,14 @@ fn links(
                 destination,
                 here,
                 there,
-                objects: Objects::new(
-                    direction,
-                    &task.definition.objects,
-                    task.definition.reverse_objects.as_deref(),
-                )
-                .with_online(Online::new(&task.definition.options)),
+                objects: objects::of(&task.definition, direction, lower_case_table_names)?,
                 options: task.definition.options_for(direction),
                 copied: watch::Sender::default(),
                 status: status.clone(),
                 shared: shared.clone(),
                 store: store.clone(),
                 key,
-            }
+            })
         })
         .collect()
 }
@@ -633,9 +641,14 @@ impl Control for Controller {
                             ));
                         }
                         State::Created | State::Paused | State::Stopped => {
+                            let why = status.row().last_error;
+                            let why = if why.is_empty() { why } else { format!(" ({why})") };
                             return Err(error(
                                 code::TASK_STATE,
-                                format!("task {task} is {}; START or RESUME it first", status.state().as_str()),
+                                format!(
+                                    "task {task} is {}{why}; START or RESUME it first",
+                                    status.state().as_str()
+                                ),
                             ));
                         }
                         _ => {}

@@ -7,13 +7,17 @@
 )]
 
 mod admin;
+mod column_ddl;
 mod conflicts;
+mod decisions;
 mod demo;
 mod full_sync;
 mod large;
 mod layering;
 mod load;
 mod objects;
+mod older_rows;
+mod online;
 mod pressure;
 mod privileges;
 mod reverse_objects;

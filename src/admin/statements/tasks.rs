@@ -8,7 +8,7 @@ use super::{
 use crate::admin::grammar::{TaskVerb, altered, print_create};
 use crate::admin::reply::SqlError;
 use crate::model::name::TaskName;
-use crate::model::task::{OptionChanges, TaskDefinition, Wanted};
+use crate::model::task::{Decision, OptionChanges, TaskDefinition, Wanted};
 use crate::store::{StoreError, StoredTask};
 
 /// `SHOW SYNC TASKS`.
@@ -114,6 +114,21 @@ impl Statements {
             TaskVerb::Resume => self.control.resume(&name).await?,
             TaskVerb::Stop => self.control.stop(&name).await?,
         }
+        Ok(done())
+    }
+
+    pub(super) async fn decide(&self, name: TaskName, decision: Decision) -> Result<Reply> {
+        let wanted = self.task(&name).await?.wanted;
+        allowed(TaskVerb::Resume, &name, wanted)?;
+        let asked = name.clone();
+        if !self.stored(move |store| store.decide(&asked, &decision)).await? {
+            return Err(SqlError::new(
+                code::TASK_STATE,
+                "HY000",
+                format!("No statement waits for a decision in task {name}; RESUME it without SKIP and APPLY"),
+            ));
+        }
+        self.control.resume(&name).await?;
         Ok(done())
     }
 

@@ -1,5 +1,5 @@
 //! Real MySQL clients. What is not on the machine is fetched once into `target/test-clients`, without touching the
-//! system: from Debian (`mysql`, `mariadb`), PyPI (PyMySQL) and npm (mysql2). A client that can be had neither way
+//! system: from Debian (`mysql`, `mariadb`, pt-online-schema-change), PyPI (PyMySQL) and npm (mysql2). A client that can be had neither way
 //! fails the test that needs it.
 
 use std::env;
@@ -40,27 +40,9 @@ pub(crate) fn mariadb() -> Command {
             "libncurses6",
             "libtinfo6",
         ];
-        let download = || {
-            outcome(
-                Command::new("apt-get")
-                    .arg("download")
-                    .args(packages)
-                    .current_dir(folder),
-            )
-            .0
-        };
-        if !download() {
-            run(Command::new("apt-get").args(["-qq", "update"]));
-            assert!(download(), "apt-get download {packages:?} failed");
-        }
-        for package in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            run(Command::new("dpkg-deb").arg("-x").arg(package).arg(folder));
-        }
+        debian_packages(folder, &packages);
     });
-    let mut libraries = fs::read_dir(folder.join("usr/lib"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let libraries = libraries.find(|path| path.join("libmariadb3/plugin").is_dir()).unwrap();
+    let libraries = libraries_of(&folder);
     let mut command = Command::new(folder.join("usr/bin/mariadb"));
     command
         .arg("--no-defaults")
@@ -68,6 +50,64 @@ pub(crate) fn mariadb() -> Command {
         .arg(libraries.join("libmariadb3/plugin"));
     command.env("LD_LIBRARY_PATH", libraries);
     command
+}
+
+/// Percona's pt-online-schema-change.
+pub(crate) fn pt_online_schema_change() -> Command {
+    if let Some(path) = on_path("pt-online-schema-change") {
+        return Command::new(path);
+    }
+    let folder = fetched("percona-toolkit", |folder| {
+        let packages = [
+            "percona-toolkit",
+            "libdbd-mysql-perl",
+            "libdbi-perl",
+            "libmariadb3",
+            "libterm-readkey-perl",
+        ];
+        debian_packages(folder, &packages);
+    });
+    let libraries = libraries_of(&folder);
+    let perl5 = libraries.join("perl5");
+    let modules = fs::read_dir(&perl5).unwrap().map(|entry| entry.unwrap().path());
+    let modules: Vec<String> = modules.map(|path| path.display().to_string()).collect();
+    let mut command = Command::new("perl");
+    command.arg(folder.join("usr/bin/pt-online-schema-change"));
+    command.env(
+        "PERL5LIB",
+        format!("{}:{}", modules.join(":"), folder.join("usr/share/perl5").display()),
+    );
+    command.env("MARIADB_PLUGIN_DIR", libraries.join("libmariadb3/plugin"));
+    command.env("LD_LIBRARY_PATH", libraries);
+    command
+}
+
+/// Unpacks Debian packages into a folder.
+fn debian_packages(folder: &Path, packages: &[&str]) {
+    let download = || {
+        outcome(
+            Command::new("apt-get")
+                .arg("download")
+                .args(packages)
+                .current_dir(folder),
+        )
+        .0
+    };
+    if !download() {
+        run(Command::new("apt-get").args(["-qq", "update"]));
+        assert!(download(), "apt-get download {packages:?} failed");
+    }
+    for package in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        run(Command::new("dpkg-deb").arg("-x").arg(package).arg(folder));
+    }
+}
+
+/// Where libmariadb is, which both MariaDB's client and Perl's driver need.
+fn libraries_of(folder: &Path) -> PathBuf {
+    let mut libraries = fs::read_dir(folder.join("usr/lib"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    libraries.find(|path| path.join("libmariadb3").is_dir()).unwrap()
 }
 
 /// Python with PyMySQL.
