@@ -206,7 +206,7 @@ pub fn create(name: &str, filter: &RowFilter) -> String {
         format!(", {} {definition}", ident::quoted(&column.column.name))
     });
     format!(
-        "CREATE TEMPORARY TABLE {name} ({} INT UNSIGNED NOT NULL PRIMARY KEY{})",
+        "CREATE TEMPORARY TABLE {name} ({} INT UNSIGNED NOT NULL PRIMARY KEY{}) ENGINE=InnoDB",
         number_column(filter),
         columns.collect::<String>()
     )
@@ -433,7 +433,7 @@ mod tests {
         };
         assert_eq!(
             create("x.y", &filter),
-            "CREATE TEMPORARY TABLE x.y (`##` INT UNSIGNED NOT NULL PRIMARY KEY, `#` int NULL)"
+            "CREATE TEMPORARY TABLE x.y (`##` INT UNSIGNED NOT NULL PRIMARY KEY, `#` int NULL) ENGINE=InnoDB"
         );
         let text = question("x.y", &filter, &[b",1", b",NULL"]);
         assert_eq!(

@@ -43,8 +43,10 @@ const BATCH: usize = 512;
 const PACKET_BYTES: usize = 1 << 20;
 /// … and in rows.
 const PACKET_ROWS: usize = 5000;
-/// Values whose verdict is kept, in bytes, of each filter.
-const KNOWN_BYTES: usize = 4 << 20;
+/// Values whose verdict is kept, in bytes; more than this, and all are forgotten.
+const KNOWN_BYTES: usize = 16 << 20;
+/// What a verdict takes besides its values.
+const VERDICT_BYTES: usize = 64;
 
 /// Binds the filters of a link's tables.
 #[derive(Debug, Default)]
@@ -201,8 +203,12 @@ pub async fn refusal(source: &ServerDefinition, objects: &Objects) -> Result<Opt
         return Ok(None);
     }
     let mut conn = connect::open(source).await?;
-    let mut tried = false;
-    for (table, _) in schema::list_tables(&mut conn).await? {
+    // Mapped back, a condition stands for the tables of the other server.
+    let tables = match objects.is_mapped_back() {
+        true => Vec::new(),
+        false => schema::list_tables(&mut conn).await?,
+    };
+    for (table, _) in tables {
         let Some(filter) = objects.select(&table).and_then(|selected| selected.filter) else {
             continue;
         };
@@ -217,20 +223,17 @@ pub async fn refusal(source: &ServerDefinition, objects: &Objects) -> Result<Opt
                 _ => Err(failure),
             };
         }
-        tried = true;
     }
-    if tried {
-        let made = conn
-            .query_drop(format!(
-                "CREATE TEMPORARY TABLE {OWN_DATABASE}.row_filter (id INT PRIMARY KEY)"
-            ))
-            .await;
-        match made {
-            Ok(()) => {}
-            // It is made later.
-            Err(mysql_async::Error::Server(error)) if error.code == 1049 => {}
-            Err(error) => return Ok(Some(cant_make(source, &error).message)),
-        }
+    let made = conn
+        .query_drop(format!(
+            "CREATE TEMPORARY TABLE {OWN_DATABASE}.row_filter (id INT PRIMARY KEY)"
+        ))
+        .await;
+    match made {
+        Ok(()) => {}
+        // It is made later.
+        Err(mysql_async::Error::Server(error)) if error.code == 1049 => {}
+        Err(error) => return Ok(Some(cant_make(source, &error).message)),
     }
     conn.disconnect()
         .await
@@ -329,13 +332,10 @@ struct Judging {
 impl Judge {
     /// Turns changes into what they are to the rows that their filters let through.
     async fn judge(&mut self, mut lists: Vec<&mut Vec<Change>>) -> Result<(), Failure> {
-        for judging in self
-            .filters
-            .iter_mut()
-            .filter(|judging| judging.known_bytes > KNOWN_BYTES)
-        {
-            judging.known.clear();
-            judging.known_bytes = 0;
+        if self.filters.iter().map(|judging| judging.known_bytes).sum::<usize>() > KNOWN_BYTES {
+            for judging in &mut self.filters {
+                (judging.known, judging.known_bytes) = (HashMap::new(), 0);
+            }
         }
         // The values of each filtered change's images, in the order of the changes.
         let mut values: VecDeque<(usize, [Option<Vec<u8>>; 2])> = VecDeque::new();
@@ -438,7 +438,7 @@ impl Judge {
             let question = judge::question(&table, &judging.filter, &texts);
             let fulfil = source.ask(&judging.filter, question).await?;
             for (place, row) in now.iter().enumerate() {
-                judging.known_bytes += row.len() + 64;
+                judging.known_bytes += row.len() + VERDICT_BYTES;
                 judging.known.insert(row.clone(), fulfil.contains(&place));
             }
             rest = later;

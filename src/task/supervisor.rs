@@ -345,7 +345,8 @@ impl Supervisor {
                     Direction::Reverse => copied::own(&reverse, Some(&forward), table),
                 };
                 let options = definition.options_for(direction);
-                if copies && let Some(reason) = row_filter::refusal(from, objects).await? {
+                let followed = direction == Direction::Forward || definition.two_way;
+                if followed && let Some(reason) = row_filter::refusal(from, objects).await? {
                     reasons.push(reason);
                 }
                 let refusal = initial::refusal([from, to], objects, &copied, &options, both_ways, &key);
