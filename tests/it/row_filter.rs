@@ -1,11 +1,16 @@
 //! WHERE in OBJECTS: full sync and changes let through what the server itself says fulfils the condition.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use causeway::demo::mysqld::{LocalServer, ServerOptions};
 use mysql_async::prelude::Queryable as _;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use crate::support::{
-    ask::{cell, connect, error_of, rows, sql},
+    ask::{cell, connect, error_of, eventually, rows, sql},
     cluster::{Pair, Proxy},
 };
 
@@ -429,6 +434,122 @@ async fn both_sides_agree_on_the_rows_in_the_filter() {
         "2 b, 3 three, 9 nine",
     )
     .await;
+}
+
+/// Writes to rows with even ids, as a server with rows of all kinds does.
+fn at_hq(random: &mut StdRng, made: u64) -> String {
+    let id = random.random_range(0..LOADED) / 2 * 2;
+    let region = ["EU", "eu", "US", "AU"][random.random_range(0..4)];
+    match random.random_range(0..6) {
+        0 => format!("DELETE FROM shop.people WHERE id = {id}"),
+        1 => format!("INSERT IGNORE INTO shop.people VALUES ({id}, '{region}', {made})"),
+        2 => format!("UPDATE IGNORE shop.people SET id = id + {LOADED}, region = '{region}' WHERE id = {id}"),
+        3 => {
+            format!("UPDATE IGNORE shop.people SET id = id - {LOADED}, region = '{region}' WHERE id = {id} + {LOADED}")
+        }
+        _ => format!(
+            "BEGIN; UPDATE shop.people SET region = '{region}', n = {made} WHERE id = {id};
+             UPDATE shop.people SET n = n + 1 WHERE id IN ({id}, {id} + 2, {id} + 4); COMMIT"
+        ),
+    }
+}
+
+/// Writes to rows with odd ids that are in the filter, and to new ones outside of it: of those that left it here, and of
+/// those that never were in it, each side has its own.
+fn at_branch(random: &mut StdRng, made: u64) -> String {
+    let id = random.random_range(0..LOADED) / 2 * 2 + 1;
+    let region = ["EU", "eu", "US"][random.random_range(0..3)];
+    let fresh = 100 * LOADED + made;
+    match random.random_range(0..6) {
+        0 => format!("DELETE FROM shop.people WHERE id = {id} AND region = 'EU'"),
+        1 => format!("INSERT INTO shop.people VALUES ({fresh}, '{region}', 0)"),
+        2 => format!("UPDATE shop.people SET id = {fresh}, region = '{region}' WHERE id = {id} AND region = 'EU'"),
+        3 => format!(
+            "UPDATE shop.people SET region = 'EU', n = n + 1 WHERE id = {fresh} - 10 AND region = 'US' AND n = 0"
+        ),
+        _ => format!("UPDATE shop.people SET region = '{region}', n = {made} WHERE id = {id} AND region = 'EU'"),
+    }
+}
+
+/// Writes until `stop`, then tells how many transactions it made.
+fn writer(
+    server: &LocalServer,
+    statement: fn(&mut StdRng, u64) -> String,
+    stop: &Arc<AtomicBool>,
+) -> tokio::task::JoinHandle<u64> {
+    let (opts, stop) = (server.opts(), stop.clone());
+    tokio::spawn(async move {
+        let mut conn = mysql_async::Conn::new(opts).await.unwrap();
+        let seed = rand::random();
+        eprintln!("seed of a writer: {seed}");
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut made = 0;
+        while !stop.load(Ordering::Acquire) {
+            let text = statement(&mut random, made);
+            conn.query_drop(&text)
+                .await
+                .unwrap_or_else(|error| panic!("{error}\nin: {text}"));
+            made += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        made
+    })
+}
+
+/// Rows at the start of the test below.
+const LOADED: u64 = 20_000;
+
+#[tokio::test]
+async fn both_sides_agree_on_the_filter_after_load_on_both_and_kills() {
+    let pair = Pair::start().await;
+    sql(
+        &pair.hq,
+        &format!(
+            "CREATE DATABASE shop; CREATE TABLE shop.people (id INT PRIMARY KEY, region VARCHAR(5), n INT);
+             SET SESSION cte_max_recursion_depth = 1000000; INSERT INTO shop.people WITH RECURSIVE c (id) AS
+               (SELECT 1 UNION ALL SELECT id + 1 FROM c WHERE id < {LOADED}) SELECT id, ELT(1 + id % 3, 'EU', 'US', 'eu'), 0 FROM c"
+        ),
+    )
+    .await;
+    let mut proxy = Proxy::start().await;
+    proxy.register(&pair).await;
+    sql(
+        &proxy,
+        "CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS (shop.people WHERE region = 'EU')",
+    )
+    .await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let at_hq = writer(&pair.hq, at_hq, &stop);
+    sql(&proxy, "START SYNC TASK t").await;
+    proxy.wait_state("t", "running").await;
+    let at_branch = writer(&pair.branch, at_branch, &stop);
+    for _ in 0..2 {
+        let applied = "SELECT MIN(rows_applied) FROM sync.status";
+        let failed = "SELECT last_error FROM sync.status WHERE state = 'failed'";
+        let before: u64 = cell(&proxy, applied).await.parse().unwrap();
+        eventually("both directions go on", async || {
+            assert_eq!(rows(&proxy, failed).await, Vec::<Vec<String>>::new());
+            (cell(&proxy, applied).await.parse::<u64>().unwrap() > before + 30).then_some(())
+        })
+        .await;
+        proxy.kill9();
+        proxy.restart().await.unwrap();
+        proxy.wait_state("t", "running").await;
+    }
+    stop.store(true, Ordering::Release);
+    let made = [at_hq.await.unwrap(), at_branch.await.unwrap()];
+    assert!(made.iter().all(|made| *made > 50), "{made:?}");
+    proxy.wait_synced("t").await;
+    let filtered = "SELECT id, region, n FROM shop.people WHERE region = 'EU' ORDER BY id";
+    let (here, there) = (rows(&pair.hq, filtered).await, rows(&pair.branch, filtered).await);
+    let first = here.iter().zip(&there).find(|(here, there)| here != there);
+    assert!(
+        first.is_none() && here.len() == there.len(),
+        "{first:?}, {} and {} rows",
+        here.len(),
+        there.len()
+    );
+    assert_eq!(cell(&proxy, "SELECT COUNT(*) FROM sync.conflicts").await, "0");
 }
 
 #[tokio::test]
