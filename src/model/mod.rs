@@ -3,6 +3,7 @@
 pub mod change;
 pub mod columns;
 pub mod filter;
+pub mod grants;
 pub mod gtid;
 pub mod history;
 pub mod name;
@@ -10,6 +11,7 @@ pub mod pattern;
 pub mod row;
 pub mod server;
 pub mod status;
+pub mod stored;
 pub mod table;
 pub mod table_map;
 pub mod task;

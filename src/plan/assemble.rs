@@ -95,6 +95,11 @@ pub struct Statement {
     pub database: String,
     /// Its text.
     pub text: String,
+    /// Its text in the character set of the client that sent it ([`QueryStatus::charset_client`]), if `text`, which was
+    /// read as UTF-8, may not be it.
+    pub raw: Option<bytes::Bytes>,
+    /// It stands inside of a transaction, whose rows come behind it and under the same GTID.
+    pub within: bool,
     /// The session it ran in.
     pub status: QueryStatus,
 }
@@ -445,6 +450,8 @@ impl Assembler {
                         returning: false,
                     },
                     database: query.schema,
+                    raw: (!text.is_ascii()).then_some(query.text),
+                    within: began,
                     text,
                     status: query.status,
                 };

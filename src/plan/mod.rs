@@ -9,6 +9,7 @@
 //! - [`compare`]: in what a table that is there differs from what it should be.
 //! - [`operations`]: which operation of an `ONLY` list a statement is.
 //! - [`copied`]: how changes meet the rows that full sync has copied.
+//! - [`stored`]: which views, routines, triggers and events travel.
 //! - `xa`: what has been prepared and not committed.
 //! - [`assemble`]: makes whole transactions of binlog events, dropping what does not go through as early as it can.
 
@@ -23,5 +24,6 @@ pub mod objects;
 pub mod online;
 pub mod operations;
 pub mod path;
+pub mod stored;
 mod voids;
 mod xa;

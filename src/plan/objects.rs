@@ -219,6 +219,39 @@ impl Objects {
         })
     }
 
+    /// The name at the link's source of a table at its destination: the reverse of [`Self::map`].
+    pub fn origin(&self, destination: &TableName) -> Option<TableName> {
+        let found = match self.mapped_back {
+            true => self.apply(destination),
+            false => self.unmap(destination),
+        };
+        found.map(|(_, name)| name)
+    }
+
+    /// The databases at the link's destination that selected tables of a database go to, if it is not selected as a whole.
+    pub fn databases_of_tables(&self, database: &str) -> BTreeSet<String> {
+        if is_system_database(database) || self.map_database(database).is_some() {
+            return BTreeSet::new();
+        }
+        let of_rule = |rule: &ObjectRule| {
+            let ObjectRule::Include(Selection {
+                database: source,
+                table: Some(_),
+                to_database,
+                ..
+            }) = rule
+            else {
+                return None;
+            };
+            match (to_database, self.mapped_back) {
+                (Some(to), false) => (source == database).then(|| to.clone()),
+                (Some(to), true) => (to == database).then(|| source.clone()),
+                (None, _) => pattern::matches(source, database).then(|| database.to_owned()),
+            }
+        };
+        self.rules.iter().filter_map(of_rule).collect()
+    }
+
     /// Forward: the first rule that includes the table, unless any excludes it.
     fn apply(&self, table: &TableName) -> Option<(&Selection, TableName)> {
         let about = || {

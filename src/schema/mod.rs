@@ -14,6 +14,7 @@ use crate::{
 };
 
 pub mod create;
+pub mod stored;
 
 /// Reads the definition of one table; `None` if there is no such base table.
 ///

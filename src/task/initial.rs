@@ -27,7 +27,7 @@ use crate::{
     sql::ident,
 };
 
-use super::{existing, link::Link, status::LinkStatus};
+use super::{existing, link::Link, status::LinkStatus, stored};
 
 /// Where a table of the source goes that a link has to copy itself; `None` if it has not.
 type Copies<'a> = dyn Fn(&TableName) -> Option<TableName> + Sync + 'a;
@@ -46,7 +46,7 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     if taken.stage != Some(Stage::Full) {
         link.status.enter(State::Schema, None);
         link.status.enter_phase(Phase::Schema);
-        let (position, definitions) = definitions_at_a_position(&mut source, link).await?;
+        let (position, definitions, programs) = definitions_at_a_position(&mut source, link).await?;
         // The reverse link follows changes from a position that was fixed before the forward one copied its first row.
         let applied = match (forward, taken.stage) {
             (true, _) => position.clone(),
@@ -72,6 +72,12 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
             for warning in found.warnings {
                 link.tell(Level::Warning, warning).await;
             }
+            if forward
+                && let Some(reason) =
+                    stored::existing(&mut source, &mut destination, &link.objects, &link.options).await?
+            {
+                return Err(Failure::data(reason));
+            }
         }
         checkpoint::set_stage(
             &mut destination,
@@ -85,6 +91,7 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         .await?;
         if link.options.schema_sync {
             make_tables(link, &mut source, &mut destination, &definitions).await?;
+            stored::make(link, &mut source, &mut destination, &programs, taken.stage.is_some()).await?;
         }
         if link.two_way && forward {
             prepare_reverse(link, &mut source, &mut destination).await?;
@@ -174,19 +181,31 @@ async fn selected_tables(
         .collect())
 }
 
-/// The definitions of the selected tables, and a position at which they hold: a DDL between the two would be lost, or run
-/// twice.
-async fn definitions_at_a_position(source: &mut Conn, link: &Link) -> Result<(GtidSet, Vec<Definition>), Failure> {
-    let mut before = definitions(source, link).await?;
+/// The definitions of the selected tables and of what else is carried with their databases, and a position at which they
+/// hold: a DDL between the two would be lost, or run twice.
+async fn definitions_at_a_position(
+    source: &mut Conn,
+    link: &Link,
+) -> Result<(GtidSet, Vec<Definition>, Vec<schema::stored::Definition>), Failure> {
+    let read = async |source: &mut Conn| -> Result<_, Failure> {
+        let tables = definitions(source, link).await?;
+        // They go forward only, as the statements that change them do.
+        let programs = match link.options.schema_sync && link.key.direction == Direction::Forward {
+            true => stored::definitions(source, &link.objects).await?,
+            false => Vec::new(),
+        };
+        Ok((tables, programs))
+    };
+    let mut before = read(source).await?;
     for _ in 0..STABLE_ATTEMPTS {
         let position = executed(source).await?;
-        let after = definitions(source, link).await?;
+        let after = read(source).await?;
         let counters_apart = |definitions: &[Definition]| -> Vec<(TableName, String)> {
             let apart = |one: &Definition| (one.source.clone(), without_counter(&one.create));
             definitions.iter().map(apart).collect()
         };
-        if counters_apart(&before) == counters_apart(&after) {
-            return Ok((position, after));
+        if counters_apart(&before.0) == counters_apart(&after.0) && before.1 == after.1 {
+            return Ok((position, after.0, after.1));
         }
         before = after;
     }
@@ -255,6 +274,9 @@ pub async fn refusal(
     reasons.extend(existing::unfit_columns(&mut source, key.direction, objects, both_ways, &pairs).await?);
     let found = existing::look([&mut source, &mut destination], objects, options, &pairs).await?;
     reasons.extend(found.refusals);
+    if key.direction == Direction::Forward {
+        reasons.extend(stored::existing(&mut source, &mut destination, objects, options).await?);
+    }
     for conn in [source, destination] {
         conn.disconnect()
             .await

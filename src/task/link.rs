@@ -25,7 +25,7 @@ use crate::{
     store::Store,
 };
 
-use super::{initial, pipeline, status::LinkStatus};
+use super::{initial, pipeline, status::LinkStatus, stored};
 
 /// First wait before a lost server is tried again; doubles up to [`BACKOFF_MAX`].
 const BACKOFF: Duration = Duration::from_millis(500);
@@ -215,6 +215,9 @@ impl Link {
         let mut taken = self.take_over().await?;
         if taken.stage != Some(Stage::Incremental) {
             taken = initial::run(self, taken).await?;
+        }
+        if self.status.state() != State::Retrying && self.options.incremental_sync {
+            stored::tell_unguarded(self).await?;
         }
         if self.key.direction == Direction::Forward {
             self.shared.forward_runs.send_replace(true);

@@ -50,10 +50,11 @@ use crate::{
 };
 
 use super::{
-    existing,
+    databases, existing,
     initial::version_number,
     link::Link,
     reader::{self, Dealt, Item},
+    receiver::{Adapted, Receiver},
     row_filter,
     statements::{self, Rewritten, Verdict},
     status::now_us,
@@ -121,6 +122,8 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
     if link.options.heartbeat {
         tasks.spawn(heartbeat(link.clone(), probe));
     }
+    let receiver = Receiver::read(session.conn()).await?;
+    ddl::settle(&mut session, &link.key, taken.epoch, &taken.applied).await?;
     link.status.enter(State::Running, Some(""));
     let mut scheduler = Scheduler {
         link: link.clone(),
@@ -132,6 +135,8 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
         held: None,
         intent: None,
         large: None,
+        filling: None,
+        receiver,
         persisted: watermark_sender,
         unwritten: Unwritten::default(),
         version,
@@ -254,10 +259,23 @@ struct Scheduler {
     intent: Option<(Gtid, u64)>,
     /// Number of the large transaction that is at work.
     large: Option<u64>,
+    /// CREATE TABLE … SELECT that has made its table, and has no rows in it yet.
+    filling: Option<Filling>,
+    /// What the destination makes of views and the like.
+    receiver: Receiver,
     persisted: watch::Sender<Arc<GtidSet>>,
     unwritten: Unwritten,
     version: u32,
     clock_offset_us: i64,
+}
+
+struct Filling {
+    statement: Statement,
+    rewritten: Rewritten,
+    /// In `causeway.ddl`.
+    number: u64,
+    /// Its rows have been read.
+    has_come: bool,
 }
 
 enum Held {
@@ -283,8 +301,11 @@ impl Scheduler {
             if self.held.is_some() {
                 self.retry_held(session).await?;
             }
-            let takes_items =
-                self.held.is_none() && self.large.is_none() && stopping.is_none() && self.watermark.pending() < WINDOW;
+            let takes_items = self.held.is_none()
+                && self.large.is_none()
+                && !self.filling.as_ref().is_some_and(|filling| filling.has_come)
+                && stopping.is_none()
+                && self.watermark.pending() < WINDOW;
             tokio::select! {
                 biased;
                 finished = done.recv() => match finished {
@@ -298,6 +319,9 @@ impl Scheduler {
                     Some(item) => self.take(item)?,
                     None => return Err(self.ended(tasks).await),
                 },
+            }
+            if self.filling.is_some() {
+                self.filled(session).await?;
             }
             if let Some(since) = stopping
                 && (self.is_idle() || self.held_can_wait() || since.elapsed() > STOP_LIMIT)
@@ -328,6 +352,9 @@ impl Scheduler {
     }
 
     fn take(&mut self, item: Item) -> Result<(), Failure> {
+        if let Some(filling) = &mut self.filling {
+            filling.has_come = !matches!(item, Item::Rotated);
+        }
         match item {
             Item::Transaction(transaction, permit) => self.schedule(transaction, permit),
             Item::Large(header, parts) => {
@@ -462,14 +489,14 @@ impl Scheduler {
         );
         let gtid = &statement.header.gtid;
         let mut dealt = Dealt::default();
+        if verdict != Verdict::Nothing {
+            link.shared.definitions.fetch_add(1, Ordering::AcqRel);
+        }
         if !matches!(verdict, Verdict::Nothing | Verdict::Echo)
             && let Some(decision) = self.decision(gtid).await?
         {
             dealt.voids = self.decided(session, statement, decision).await?;
             return Ok(self.pass(statement, dealt));
-        }
-        if verdict != Verdict::Nothing {
-            link.shared.definitions.fetch_add(1, Ordering::AcqRel);
         }
         let record = |outcome, applied_statement: Option<String>| DdlRecord {
             task: link.task.clone(),
@@ -512,8 +539,24 @@ impl Scheduler {
                 self.log(record("failed", None)).await?;
                 return Err(self.undecided(gtid, &reason).await);
             }
+            Verdict::Apply(rewritten) if rewritten.has_rows => {
+                let number = self.run_statement_with_rows(session, statement, *rewritten).await?;
+                dealt.voids = Some((number, Vec::new()));
+            }
             Verdict::Apply(rewritten) => {
                 dealt.voids = self.run_statements(session, statement, vec![*rewritten]).await?;
+            }
+            Verdict::DropDatabase { database, whole } => {
+                let (rewritten, stays) =
+                    databases::drop(session.conn(), &link.objects, &database, whole.as_deref()).await?;
+                if stays {
+                    let message = format!(
+                        "database {database} was dropped at the source ({gtid}): at the destination only its tables that are \
+                         among the task's objects are, and all else in the database stays"
+                    );
+                    link.tell(Level::Warning, message).await;
+                }
+                dealt.voids = self.run_statements(session, statement, vec![rewritten]).await?;
             }
             Verdict::Hide(text, shadow) => {
                 let details = Details {
@@ -565,9 +608,12 @@ impl Scheduler {
 
     /// The statement has been dealt with.
     fn pass(&mut self, statement: &Statement, dealt: Dealt) -> Dealt {
-        let number = self.watermark.begin_transaction(&statement.header);
-        self.watermark.finish(number);
-        (self.unwritten.any, self.unwritten.changes) = (true, true);
+        // Rows that come behind it under the same GTID are still to be applied.
+        if !statement.within {
+            let number = self.watermark.begin_transaction(&statement.header);
+            self.watermark.finish(number);
+            (self.unwritten.any, self.unwritten.changes) = (true, true);
+        }
         dealt
     }
 
@@ -636,6 +682,42 @@ impl Scheduler {
         in_store(move || store.leave_undecided(&task, direction, &gtid)).await
     }
 
+    /// CREATE TABLE … SELECT: makes the table. Its intent stays until the rows are in, which come next: should they not
+    /// get in before a crash, it says that the table is there.
+    async fn run_statement_with_rows(
+        &mut self,
+        session: &mut Session,
+        statement: &Statement,
+        rewritten: Rewritten,
+    ) -> Result<u64, Failure> {
+        let number = self.run_step(session, statement, 0, &rewritten, None).await?;
+        self.filling = Some(Filling {
+            statement: statement.clone(),
+            rewritten,
+            number,
+            has_come: false,
+        });
+        Ok(number)
+    }
+
+    /// The rows of CREATE TABLE … SELECT are in.
+    async fn filled(&mut self, session: &mut Session) -> Result<(), Failure> {
+        let is_in =
+            |filling: &Filling| filling.has_come && self.watermark.done().contains(&filling.statement.header.gtid);
+        if !self.filling.as_ref().is_some_and(is_in) {
+            return Ok(());
+        }
+        if let Some(filling) = self.filling.take() {
+            let Filling {
+                statement, rewritten, ..
+            } = &filling;
+            let job = self.job(statement, 0, &rewritten.text, &rewritten.details);
+            let applied = ddl::finish(session, &job, filling.number, true).await?;
+            self.persisted.send_replace(Arc::new(applied));
+        }
+        Ok(())
+    }
+
     fn job<'a>(&'a self, statement: &'a Statement, step: usize, text: &'a str, details: &'a Details) -> ddl::Job<'a> {
         ddl::Job {
             link: &self.link.key,
@@ -646,6 +728,9 @@ impl Scheduler {
             status: &statement.status,
             tables: &[],
             databases: &[],
+            stored: &[],
+            default_database: None,
+            encoded: None,
             details,
             keep_from: self.link.shared.reverse_ddl.load(Ordering::Acquire),
             applied: self.watermark.done(),
@@ -662,6 +747,27 @@ impl Scheduler {
         let count = steps.len();
         let mut voids = None;
         for (step, mut rewritten) in steps.into_iter().enumerate() {
+            let mut adapted = Adapted::default();
+            if !rewritten.stored.is_empty() {
+                adapted = self
+                    .receiver
+                    .adapt(session.conn(), &self.link, statement, &mut rewritten, self.version)
+                    .await?;
+            }
+            if let Some(why) = adapted.ignored {
+                ddl::withdraw(session.conn(), &self.link.key, &statement.header.gtid).await?;
+                self.log(self.record(statement, "ignored", None)).await?;
+                self.link
+                    .tell(
+                        Level::Warning,
+                        format!(
+                            "the DDL statement {} is not run at the destination: {why}",
+                            statement.header.gtid
+                        ),
+                    )
+                    .await;
+                continue;
+            }
             if self.link.two_way {
                 for table in &rewritten.tables {
                     rewritten
@@ -670,39 +776,67 @@ impl Scheduler {
                         .extend(schema::read_table(session.conn(), table).await?);
                 }
             }
-            let record = |outcome| DdlRecord {
-                task: self.link.task.clone(),
-                direction: self.link.key.direction,
-                source_position: match step {
-                    0 => statement.header.gtid.to_string(),
-                    step => format!("{}#{step}", statement.header.gtid),
-                },
-                statement: statement.text.clone(),
-                outcome,
-                applied_statement: Some(rewritten.text.clone()),
-            };
-            let job = ddl::Job {
-                tables: &rewritten.tables,
-                databases: &rewritten.databases,
-                ..self.job(statement, step, &rewritten.text, &rewritten.details)
-            };
-            let number = match ddl::apply(session, &job).await {
-                Ok(number) => number,
-                Err(failure) => {
-                    if failure.kind == Kind::Data {
-                        self.log(record("failed")).await?;
-                        self.leave_undecided(&statement.header.gtid).await?;
-                    }
-                    return Err(failure);
-                }
-            };
-            // Listed before the checkpoint passes it: what is done stands in the list, come what may.
-            self.log(record("applied")).await?;
+            let number = self
+                .run_step(session, statement, step, &rewritten, adapted.encoded.as_ref())
+                .await?;
+            for note in adapted.notes {
+                self.link.tell(Level::Warning, note).await;
+            }
+            if let Some(told) = adapted.told {
+                self.link.tell(Level::Info, told).await;
+            }
+            let job = self.job(statement, step, &rewritten.text, &rewritten.details);
             let applied = ddl::finish(session, &job, number, step + 1 == count).await?;
             self.persisted.send_replace(Arc::new(applied));
             voids = Some((number, rewritten.details.voids));
         }
         Ok(voids)
+    }
+
+    /// Lets one statement take effect and lists it; [`ddl::finish`] is still to come.
+    async fn run_step(
+        &mut self,
+        session: &mut Session,
+        statement: &Statement,
+        step: usize,
+        rewritten: &Rewritten,
+        encoded: Option<&(u16, Vec<u8>)>,
+    ) -> Result<u64, Failure> {
+        let job = ddl::Job {
+            tables: &rewritten.tables,
+            databases: &rewritten.databases,
+            stored: &rewritten.stored,
+            default_database: rewritten.default_database.as_deref(),
+            encoded: encoded.map(|(collation, bytes)| (*collation, bytes.as_slice())),
+            ..self.job(statement, step, &rewritten.text, &rewritten.details)
+        };
+        let result = ddl::apply(session, &job).await;
+        let outcome = match &result {
+            Ok(_) => "applied",
+            Err(failure) if failure.kind == Kind::Data => "failed",
+            Err(_) => return result,
+        };
+        // Listed before the checkpoint passes it: what is done stands in the list, come what may.
+        let mut record = self.record(statement, outcome, Some(&rewritten.text));
+        if step > 0 {
+            record.source_position.push_str(&format!("#{step}"));
+        }
+        self.log(record).await?;
+        if outcome == "failed" {
+            self.leave_undecided(&statement.header.gtid).await?;
+        }
+        result
+    }
+
+    fn record(&self, statement: &Statement, outcome: &'static str, applied: Option<&str>) -> DdlRecord {
+        DdlRecord {
+            task: self.link.task.clone(),
+            direction: self.link.key.direction,
+            source_position: statement.header.gtid.to_string(),
+            statement: statement.text.clone(),
+            outcome,
+            applied_statement: applied.map(str::to_owned),
+        }
     }
 
     async fn log(&self, record: DdlRecord) -> Result<(), Failure> {

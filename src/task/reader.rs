@@ -40,6 +40,7 @@ use crate::{
 };
 
 use super::{
+    charset,
     history::{Fate, History},
     initial::{self, version_number},
     link::Link,
@@ -281,7 +282,12 @@ impl Reader {
             }
             // Within a transaction whose parts are being applied: nothing else can be dealt with before its end.
             Output::Statement(statement) if self.large.is_some() => return self.within_large(&statement),
-            Output::Statement(statement) => {
+            Output::Statement(mut statement) => {
+                if let (Some(raw), Some(collation)) = (statement.raw.take(), statement.status.charset_client)
+                    && let Some(charset) = charset::of_collation(&mut self.destination, collation).await?
+                {
+                    statement.text = charset::decode(&mut self.destination, &raw, &charset).await?;
+                }
                 let (done, wait) = oneshot::channel();
                 let intended = self.assembler.intended().cloned();
                 if self

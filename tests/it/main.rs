@@ -23,6 +23,7 @@ mod privileges;
 mod reverse_objects;
 mod row_filter;
 mod servers;
+mod stored;
 mod support;
 mod two_way;
 mod types;
