@@ -128,6 +128,7 @@ mod tests {
             unsigned,
             collation: None,
             name: None,
+            members: None,
         }
     }
 

@@ -138,6 +138,7 @@ fn every_kind() -> Arc<TableMap> {
         unsigned: false,
         collation: None,
         name: None,
+        members: None,
     };
     Arc::new(TableMap {
         table_id: 1,

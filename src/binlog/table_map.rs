@@ -1,7 +1,7 @@
 //! TABLE_MAP events: types of the columns, and what the optional metadata tells besides.
 //!
 //! `binlog_row_metadata=MINIMAL` (the default) gives signedness, character sets and geometry types; `FULL` adds names,
-//! primary key and the character sets of ENUM and SET. Metadata came with MySQL 8.0; without any, integers count as
+//! primary key, and the members and character sets of ENUM and SET. Metadata came with MySQL 8.0; without any, integers count as
 //! signed and nothing is said of character sets.
 
 use super::cursor::{Cursor, identifier};
@@ -68,6 +68,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<TableMap, BinlogError> {
             unsigned: false,
             collation: None,
             name: None,
+            members: None,
         });
     }
     let primary_key = metadata(&mut cursor, &mut columns).map_err(in_table)?;
@@ -223,11 +224,13 @@ fn metadata(cursor: &mut Cursor<'_>, columns: &mut [Column]) -> Result<Option<Ve
                     column.name = Some(identifier(field.lenenc_bytes()?)?);
                 }
             }
+            5 => members(field, columns, |kind| matches!(kind, ColumnKind::Set { .. }))?,
+            6 => members(field, columns, |kind| matches!(kind, ColumnKind::Enum { .. }))?,
             8 => primary_key = Some(key(field, columns.len(), false)?),
             9 => primary_key = Some(key(field, columns.len(), true)?),
             10 => default_charset(field, columns, is_enum_or_set)?,
             11 => each_charset(field, columns, is_enum_or_set)?,
-            // 5, 6: members of SET and ENUM; 7: geometry type; 12: visibility; 13: vector dimension.
+            // 7: geometry type; 12: visibility; 13: vector dimension.
             _ => {}
         }
     }
@@ -281,6 +284,16 @@ fn each_charset(
 
 fn collation(field: &mut Cursor<'_>) -> Result<u16, Malformed> {
     u16::try_from(field.lenenc()?).map_err(|_| Malformed("a collation number is too large"))
+}
+
+/// The members of each column of this sort.
+fn members(mut field: Cursor<'_>, columns: &mut [Column], concerned: fn(ColumnKind) -> bool) -> Result<(), Malformed> {
+    for column in columns.iter_mut().filter(|column| concerned(column.kind)) {
+        let count = field.lenenc_usize()?;
+        let members = (0..count).map(|_| Ok(field.lenenc_bytes()?.to_vec()));
+        column.members = Some(members.collect::<Result<_, _>>()?);
+    }
+    Ok(())
 }
 
 /// Positions of the primary key's columns, each with the length of its prefix if any has one.

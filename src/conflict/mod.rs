@@ -62,7 +62,8 @@ pub enum FoundRow {
 pub fn detect(change: ChangeKind, found: Found) -> Option<ConflictKind> {
     use ConflictKind as C;
     match (change, found.row, found.others) {
-        (ChangeKind::Insert, FoundRow::Missing, 0) => None,
+        // A row that comes into a filter may be there as it was before, outside of it.
+        (ChangeKind::Insert, FoundRow::Missing | FoundRow::AsBefore, 0) => None,
         (ChangeKind::Insert, FoundRow::Missing, 1) => Some(C::InsertExists),
         (ChangeKind::Insert, _, 0) => Some(C::InsertExists),
         (ChangeKind::Insert, ..) => Some(C::MultipleUnique),
@@ -147,6 +148,7 @@ mod tests {
         use FoundRow::{AsAfter, AsBefore, Different, Missing};
         let by_policy = ["failed", "ignored", "overwritten"];
         check(Insert, Missing, 0, None, [""; 3]);
+        check(Insert, AsBefore, 0, None, [""; 3]);
         check(Insert, Different, 0, Some(C::InsertExists), by_policy);
         check(Insert, Missing, 1, Some(C::InsertExists), by_policy);
         check(Insert, Different, 1, Some(C::MultipleUnique), by_policy);

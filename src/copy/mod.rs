@@ -44,6 +44,8 @@ pub struct CopyTable {
     pub destination: Arc<Table>,
     /// Which of its columns travel.
     pub columns: ColumnMap,
+    /// A condition over its columns at the source: the only rows that travel.
+    pub filter: Option<String>,
 }
 
 /// What the writers say in their transactions, see [`crate::apply::checkpoint`].
@@ -254,7 +256,7 @@ async fn copy_range(
     }
     let columns = copied_columns(&range.table);
     let mut insert = Insert::new(destination, &columns);
-    let mut reading = read::open(reader, source, &columns, &range.bounds).await?;
+    let mut reading = read::open(reader, source, &columns, &range.bounds, range.table.filter.as_deref()).await?;
     while let Some(row) = reading.next().await? {
         insert.add(writer, &row).await.map_err(written)?;
     }
@@ -353,6 +355,7 @@ fn copied_columns(table: &CopyTable) -> Vec<(usize, usize)> {
         source,
         destination,
         columns,
+        ..
     } = table;
     source
         .columns

@@ -129,6 +129,7 @@ pub(super) async fn open<'c>(
     source: &Table,
     copied: &[(usize, usize)],
     bounds: &Bounds,
+    filter: Option<&str>,
 ) -> Result<Reading<'c>, Failure> {
     let failed = |error: mysql_async::Error| Failure::mysql(format_args!("reading {}", source.name), &error);
     let keys = key_columns(source)?;
@@ -150,12 +151,17 @@ pub(super) async fn open<'c>(
     conn.query_drop("SET character_set_results = NULL")
         .await
         .map_err(failed)?;
+    let condition = bounds.condition(&keys);
+    // A filter may end with a comment that the end of the line ends.
+    let filter = filter.map_or_else(String::new, |filter| {
+        let verb = if condition.is_empty() { "WHERE" } else { "AND" };
+        format!(" {verb} (\n{filter}\n)")
+    });
     let result = conn
         .query_iter(format!(
-            "SELECT {} FROM {} FORCE INDEX ({index}){}",
+            "SELECT {} FROM {} FORCE INDEX ({index}){condition}{filter}",
             list.join(", "),
             ident::quoted_table(&source.name),
-            bounds.condition(&keys),
         ))
         .await
         .map_err(failed)?;

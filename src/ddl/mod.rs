@@ -21,6 +21,7 @@
 mod body;
 mod classify;
 mod columns;
+mod condition;
 mod cursor;
 mod definition;
 mod expression;
@@ -36,6 +37,7 @@ mod fixtures;
 
 pub use body::Body;
 pub use classify::{StatementContext, Unclassified, classify};
+pub use condition::Condition;
 pub use receive::{Definer, Reception};
 pub use rewrite::{Mapping, RewriteError};
 pub use statement::{AccountVerb, DmlVerb, Kind, NameSpan, Object, Role, RoutineKind, SqlMode, Statement, XaVerb, Xid};

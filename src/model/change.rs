@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
+    filter::RowFilter,
     gtid::Gtid,
     name::TableName,
     row::Row,
@@ -82,6 +83,9 @@ pub enum Images {
     Update(Row, Row),
     /// The row that went.
     Delete(Row),
+    /// The row that came into the table's filter, and what it was before, outside of it: an insert, unless it is at the
+    /// destination just as it was before.
+    Enter(Row, Row),
 }
 
 /// What a change takes in memory besides its images, on its way to the destination: itself, its keys, its place in a
@@ -98,7 +102,7 @@ impl Change {
     /// What the change does.
     pub fn kind(&self) -> ChangeKind {
         match self.images {
-            Images::Insert(_) => ChangeKind::Insert,
+            Images::Insert(_) | Images::Enter(..) => ChangeKind::Insert,
             Images::Update(..) => ChangeKind::Update,
             Images::Delete(_) => ChangeKind::Delete,
         }
@@ -108,7 +112,7 @@ impl Change {
     pub fn before(&self) -> Option<&Row> {
         match &self.images {
             Images::Insert(_) => None,
-            Images::Update(before, _) | Images::Delete(before) => Some(before),
+            Images::Update(before, _) | Images::Delete(before) | Images::Enter(before, _) => Some(before),
         }
     }
 
@@ -116,7 +120,7 @@ impl Change {
     pub fn after(&self) -> Option<&Row> {
         match &self.images {
             Images::Delete(_) => None,
-            Images::Update(_, after) | Images::Insert(after) => Some(after),
+            Images::Update(_, after) | Images::Insert(after) | Images::Enter(_, after) => Some(after),
         }
     }
 }
@@ -147,6 +151,8 @@ pub struct Target {
     pub key: Vec<usize>,
     /// How its changes meet the destination's rows.
     pub mode: Mode,
+    /// Which of its rows are synchronized; `None`: all.
+    pub filter: Option<Arc<RowFilter>>,
     /// Columns of the destination, by name, whose values in the rows are of another type, with what they were when the
     /// rows were made: the server converts them as ALTER TABLE has converted those that it met.
     pub retyped: HashMap<String, TableColumn>,

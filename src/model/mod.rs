@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod columns;
+pub mod filter;
 pub mod grants;
 pub mod gtid;
 pub mod history;

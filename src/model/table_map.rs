@@ -38,6 +38,8 @@ pub struct Column {
     pub collation: Option<u16>,
     /// Its name (`binlog_row_metadata=FULL` only).
     pub name: Option<String>,
+    /// The members of an ENUM or SET, in its character set (`binlog_row_metadata=FULL` only).
+    pub members: Option<Vec<Vec<u8>>>,
 }
 
 /// A column's type with what is needed to find where its value ends.

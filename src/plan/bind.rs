@@ -197,6 +197,7 @@ pub fn bind(
         columns,
         key,
         mode: Mode::default(),
+        filter: None,
         retyped,
     })
 }

@@ -5,6 +5,7 @@
 //! - [`path`]: the loop filter: a transaction goes to a server only if that server is not on its path.
 //! - [`bind`]: binds a table as the binlog describes it to the table at the destination, column by column.
 //! - [`stored`]: which views, routines, triggers and events travel.
+//! - [`filter`]: what becomes of a change whose row moves into or out of its table's filter.
 //! - [`fitness`]: whether the columns that are listed for a table can travel.
 //! - [`compare`]: in what a table that is there differs from what it should be.
 //! - [`operations`]: which operation of an `ONLY` list a statement is.
@@ -16,6 +17,7 @@ pub mod assemble;
 pub mod bind;
 pub mod compare;
 pub mod copied;
+pub mod filter;
 pub mod fitness;
 pub mod name_case;
 pub mod objects;

@@ -162,6 +162,17 @@ impl Objects {
         !self.rules.iter().any(limited)
     }
 
+    /// The condition that chooses the rows of a table at the link's source; `None`: all are synchronized.
+    pub fn filter(&self, table: &TableName) -> Option<&str> {
+        self.find(table)?.0.filter.as_deref()
+    }
+
+    /// Whether there are tables of which only some rows are synchronized.
+    pub fn has_filters(&self) -> bool {
+        let filtered = |rule: &ObjectRule| matches!(rule, ObjectRule::Include(selection) if selection.filter.is_some());
+        self.rules.iter().any(filtered)
+    }
+
     /// The tables whose columns are listed: names at the source and at the destination of the rules.
     pub fn with_listed_columns(&self) -> impl Iterator<Item = (TableName, TableName)> {
         self.rules.iter().filter_map(|rule| match rule {

@@ -86,7 +86,7 @@ pub fn fold(changes: Vec<Change>) -> Result<Vec<TableBatch>, BinlogError> {
             }))
         };
         match &change.images {
-            Images::Insert(after) => {
+            Images::Insert(after) | Images::Enter(_, after) => {
                 let slot = entry(after)?;
                 batch.in_order |= partial && matches!(nets.get(slot), Some(Net::Delete(_)));
                 put(nets, slot, after.clone());

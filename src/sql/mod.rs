@@ -6,6 +6,7 @@
 pub mod ident;
 pub mod json;
 pub(crate) mod json_path;
+pub mod judge;
 pub mod literal;
 pub mod set;
 pub mod single;

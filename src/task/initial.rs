@@ -366,6 +366,7 @@ async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epo
                 source: Arc::new(here),
                 destination: Arc::new(there),
                 columns: link.objects.columns(&from),
+                filter: link.objects.filter(&from).map(str::to_owned),
             }),
             // Made or dropped since the position was taken: the statement that did it is still to come.
             (None, _) => {}

@@ -8,6 +8,7 @@
 //! - [`narrow`]: row changes that `ONLY` leaves out.
 //! - [`pipeline`]: the changes: reads, plans, schedules and applies them.
 //! - [`history`]: rows of the reverse direction that are older than a DDL of the forward one.
+//! - [`row_filter`]: changes are judged by the filters of their tables.
 //! - [`stored`], [`receiver`]: views, routines, triggers and events.
 //! - [`statements`]: what becomes of a DDL in each direction.
 //! - [`status`]: what is shown of a link while it is at work.
@@ -24,6 +25,7 @@ pub mod objects;
 pub mod pipeline;
 pub mod reader;
 pub mod receiver;
+pub mod row_filter;
 pub mod statements;
 pub mod status;
 pub mod stored;

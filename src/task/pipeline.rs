@@ -1,9 +1,9 @@
 //! Follows changes: what the reader hands on is given to the appliers, and what they have done moves the watermark.
 //!
 //! ```text
-//! reader ──items──▶ scheduler ──work──▶ appliers
-//!                       ▲                  │
-//!                       └───────done───────┘
+//! reader ──items──▶ (filter) ──items──▶ scheduler ──work──▶ appliers
+//!                                           ▲                  │
+//!                                           └───────done───────┘
 //! ```
 //!
 //! The scheduler alone knows what is in flight. A statement that commits by itself, and a transaction too large to be
@@ -56,6 +56,7 @@ use super::{
     link::Link,
     reader::{self, Dealt, Item},
     receiver::{Adapted, Receiver},
+    row_filter,
     statements::{self, Rewritten, Verdict},
     status::now_us,
 };
@@ -107,6 +108,14 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
     drop((done_sender, recorder));
     let (item_sender, items) = mpsc::channel(ITEMS);
     let reading = tasks.spawn(reader::run(link.clone(), taken.clone(), item_sender));
+    let items = match link.objects.has_filters() {
+        true => {
+            let (judged_sender, judged) = mpsc::channel(ITEMS);
+            tasks.spawn(row_filter::run(link.clone(), items, judged_sender));
+            judged
+        }
+        false => items,
+    };
     let mut session = Session::new(connect::open(&link.destination).await?).await?;
     let mut probe = connect::open(&link.source).await?;
     let clock_offset_us = clock_offset(&mut probe).await?;

@@ -21,6 +21,7 @@ use crate::{
     model::{
         change::{Mode, Target, Transaction, TransactionHeader},
         columns::ColumnMap,
+        filter::RowFilter,
         gtid::Gtid,
         name::TableName,
         status::Level,
@@ -32,6 +33,7 @@ use crate::{
         assemble::{Assembler, Intended, Limits, Output, Statement},
         bind::{UnknownColumn, bind, column_names},
         copied::Meets,
+        objects::Selected,
     },
     schema,
     source::stream::EventStream,
@@ -43,6 +45,7 @@ use super::{
     initial::{self, version_number},
     link::Link,
     narrow::narrowed,
+    row_filter::Filters,
     statements::{self, Verdict},
 };
 
@@ -135,6 +138,7 @@ pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Re
         version,
         targets: HashMap::new(),
         definitions: link.shared.definitions.load(Ordering::Acquire),
+        filters: Filters::default(),
         assembler,
         memory: Arc::new(Semaphore::new(MEMORY_KIB as usize)),
         large: None,
@@ -160,6 +164,7 @@ struct Reader {
     targets: HashMap<TableName, (Arc<TableMap>, Option<Arc<Target>>)>,
     /// State of [`super::link::Shared::definitions`] at which `targets` were made.
     definitions: u64,
+    filters: Filters,
     assembler: Assembler,
     memory: Arc<Semaphore>,
     large: Option<mpsc::Sender<Part>>,
@@ -399,7 +404,13 @@ impl Reader {
             Direction::Forward => Some(self.forward_target(map, destination).await?),
             Direction::Reverse => self.reverse_target(map, destination).await?,
         };
-        let target = target.map(|target| Arc::new(Target { mode, ..target }));
+        let target = match target {
+            Some(target) => {
+                let filter = self.filter(map, &target).await?;
+                Some(Arc::new(Target { mode, filter, ..target }))
+            }
+            None => None,
+        };
         if let Some(target) = &target {
             self.link.status.tables(
                 std::iter::once((map.name.clone(), target.table.name.clone(), None)),
@@ -408,6 +419,31 @@ impl Reader {
         }
         self.targets.insert(map.name.clone(), (map.clone(), target.clone()));
         Ok(target)
+    }
+
+    /// Which rows of a table are synchronized.
+    async fn filter(&mut self, map: &TableMap, target: &Target) -> Result<Option<Arc<RowFilter>>, Failure> {
+        let link = self.link.clone();
+        let selected = match link.objects.is_mapped_back() {
+            // By the name that the table has now at the server that the condition was written for.
+            true => link
+                .shared
+                .forward_objects
+                .select(&target.table.name)
+                .map(|forward| Selected {
+                    columns: forward.columns.inverted(),
+                    mapped_back: true,
+                    ..forward
+                }),
+            false => link.objects.select(&map.name),
+        };
+        let Some(selected) = selected.filter(|selected| selected.filter.is_some()) else {
+            return Ok(None);
+        };
+        let mut filters = std::mem::take(&mut self.filters);
+        let filter = filters.bind(self.source().await?, &selected, map, target).await;
+        self.filters = filters;
+        filter
     }
 
     /// Whether the table is the shadow of another one: its name says that it may be, and the other one is there.

@@ -34,7 +34,7 @@ use crate::{
 use super::{
     check, initial,
     link::{Link, Shared},
-    objects,
+    objects, row_filter,
     status::LinkStatus,
 };
 
@@ -331,13 +331,10 @@ impl Supervisor {
         let refusal = async {
             let (source, destination) = (self.server(&definition.source)?, self.server(&definition.destination)?);
             let mut reasons = Vec::new();
-            for (direction, servers, copies) in [
-                (Direction::Forward, [&source, &destination], true),
-                (
-                    Direction::Reverse,
-                    [&destination, &source],
-                    definition.two_way && definition.reverse_objects.is_some(),
-                ),
+            let own = definition.two_way && definition.reverse_objects.is_some();
+            for (direction, objects, [from, to], copies) in [
+                (Direction::Forward, &forward, [&source, &destination], true),
+                (Direction::Reverse, &reverse, [&destination, &source], own),
             ] {
                 let key = LinkKey {
                     task: task_key(task),
@@ -347,12 +344,12 @@ impl Supervisor {
                     Direction::Forward => copied::own(&forward, None, table),
                     Direction::Reverse => copied::own(&reverse, Some(&forward), table),
                 };
-                let objects = match direction {
-                    Direction::Forward => &forward,
-                    Direction::Reverse => &reverse,
-                };
                 let options = definition.options_for(direction);
-                let refusal = initial::refusal(servers, objects, &copied, &options, both_ways, &key);
+                let followed = direction == Direction::Forward || definition.two_way;
+                if followed && let Some(reason) = row_filter::refusal(from, objects).await? {
+                    reasons.push(reason);
+                }
+                let refusal = initial::refusal([from, to], objects, &copied, &options, both_ways, &key);
                 if copies && let Some(reason) = refusal.await? {
                     reasons.push(match direction {
                         Direction::Forward => reason,

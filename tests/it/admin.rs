@@ -629,9 +629,6 @@ async fn wrong_statements_get_their_error_and_change_nothing() {
         ("SHOW TABLES FROM shop".into(), 1049, "sync"),
         ("DESCRIBE sync.absent".into(), 1146, ""),
         // Of the language, not supported yet.
-        (between("OBJECTS (shop.t (id, v))"), 1235, "not supported yet"),
-        (between("OBJECTS (shop.t WHERE id > 1)"), 1235, "not supported yet"),
-        (between("OBJECTS (shop.t ONLY (INSERT))"), 1235, "not supported yet"),
         (between("OBJECTS (shop.t CONFLICT 'ignore')"), 1235, "not supported yet"),
         (
             between("OBJECTS (shop.*) WITH (conflict_policy = 'latest_wins(at)')"),

@@ -25,6 +25,7 @@ mod only;
 mod pressure;
 mod privileges;
 mod reverse_objects;
+mod row_filter;
 mod servers;
 mod stored;
 mod support;

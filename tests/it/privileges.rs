@@ -59,6 +59,37 @@ async fn register(proxy: &Proxy, pair: &Pair) {
     }
 }
 
+#[tokio::test]
+async fn a_row_filter_needs_one_privilege_more() {
+    let pair = Pair::start().await;
+    sql(&pair.hq, TABLES).await;
+    make_account(&pair.hq, &["Source", "Destination", "Causeway"]).await;
+    make_account(&pair.branch, &["Source", "Destination", "Schema changes", "Causeway"]).await;
+    let proxy = Proxy::start().await;
+    register(&proxy, &pair).await;
+    sql(
+        &proxy,
+        "CREATE SYNC TASK orders BETWEEN hq AND branch OBJECTS (shop.parent WHERE v < 'm')",
+    )
+    .await;
+    let (_, message) = error_of(&proxy, "START SYNC TASK orders").await;
+    assert!(
+        message.contains("CREATE TEMPORARY TABLES on causeway.*") && message.contains("docs/privileges.md"),
+        "{message}"
+    );
+    for server in [&pair.hq, &pair.branch] {
+        sql(server, &grants("Row filters").join(";")).await;
+    }
+    sql(&proxy, "START SYNC TASK orders").await;
+    proxy.wait_synced("orders").await;
+    sql(&pair.hq, "INSERT INTO shop.parent VALUES (3, 'x'), (4, 'c')").await;
+    sql(&pair.branch, "INSERT INTO shop.parent VALUES (5, 'y'), (6, 'd')").await;
+    proxy.wait_synced("orders").await;
+    let ids = "SELECT GROUP_CONCAT(id ORDER BY id) FROM shop.parent";
+    assert_eq!(cell(&pair.hq, ids).await, "1,2,3,4,6");
+    assert_eq!(cell(&pair.branch, ids).await, "1,2,4,5,6");
+}
+
 const TABLES: &str = "CREATE DATABASE shop;
     CREATE TABLE shop.parent (id INT PRIMARY KEY, v VARCHAR(20));
     CREATE TABLE shop.child (id INT PRIMARY KEY, v VARCHAR(20), parent INT, FOREIGN KEY (parent) REFERENCES parent (id));

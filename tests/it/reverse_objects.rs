@@ -28,7 +28,8 @@ async fn fill(pair: &Pair) {
         &pair.branch,
         &format!(
             "CREATE DATABASE lab CHARACTER SET latin1; CREATE TABLE lab.results {table}; CREATE TABLE lab.notes {table};
-             CREATE TABLE lab.secret {table}; {results}; {notes}; INSERT INTO lab.secret VALUES (1, 'x', 1)"
+             CREATE TABLE lab.secret {table}; {results}; {notes}; INSERT INTO lab.secret VALUES (1, 'x', 1);
+             CREATE VIEW lab.views_stay AS SELECT id FROM lab.notes"
         ),
     )
     .await;

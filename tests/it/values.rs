@@ -466,6 +466,7 @@ async fn full_sync_copies_every_value_exactly() {
             source: read(&mut conn, "s").await,
             destination: read(&mut conn, "d").await,
             columns: ColumnMap::All,
+            filter: None,
         });
     }
     let ready = async || {

@@ -122,6 +122,11 @@ fn filter(cursor: &mut Cursor<'_>) -> Result<Option<String>> {
             "The condition WHERE {text} has /*! in it, or ends within a comment: write it without"
         )));
     }
+    if let Err(reason) = crate::plan::filter::parse(&text) {
+        return Err(wrong(format!(
+            "The condition WHERE {text} {reason}. A filter is decided by the columns of each row alone"
+        )));
+    }
     Ok(Some(text))
 }
 

@@ -414,7 +414,7 @@ fn a_condition_ends_where_what_is_next_begins() {
     check("a = 1", "");
     check("a = 1", "ONLY (INSERT)");
     check("a IN (1, 2) AND (b = ')' OR c = \", ONLY (\")", "ONLY (INSERT)");
-    check("f(only(1), `ONLY`)", "");
+    check("IF(only, (1), `ONLY`)", "");
     check("only = 1 AND conflict > 2", "ONLY (INSERT)");
     check("a = /* , ) */ 1 - 2", "");
     check("a = 'it''s' AND b = 'x\\\\'", "");
