@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use mysql_async::{Conn, prelude::Queryable};
 use tokio::{
-    sync::{Mutex, mpsc},
+    sync::{Mutex, mpsc, watch},
     task::JoinSet,
 };
 
@@ -23,6 +23,7 @@ use crate::{
 };
 
 pub mod json;
+mod order;
 pub mod range;
 pub mod read;
 
@@ -89,25 +90,26 @@ pub async fn copy(
 ) -> Result<(), Failure> {
     let (send, receive) = mpsc::channel::<Range>(connections.len().max(1) * 2);
     let receive = Arc::new(Mutex::new(receive));
+    let (done, mut finished) = watch::channel(0_u64);
+    let done = Arc::new(done);
     let mut workers = JoinSet::new();
     for (slot, (reader, writer)) in connections.into_iter().enumerate() {
-        let (receive, fence, progress) = (receive.clone(), fence.clone(), progress.clone());
-        workers.spawn(async move { work(slot, reader, writer, receive, fence, progress).await });
+        let (receive, fence, progress, done) = (receive.clone(), fence.clone(), progress.clone(), done.clone());
+        workers.spawn(async move { work(slot, reader, writer, receive, fence, progress, done).await });
     }
-    drop(receive);
+    drop((receive, done));
     workers.spawn(async move {
-        for table in tables {
-            if !plan(
-                Arc::new(table),
-                &mut boundaries,
-                &mut planner,
-                &fence,
-                &send,
-                &*progress,
-            )
-            .await?
-            {
-                break;
+        let mut sent = 0;
+        for group in order::parents_first(tables, |table| &table.source) {
+            for table in group {
+                let table = Arc::new(table);
+                match plan(table, &mut boundaries, &mut planner, &fence, &send, &*progress).await? {
+                    Some(ranges) => sent += ranges,
+                    None => return Ok(()),
+                }
+            }
+            if finished.wait_for(|finished| *finished >= sent).await.is_err() {
+                return Ok(());
             }
         }
         Ok(())
@@ -125,7 +127,8 @@ pub async fn copy(
     Ok(())
 }
 
-/// Finds where a table's copy goes on, and hands out its ranges one after the other. `false`: the workers are gone.
+/// Finds where a table's copy goes on, and hands out its ranges one after the other. Returns how many; `None`: the
+/// workers are gone.
 async fn plan(
     table: Arc<CopyTable>,
     source: &mut Conn,
@@ -133,7 +136,7 @@ async fn plan(
     fence: &Fence,
     send: &mpsc::Sender<Range>,
     progress: &dyn Progress,
-) -> Result<bool, Failure> {
+) -> Result<Option<u64>, Failure> {
     let name = &table.source.name;
     let doing = || format!("copying {name}");
     let place = format!(
@@ -162,7 +165,7 @@ async fn plan(
     progress.copied(name, rows);
     if complete {
         progress.finished(name);
-        return Ok(true);
+        return Ok(Some(0));
     }
     // Ranges behind the gap are cut anew.
     destination
@@ -170,6 +173,7 @@ async fn plan(
         .await
         .map_err(|error| Failure::mysql(doing(), &error))?;
     let rows_per_range = rows_per_range(source, name).await?;
+    let mut sent = 0;
     loop {
         let upper = range::boundary(source, &table.source, lower.as_ref(), rows_per_range).await?;
         let last = upper.is_none();
@@ -183,10 +187,11 @@ async fn plan(
             last,
         };
         if send.send(range).await.is_err() {
-            return Ok(false);
+            return Ok(None);
         }
+        sent += 1;
         if last {
-            return Ok(true);
+            return Ok(Some(sent));
         }
         (lower, part) = (upper, part + 1);
     }
@@ -212,6 +217,7 @@ async fn work(
     receive: Arc<Mutex<mpsc::Receiver<Range>>>,
     fence: Fence,
     progress: Arc<dyn Progress>,
+    done: Arc<watch::Sender<u64>>,
 ) -> Result<(), Failure> {
     let Some(begin) = fence.begin.get(slot) else {
         return Ok(());
@@ -225,6 +231,7 @@ async fn work(
         if range.last {
             progress.finished(&name);
         }
+        done.send_modify(|done| *done += 1);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     failure::Failure,
     model::{
         name::TableName,
-        table::{Family, ForeignKey, Key, KeyPart, Table, TableColumn},
+        table::{Family, ForeignKey, Key, KeyPart, Reference, Table, TableColumn},
     },
     sql::{ident, literal},
 };
@@ -47,6 +47,7 @@ pub async fn read_table(conn: &mut Conn, name: &TableName) -> Result<Option<Tabl
         columns,
         unique_keys: Vec::new(),
         foreign_keys: Vec::new(),
+        references: Vec::new(),
     };
 
     let parts: Vec<(String, Option<String>, Option<u64>)> = conn
@@ -105,7 +106,37 @@ pub async fn read_table(conn: &mut Conn, name: &TableName) -> Result<Option<Tabl
         key.parent_columns.push(parent_column);
     }
     table.foreign_keys = foreign.into_values().collect();
+    table.references = referring(conn, &table).await?;
     Ok(Some(table))
+}
+
+/// Foreign keys that refer to `table`.
+async fn referring(conn: &mut Conn, table: &Table) -> Result<Vec<Reference>, Failure> {
+    let rows: Vec<(String, String, String, String, String)> = conn
+        .query(format!(
+            "SELECT k.CONSTRAINT_SCHEMA, k.CONSTRAINT_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE, r.UPDATE_RULE \
+             FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r \
+             ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME \
+             AND r.TABLE_NAME = k.TABLE_NAME \
+             WHERE k.REFERENCED_TABLE_SCHEMA = {} AND k.REFERENCED_TABLE_NAME = {} \
+             ORDER BY k.CONSTRAINT_SCHEMA, k.CONSTRAINT_NAME, k.ORDINAL_POSITION",
+            literal::string(&table.name.database),
+            literal::string(&table.name.table)
+        ))
+        .await
+        .map_err(|error| Failure::mysql(format_args!("reading what refers to {}", table.name), &error))?;
+    let mut found: BTreeMap<(String, String), Reference> = BTreeMap::new();
+    for (schema, name, column, on_delete, on_update) in rows {
+        // RESTRICT and NO ACTION keep the parent as it is.
+        let acts = |rule: &str| matches!(rule, "CASCADE" | "SET NULL" | "SET DEFAULT");
+        let reference = found.entry((schema, name)).or_insert_with(|| Reference {
+            columns: Vec::new(),
+            on_delete: acts(&on_delete),
+            on_update: acts(&on_update),
+        });
+        reference.columns.extend(table.position(&column));
+    }
+    Ok(found.into_values().collect())
 }
 
 fn column(table: &TableName, row: &Row) -> Result<TableColumn, Failure> {

@@ -6,8 +6,8 @@
 //!                       └───────done───────┘
 //! ```
 //!
-//! The scheduler alone knows what is in flight. A statement that commits by itself, and a transaction too large to be
-//! kept whole, wait until nothing is.
+//! The scheduler alone knows what is in flight. A statement that commits by itself, a transaction too large to be kept
+//! whole, and one whose changes take rows of other tables with them wait until nothing is.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -16,7 +16,7 @@ use std::{
 
 use mysql_async::{Conn, prelude::Queryable};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,7 @@ use crate::{
         session::Session,
         worker::{Done, Job, LargeJob, Part, Work, Worker},
     },
+    binlog::BinlogError,
     connect,
     failure::{Failure, Kind},
     model::{
@@ -41,6 +42,7 @@ use crate::{
     },
     plan::assemble::{Intended, Statement},
     schedule::{
+        cascade,
         causality::{Assignment, Causality},
         fold::Mode,
         keys,
@@ -122,7 +124,7 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
         queues,
         held: None,
         intent: None,
-        large: None,
+        alone: None,
         persisted: watermark_sender,
         unwritten: Unwritten::default(),
         version,
@@ -244,8 +246,8 @@ struct Scheduler {
     /// it until it is withdrawn: a link that resumed between the two could not tell the statement, when it comes, from
     /// one that was made there.
     intent: Option<(Gtid, u64)>,
-    /// Number of the large transaction that is at work.
-    large: Option<u64>,
+    /// Number of the transaction that is at work and lets nothing else be.
+    alone: Option<u64>,
     persisted: watch::Sender<Arc<GtidSet>>,
     unwritten: Unwritten,
     version: u32,
@@ -256,6 +258,8 @@ enum Held {
     /// Its keys are with several appliers, or its applier's queue is full.
     Transaction(Box<Job>),
     Large(TransactionHeader, mpsc::Receiver<Part>),
+    /// Rows that refer to those it changes follow them, whatever keys they have.
+    Alone(Box<Transaction>, OwnedSemaphorePermit),
     Statement(Box<Statement>, Option<Intended>, oneshot::Sender<Dealt>),
 }
 
@@ -276,7 +280,7 @@ impl Scheduler {
                 self.retry_held(session).await?;
             }
             let takes_items =
-                self.held.is_none() && self.large.is_none() && stopping.is_none() && self.watermark.pending() < WINDOW;
+                self.held.is_none() && self.alone.is_none() && stopping.is_none() && self.watermark.pending() < WINDOW;
             tokio::select! {
                 biased;
                 finished = done.recv() => match finished {
@@ -316,7 +320,7 @@ impl Scheduler {
 
     /// While stopping: nothing is at work, and what is held has not begun.
     fn held_can_wait(&self) -> bool {
-        self.held.is_some() && self.causality.is_idle() && self.large.is_none()
+        self.held.is_some() && self.causality.is_idle() && self.alone.is_none()
     }
 
     fn mode(&self, gtid: &Gtid) -> Mode {
@@ -380,10 +384,15 @@ impl Scheduler {
         }
     }
 
-    fn schedule(&mut self, transaction: Transaction, permit: tokio::sync::OwnedSemaphorePermit) -> Result<(), Failure> {
+    fn schedule(&mut self, transaction: Transaction, permit: OwnedSemaphorePermit) -> Result<(), Failure> {
+        let malformed = |error: BinlogError| Failure::data(error.to_string());
+        if cascade::any_acts(&transaction.changes).map_err(malformed)? {
+            self.held = Some(Held::Alone(Box::new(transaction), permit));
+            return Ok(());
+        }
         let mut touched = Vec::new();
         for change in &transaction.changes {
-            keys::of_change(change, &mut touched).map_err(|error| Failure::data(error.to_string()))?;
+            keys::of_change(change, &mut touched).map_err(malformed)?;
         }
         touched.sort_unstable_by_key(|key| (key.hash, key.shared));
         touched.dedup();
@@ -394,6 +403,7 @@ impl Scheduler {
             keys: touched,
             transaction,
             mode,
+            alone: false,
             permit: Some(permit),
         }));
         Ok(())
@@ -427,19 +437,26 @@ impl Scheduler {
             Some(Held::Transaction(job)) => self.assign(job),
             Some(held) if !self.is_idle() => self.held = Some(held),
             Some(Held::Large(header, parts)) => {
-                let number = self.watermark.begin_transaction(&header);
-                let mode = self.mode(&header.gtid);
-                self.large = Some(number);
-                if let Some(queue) = self.queues.first() {
-                    let job = LargeJob {
-                        number,
-                        header,
-                        mode,
-                        parts,
-                    };
-                    // An applier that is gone has told why.
-                    queue.send(Work::Large(Box::new(job))).await.ok();
-                }
+                let (number, mode) = self.begin_alone(&header);
+                let job = LargeJob {
+                    number,
+                    header,
+                    mode,
+                    parts,
+                };
+                self.apply_alone(Work::Large(Box::new(job))).await;
+            }
+            Some(Held::Alone(transaction, permit)) => {
+                let (number, mode) = self.begin_alone(&transaction.header);
+                let job = Job {
+                    number,
+                    keys: Vec::new(),
+                    transaction: *transaction,
+                    mode,
+                    alone: true,
+                    permit: Some(permit),
+                };
+                self.apply_alone(Work::Transaction(Box::new(job))).await;
             }
             Some(Held::Statement(statement, echo, dealt_with)) => {
                 let dealt = self.statement(session, &statement, echo.as_ref()).await?;
@@ -448,6 +465,19 @@ impl Scheduler {
             }
         }
         Ok(())
+    }
+
+    fn begin_alone(&mut self, header: &TransactionHeader) -> (u64, Mode) {
+        let number = self.watermark.begin_transaction(header);
+        self.alone = Some(number);
+        (number, self.mode(&header.gtid))
+    }
+
+    async fn apply_alone(&self, work: Work) {
+        if let Some(queue) = self.queues.first() {
+            // An applier that is gone has told why.
+            queue.send(work).await.ok();
+        }
     }
 
     /// Deals with a statement; nothing else is at work.
@@ -645,8 +675,8 @@ impl Scheduler {
         for (number, keys, weight) in finished.transactions {
             self.causality.finished(finished.applier, &keys, weight);
             self.watermark.finish(number);
-            if self.large == Some(number) {
-                self.large = None;
+            if self.alone == Some(number) {
+                self.alone = None;
             }
         }
         (self.unwritten.any, self.unwritten.changes) = (true, true);

@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod cascades;
 mod column_ddl;
 mod conflicts;
 mod demo;
