@@ -15,6 +15,7 @@ mod full_sync;
 mod large;
 mod layering;
 mod load;
+mod many_tables;
 mod objects;
 mod online;
 mod pressure;
