@@ -11,6 +11,9 @@ pub enum Kind {
     Data,
     /// A server, the network or a lock is at fault: tried again until the retry window ends.
     Environment,
+    /// A statement in the source's binlog can't be carried: the task is paused until the operator has decided on it
+    /// (`RESUME … SKIP`, `RESUME … APPLY`).
+    Undecided,
     /// A table is no longer as it was when its rows were planned, as somebody has altered it: tried again at once, with
     /// the definitions read anew.
     Definitions,
@@ -38,6 +41,14 @@ impl Failure {
     pub fn data(message: impl Into<String>) -> Self {
         Self {
             kind: Kind::Data,
+            message: message.into(),
+        }
+    }
+
+    /// A statement can't be carried.
+    pub fn undecided(message: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Undecided,
             message: message.into(),
         }
     }

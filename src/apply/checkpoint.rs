@@ -25,7 +25,7 @@ pub const LINK_SLOT: u16 = 0;
 pub const COPY_SLOTS_FROM: u16 = 1000;
 
 /// The tables of the `causeway` schema. The order of columns is known to [`CHECKPOINT_COLUMNS`] and [`INTENT_COLUMNS`].
-const TABLES: [(&str, &str); 4] = [
+const TABLES: [(&str, &str); 5] = [
     (
         "checkpoint",
         "CREATE TABLE IF NOT EXISTS causeway.checkpoint (
@@ -73,6 +73,18 @@ const TABLES: [(&str, &str); 4] = [
         ) ENGINE=InnoDB COMMENT='Causeway: how far full sync has come'",
     ),
     (
+        "copied",
+        "CREATE TABLE IF NOT EXISTS causeway.copied (
+            task VARCHAR(96) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            link VARCHAR(7) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            source_database VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            source_table VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            copied_from LONGTEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            copied_until LONGTEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            PRIMARY KEY (task, link, source_database, source_table)
+        ) ENGINE=InnoDB COMMENT='Causeway: tables copied for themselves, and which changes may meet the copy'",
+    ),
+    (
         "heartbeat",
         "CREATE TABLE IF NOT EXISTS causeway.heartbeat (
             task VARCHAR(96) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
@@ -86,6 +98,8 @@ const TABLES: [(&str, &str); 4] = [
 /// Which part of its work a link is at, as kept in slot 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
+    /// The position that changes will be followed from is fixed, in `applied`; nothing else has been done.
+    Prepared,
     /// Making tables.
     Schema,
     /// Copying rows; `applied` is the position that changes will be followed from.
@@ -98,6 +112,7 @@ impl Stage {
     /// As in the `phase` column.
     pub fn as_str(self) -> &'static str {
         match self {
+            Stage::Prepared => "prepared",
             Stage::Schema => "schema",
             Stage::Full => "full",
             Stage::Incremental => "incremental",
@@ -105,7 +120,7 @@ impl Stage {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Stage::Schema, Stage::Full, Stage::Incremental]
+        [Stage::Prepared, Stage::Schema, Stage::Full, Stage::Incremental]
             .into_iter()
             .find(|stage| stage.as_str() == text)
     }
@@ -284,7 +299,7 @@ pub fn update_slot(link: &LinkKey, slot: u16, epoch: u64, path: &str, ddl: u64, 
     )
 }
 
-/// Moves the link to another stage, with what has been applied so far.
+/// Moves the link to another stage, with what has been applied so far; `also` in the same transaction.
 ///
 /// # Errors
 /// [`Failure`] if the server refuses or another process has taken over.
@@ -295,7 +310,10 @@ pub async fn set_stage(
     stage: Stage,
     applied: &GtidSet,
     tolerant_until: &GtidSet,
+    also: &[String],
 ) -> Result<(), Failure> {
+    let failed = |error: mysql_async::Error| Failure::mysql("moving the checkpoint to another phase", &error);
+    conn.query_drop("BEGIN").await.map_err(failed)?;
     let result = conn
         .query_iter(format!(
             "UPDATE causeway.checkpoint SET sequence = sequence + 1, path = '', applied = '{applied}', phase = '{}', \
@@ -304,13 +322,17 @@ pub async fn set_stage(
             link.condition()
         ))
         .await
-        .map_err(|error| Failure::mysql("moving the checkpoint to another phase", &error))?;
+        .map_err(failed)?;
     let rows = result.affected_rows();
-    result
-        .drop_result()
-        .await
-        .map_err(|error| Failure::mysql("moving the checkpoint to another phase", &error))?;
-    if rows == 1 { Ok(()) } else { Err(fenced(link)) }
+    result.drop_result().await.map_err(failed)?;
+    if rows != 1 {
+        conn.query_drop("ROLLBACK").await.map_err(failed)?;
+        return Err(fenced(link));
+    }
+    for statement in also {
+        conn.query_drop(statement).await.map_err(failed)?;
+    }
+    conn.query_drop("COMMIT").await.map_err(failed)
 }
 
 /// Moves the watermark.

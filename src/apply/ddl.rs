@@ -20,6 +20,7 @@ use crate::{
         gtid::{Gtid, GtidSet},
         history::{Details, HistoryEntry},
         name::TableName,
+        stored::StoredName,
     },
     plan::assemble::INTENDED,
     sql::{
@@ -66,6 +67,13 @@ pub struct Job<'a> {
     pub details: &'a Details,
     /// Statements with a lower number are of no use any more.
     pub keep_from: u64,
+    /// The destination's views, routines, triggers and events that it makes, changes or drops.
+    pub stored: &'a [StoredName],
+    /// The database of the destination in which it looks up names without one.
+    pub default_database: Option<&'a str>,
+    /// The statement in the character set of the client that ran it at the source, and the collation that stands for that:
+    /// views and the like are kept with the character set they were made in.
+    pub encoded: Option<(u16, &'a [u8])>,
     /// Everything applied before it.
     pub applied: &'a GtidSet,
 }
@@ -90,7 +98,7 @@ pub async fn apply(session: &mut Session, job: &Job<'_>) -> Result<u64, Failure>
     let known: Option<(u64, String, String)> = session
         .conn()
         .query_first(format!(
-            "SELECT number, digest, state FROM causeway.ddl WHERE {} AND gtid = '{}'",
+            "SELECT number, digest, state FROM causeway.ddl WHERE {} AND gtid = '{}' ORDER BY number DESC LIMIT 1",
             job.link.condition(),
             job.origin()
         ))
@@ -115,7 +123,7 @@ pub async fn hide(session: &mut Session, job: &Job<'_>) -> Result<GtidSet, Failu
     let mut applied = job.applied.clone();
     applied.insert(job.gtid);
     let number = next_number(session.conn(), job.link).await?;
-    transaction(session, job, &applied, insert(job, number, HIDDEN, "")?).await?;
+    transaction(session, job.link, job.epoch, &applied, insert(job, number, HIDDEN, "")?).await?;
     Ok(applied)
 }
 
@@ -218,9 +226,41 @@ fn lock_name(job: &Job<'_>) -> String {
     format!("causeway ddl {}", hex::encode(digest.get(..16).unwrap_or_default()))
 }
 
+/// Writes down that statements have taken effect whose GTID has been applied: those of CREATE TABLE … SELECT are finished
+/// after its rows, in a transaction of its own, and a crash may come in between.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn settle(session: &mut Session, link: &LinkKey, epoch: u64, applied: &GtidSet) -> Result<(), Failure> {
+    let open: Vec<(u64, String)> = session
+        .conn()
+        .query(format!(
+            "SELECT number, gtid FROM causeway.ddl WHERE {} AND state = '{INTENDED}'",
+            link.condition()
+        ))
+        .await
+        .map_err(|error| Failure::mysql("reading causeway.ddl", &error))?;
+    for (number, gtid) in open {
+        if gtid.parse().is_ok_and(|gtid: Gtid| applied.contains(&gtid)) {
+            let done = format!(
+                "UPDATE causeway.ddl SET state = '{DONE}' WHERE {} AND number = {number}",
+                link.condition()
+            );
+            transaction(session, link, epoch, applied, done).await?;
+        }
+    }
+    Ok(())
+}
+
 /// In one transaction with the fence, so that a process that has lost the link never runs the statement.
-async fn transaction(session: &mut Session, job: &Job<'_>, applied: &GtidSet, second: String) -> Result<(), Failure> {
-    let update = checkpoint::update_slot(job.link, LINK_SLOT, job.epoch, "", 0, applied);
+async fn transaction(
+    session: &mut Session,
+    link: &LinkKey,
+    epoch: u64,
+    applied: &GtidSet,
+    second: String,
+) -> Result<(), Failure> {
+    let update = checkpoint::update_slot(link, LINK_SLOT, epoch, "", 0, applied);
     let outcome = session.run_all(format!("BEGIN;{update};{second}").into_bytes()).await;
     if let Some(error) = outcome.error {
         return Err(Failure::mysql("writing the checkpoint of a DDL statement", &error));
@@ -230,7 +270,7 @@ async fn transaction(session: &mut Session, job: &Job<'_>, applied: &GtidSet, se
             .run("ROLLBACK")
             .await
             .map_err(|error| Failure::mysql("rolling back", &error))?;
-        return Err(checkpoint::fenced(job.link));
+        return Err(checkpoint::fenced(link));
     }
     session
         .run("COMMIT")
@@ -271,7 +311,7 @@ async fn intend(session: &mut Session, job: &Job<'_>, digest: &str) -> Result<u6
         job.link.condition(),
         job.keep_from
     );
-    transaction(session, job, job.applied, intent).await?;
+    transaction(session, job.link, job.epoch, job.applied, intent).await?;
     Ok(number)
 }
 
@@ -289,7 +329,7 @@ pub async fn finish(session: &mut Session, job: &Job<'_>, number: u64, last: boo
         "UPDATE causeway.ddl SET state = '{DONE}' WHERE {} AND number = {number}",
         job.link.condition()
     );
-    transaction(session, job, &applied, done).await?;
+    transaction(session, job.link, job.epoch, &applied, done).await?;
     session
         .run(format!("DO RELEASE_LOCK('{}')", lock_name(job)))
         .await
@@ -298,7 +338,7 @@ pub async fn finish(session: &mut Session, job: &Job<'_>, number: u64, last: boo
 }
 
 async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
-    let prepare = session_of(job.status);
+    let prepare = session_of(job);
     let doing = |what: &str| format!("{what} the DDL statement of {} at the destination", job.gtid);
     if !prepare.is_empty() {
         session
@@ -306,15 +346,30 @@ async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
             .await
             .map_err(|error| Failure::mysql(doing("preparing"), &error))?;
     }
-    let result = session.run(job.statement).await;
+    if let Some(database) = job.default_database {
+        session
+            .run(format!("USE {}", ident::quoted(database)))
+            .await
+            .map_err(|error| Failure::mysql(doing("choosing the default database of"), &error))?;
+    }
+    let result = match job.encoded {
+        Some((_, statement)) => session.run(statement).await,
+        None => session.run(job.statement).await,
+    };
     let restored = session.run(format!("SET {SESSION}")).await;
+    if job.default_database.is_some() {
+        // The one that every session of ours has, see `connect`.
+        let restored = session.run("USE information_schema").await;
+        restored.map_err(|error| Failure::mysql(doing("finishing"), &error))?;
+    }
     match result {
         Ok(_) => {}
         Err(error) if kind_of(&error) == Kind::Environment => return Err(Failure::mysql(doing("running"), &error)),
         Err(error) => {
             let failure = Failure::mysql(doing("running"), &error);
             return Err(Failure::data(format!(
-                "{failure}. It stands in sync.ddl; make the destination's definition fit, then RESUME the task"
+                "{failure}. It stands in sync.ddl; make the destination's definition fit, then RESUME the task, or decide on \
+                 the statement with RESUME SYNC TASK … SKIP or APPLY '…'"
             )));
         }
     }
@@ -324,8 +379,12 @@ async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
 }
 
 /// The settings a DDL depends on, as the source had them. Collations go by number, as in the binlog.
-fn session_of(status: &QueryStatus) -> String {
+fn session_of(job: &Job<'_>) -> String {
+    let status = job.status;
     let mut settings = Vec::new();
+    if let Some((charset, _)) = job.encoded {
+        settings.push(format!("character_set_client = {charset}"));
+    }
     if let Some(mode) = status.sql_mode {
         // What the destination's parser sees is our text, which is escaped for no mode in particular: the modes that
         // change how text is read are the source's too.
@@ -370,7 +429,37 @@ async fn digest(session: &mut Session, job: &Job<'_>) -> Result<String, Failure>
         let text = show_create(session, &format!("DATABASE {}", ident::quoted(database))).await?;
         hasher.update(format!("{database}\0{text:?}\0"));
     }
+    for stored in job.stored {
+        let text = show_stored(session, stored).await?;
+        hasher.update(format!("{stored}\0{text:?}\0"));
+    }
     Ok(hex::encode(hasher.finalize()))
+}
+
+/// All that SHOW CREATE says of it: also the character set and `sql_mode` it was made under.
+async fn show_stored(session: &mut Session, stored: &StoredName) -> Result<Option<Vec<Option<String>>>, Failure> {
+    let (keyword, name) = (stored.kind.keyword(), ident::quoted_table(&stored.name));
+    let row: Result<Option<Row>, _> = session
+        .conn()
+        .query_first(format!("SHOW CREATE {keyword} {name}"))
+        .await;
+    match row {
+        Ok(row) => Ok(row.map(|row| {
+            let texts =
+                (0..row.len()).map(|place| row.get_opt::<Option<String>, _>(place).and_then(Result::ok).flatten());
+            texts.collect()
+        })),
+        // Not there; a table in its place; a view that is broken.
+        Err(mysql_async::Error::Server(error))
+            if matches!(error.code, 1049 | 1146 | 1305 | 1347 | 1356 | 1360 | 1539) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(Failure::mysql(
+            format_args!("reading the definition of {stored}"),
+            &error,
+        )),
+    }
 }
 
 async fn show_create(session: &mut Session, what: &str) -> Result<Option<String>, Failure> {

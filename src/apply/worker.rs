@@ -13,7 +13,7 @@ use crate::{
     binlog::BinlogError,
     failure::Failure,
     model::{
-        change::{Change, ChangeKind, Target, Transaction, TransactionHeader},
+        change::{Change, ChangeKind, Mode, Target, Transaction, TransactionHeader},
         gtid::{Gtid, GtidSet},
         name::TableName,
         row::Row,
@@ -22,7 +22,7 @@ use crate::{
     plan::path,
     schedule::{
         cascade,
-        fold::{self, Mode, TableBatch},
+        fold::{self, TableBatch},
         keys::KeyUse,
     },
     sql::set,
@@ -57,8 +57,6 @@ pub struct Job {
     pub keys: Vec<KeyUse>,
     /// The transaction.
     pub transaction: Transaction,
-    /// How its changes meet the destination's rows.
-    pub mode: Mode,
     /// Nothing else is at work while it is applied, as rows that none of its keys name may change with it.
     pub alone: bool,
     /// Its share of the memory the link may use; given back when it is applied.
@@ -72,8 +70,6 @@ pub struct LargeJob {
     pub number: u64,
     /// What it is.
     pub header: TransactionHeader,
-    /// How its changes meet the destination's rows.
-    pub mode: Mode,
     /// Its changes, part by part.
     pub parts: mpsc::Receiver<Part>,
 }
@@ -218,7 +214,7 @@ impl Worker {
                 tables: vec![],
             });
         };
-        let (mode, position) = (first.mode, first.transaction.header.gtid.to_string());
+        let position = first.transaction.header.gtid.to_string();
         let applied = self.applied_with(jobs.iter().flat_map(|job| job.transaction.header.gtids()));
         let begin = self.begin(&first.transaction.header, &applied);
         let policy = self.policy_for(&first.transaction.header);
@@ -239,10 +235,10 @@ impl Worker {
             let gtid = Arc::new(job.transaction.header.gtid.clone());
             changes.extend(job.transaction.changes.drain(..).map(|change| (gtid.clone(), change)));
         }
-        let mut runs = Batches::runs(changes, mode).map_err(|error| malformed(&position, &error))?;
+        let mut runs = Batches::runs(changes).map_err(|error| malformed(&position, &error))?;
         let mut attempts = 0;
         loop {
-            match self.attempt(&begin, &mut runs, mode, policy).await? {
+            match self.attempt(&begin, &mut runs, policy).await? {
                 Attempt::Committed => break,
                 Attempt::Differs => self.rollback().await?,
                 Attempt::Again(failure) => {
@@ -278,12 +274,11 @@ impl Worker {
         &mut self,
         begin: &[u8],
         runs: &mut [Batches],
-        mode: Mode,
         policy: ConflictPolicy,
     ) -> Result<Attempt, Failure> {
         let mut begin = Some(begin);
         for batches in runs {
-            match self.write(begin.take(), batches, mode, policy).await? {
+            match self.write(begin.take(), batches, policy).await? {
                 Attempt::Committed => {}
                 other => return Ok(other),
             }
@@ -305,13 +300,12 @@ impl Worker {
         &mut self,
         begin: Option<&[u8]>,
         batches: &mut Batches,
-        mode: Mode,
         policy: ConflictPolicy,
     ) -> Result<Attempt, Failure> {
         let mut plan = Plan::new(begin);
         let tables = batches.tables.iter().enumerate();
         for (place, table) in tables.filter(|(place, _)| !batches.slow.contains(place)) {
-            plan.add_table(place, table, mode)
+            plan.add_table(place, table)
                 .map_err(|error| malformed(&table.target.source, &error))?;
         }
         let max = self.session.max_allowed_packet();
@@ -377,7 +371,7 @@ impl Worker {
                 policy,
                 recorder: &self.recorder,
             };
-            let applied = match mode {
+            let applied = match table.target.mode {
                 Mode::Strict => path.apply(table, &gtids).await,
                 Mode::Tolerant => path.write_over(table).await.map(|()| 0),
             };
@@ -405,18 +399,17 @@ impl Worker {
                 ));
             };
             if let Some(begin) = begin.take() {
-                self.write_large(Some(&begin), &mut Batches::default(), job.mode, policy)
-                    .await?;
+                self.write_large(Some(&begin), &mut Batches::default(), policy).await?;
             }
             let changes = part.changes.into_iter().map(|change| (gtid.clone(), change));
-            let runs = Batches::runs(changes, job.mode).map_err(|error| malformed(&job.header.position, &error))?;
+            let runs = Batches::runs(changes).map_err(|error| malformed(&job.header.position, &error))?;
             for mut batches in runs {
                 loop {
                     self.session
                         .run("SAVEPOINT part")
                         .await
                         .map_err(|error| Failure::mysql("setting a savepoint", &error))?;
-                    if self.write_large(None, &mut batches, job.mode, policy).await? {
+                    if self.write_large(None, &mut batches, policy).await? {
                         break;
                     }
                     self.session
@@ -444,10 +437,9 @@ impl Worker {
         &mut self,
         begin: Option<&[u8]>,
         batches: &mut Batches,
-        mode: Mode,
         policy: ConflictPolicy,
     ) -> Result<bool, Failure> {
-        match self.write(begin, batches, mode, policy).await? {
+        match self.write(begin, batches, policy).await? {
             Attempt::Committed => Ok(true),
             Attempt::Differs => Ok(false),
             Attempt::Again(failure) => Err(failure),
@@ -468,8 +460,7 @@ fn fill(jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Work>) -> Option<Work> {
             Ok(Work::Transaction(job)) => {
                 let fits = jobs.first().is_some_and(|first| {
                     let (one, other) = (&first.transaction.header, &job.transaction.header);
-                    first.mode == job.mode
-                        && (&one.path, one.ddl, one.returning) == (&other.path, other.ddl, other.returning)
+                    (&one.path, one.ddl, one.returning) == (&other.path, other.ddl, other.returning)
                         && same_targets(jobs, &job.transaction)
                 });
                 if !fits {
@@ -520,11 +511,11 @@ struct Batches {
 
 impl Batches {
     /// The batches that are to be written one after the other: but for changes that act on other rows, there is one.
-    fn runs(changes: impl IntoIterator<Item = (Arc<Gtid>, Change)>, mode: Mode) -> Result<Vec<Self>, BinlogError> {
+    fn runs(changes: impl IntoIterator<Item = (Arc<Gtid>, Change)>) -> Result<Vec<Self>, BinlogError> {
         let mut batches = Vec::new();
         for run in cascade::runs(changes)? {
             let (gtids, changes) = run.changes.into_iter().unzip();
-            let mut batch = Self::new(gtids, changes, mode)?;
+            let mut batch = Self::new(gtids, changes)?;
             if run.acts {
                 batch.slow.extend(0..batch.tables.len());
             }
@@ -537,7 +528,7 @@ impl Batches {
         Ok(batches)
     }
 
-    fn new(gtids: Vec<Arc<Gtid>>, changes: Vec<Change>, mode: Mode) -> Result<Self, BinlogError> {
+    fn new(gtids: Vec<Arc<Gtid>>, changes: Vec<Change>) -> Result<Self, BinlogError> {
         let mut targets: Vec<Arc<Target>> = Vec::new();
         let mut per_table: Vec<Vec<Arc<Gtid>>> = Vec::new();
         for (gtid, change) in gtids.into_iter().zip(&changes) {
@@ -554,21 +545,21 @@ impl Batches {
             }
         }
         let mut batches = Self {
-            tables: fold::fold(changes, mode)?,
+            tables: fold::fold(changes)?,
             gtids: per_table,
             slow: BTreeSet::new(),
             conflicts: vec![0; targets.len()],
         };
-        batches.slow = batches.in_order(mode);
+        batches.slow = batches.in_order();
         Ok(batches)
     }
 
     /// The tables whose changes are taken one by one from the start.
-    fn in_order(&self, mode: Mode) -> BTreeSet<usize> {
+    fn in_order(&self) -> BTreeSet<usize> {
         let in_order = |table: &TableBatch| {
             // What one statement writes over whatever is there must have but one key to find it by.
             let several_keys = || table.target.table.unique_keys.len() > 1 && table.target.leaves_out();
-            table.in_order || mode == Mode::Tolerant && several_keys()
+            table.in_order || table.target.mode == Mode::Tolerant && several_keys()
         };
         let tables = self.tables.iter().enumerate();
         tables
@@ -658,13 +649,13 @@ impl Plan {
         Self { packets }
     }
 
-    fn add_table(&mut self, place: usize, table: &TableBatch, mode: Mode) -> Result<(), BinlogError> {
+    fn add_table(&mut self, place: usize, table: &TableBatch) -> Result<(), BinlogError> {
         let target = &*table.target;
         let partial = target.leaves_out();
         for rows in chunks(&table.deletes, |row| row.image.len()) {
             self.add(
                 place,
-                match mode {
+                match target.mode {
                     Mode::Strict => set::delete(target, &rows)?,
                     Mode::Tolerant => set::delete_by_key(target, &rows)?,
                 },
@@ -679,7 +670,7 @@ impl Plan {
         for rows in chunks(&table.inserts, |row| row.image.len()) {
             self.add(
                 place,
-                match mode {
+                match target.mode {
                     Mode::Strict => set::insert(target, &rows)?,
                     Mode::Tolerant if partial => set::upsert(target, &rows)?,
                     Mode::Tolerant => set::replace(target, &rows)?,

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use super::body::Body;
 use super::cursor::{Cursor, Shape};
 use super::lexer::{Lexed, TokenKind, lex};
-use super::statement::{AccountVerb, Body, DmlVerb, Kind, Role, SqlMode, Statement, XaVerb, Xid};
+use super::statement::{AccountVerb, DmlVerb, Kind, Role, SqlMode, Statement, XaVerb, Xid};
 use super::{definition, stored, table};
 
 /// What the server knew when it ran the statement: without it the same text can mean something else.
@@ -62,7 +63,7 @@ pub fn classify(text: &str, context: &StatementContext<'_>) -> Result<Statement,
     match statement(&mut cursor) {
         Ok(found) => {
             let mut names = cursor.names;
-            let (items, renamed_columns) = (cursor.items, cursor.renamed_columns);
+            let (items, renamed_columns, stored) = (cursor.items, cursor.renamed_columns, cursor.stored);
             names.sort_by_key(|name| name.span.start);
             let own = names
                 .iter()
@@ -75,6 +76,7 @@ pub fn classify(text: &str, context: &StatementContext<'_>) -> Result<Statement,
                 body: found.body,
                 items,
                 renamed_columns,
+                stored,
                 cut: found.cut,
                 xid: found.xid,
                 text: lexed.text,

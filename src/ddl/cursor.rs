@@ -1,10 +1,10 @@
 //! Walks over the tokens of a statement and gathers the names found on the way.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::lexer::{Lexed, Token, TokenKind, unquote};
-use super::statement::{Body, NameSpan, Role};
+use super::receive::StoredParts;
+use super::statement::{NameSpan, Role};
 use crate::model::name::TableName;
 
 /// A place in a statement. Every step forward consumes at least one token, so no walk goes on for ever.
@@ -16,15 +16,8 @@ pub(super) struct Cursor<'a> {
     pub(super) names: Vec<NameSpan>,
     pub(super) items: Vec<Range<usize>>,
     pub(super) renamed_columns: Vec<(String, String)>,
+    pub(super) stored: StoredParts,
 }
-
-/// Words that stand in most queries and programs and have been reserved in every version: bare, they name nothing.
-const RESERVED: [&str; 44] = [
-    "AND", "AS", "ASC", "BEFORE", "BETWEEN", "BY", "CALL", "CASE", "CROSS", "DECLARE", "DELETE", "DESC", "DISTINCT",
-    "EACH", "ELSE", "EXISTS", "FOR", "FROM", "GROUP", "HAVING", "IF", "IN", "INNER", "INSERT", "INTO", "IS", "JOIN",
-    "LEFT", "LIKE", "LIMIT", "NOT", "NULL", "ON", "OR", "ORDER", "RIGHT", "SELECT", "SET", "THEN", "UNION", "UPDATE",
-    "VALUES", "WHEN", "WHERE",
-];
 
 /// Why a statement has not the shape its first words promise.
 pub(super) type Shape<T> = Result<T, String>;
@@ -39,6 +32,7 @@ impl<'a> Cursor<'a> {
             names: Vec::new(),
             items: Vec::new(),
             renamed_columns: Vec::new(),
+            stored: StoredParts::default(),
         }
     }
 
@@ -189,6 +183,12 @@ impl<'a> Cursor<'a> {
         text_follows && self.is_any(&["N", "X", "B", "DATE", "TIME", "TIMESTAMP"])
     }
 
+    /// Whether the next token is a name or keyword without quotes.
+    pub(super) fn is_bare(&self) -> bool {
+        self.token(0)
+            .is_some_and(|t| matches!(t.kind, TokenKind::Word | TokenKind::Name))
+    }
+
     pub(super) fn is_text(&self) -> bool {
         self.token(0).is_some_and(|t| t.kind == TokenKind::Text)
     }
@@ -313,37 +313,6 @@ impl<'a> Cursor<'a> {
             name: TableName::new(name, ""),
         });
         Ok(())
-    }
-
-    /// Consumes the rest, a query or a program, and gathers whatever in it might name something: of a chain `a.b.c`
-    /// each pair, since it may be a table of a database or a column of a table.
-    pub(super) fn body(&mut self, home: Option<&str>, needs_default_database: bool) -> Body {
-        let mut body = Body {
-            home: home.map(str::to_owned),
-            needs_default_database,
-            words: BTreeSet::new(),
-            qualified: BTreeSet::new(),
-        };
-        while !self.is_end() {
-            if !self.is_identifier() || RESERVED.iter().any(|word| self.is_word(word)) {
-                self.skip();
-                continue;
-            }
-            let mut parts = Vec::new();
-            while let Ok((name, _)) = self.identifier() {
-                parts.push(name);
-                if !self.accept_symbol(b'.') {
-                    break;
-                }
-            }
-            for pair in parts.windows(2) {
-                if let [database, table] = pair {
-                    body.qualified.insert(TableName::new(database, table));
-                }
-            }
-            body.words.extend(parts.into_iter().next());
-        }
-        body
     }
 
     /// Consumes the rest, whatever it is.

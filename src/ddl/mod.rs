@@ -9,20 +9,23 @@
 //! Nothing is ever guessed. There is no tree that is printed again, since what a parser does not know it loses in
 //! print; the statement's text is kept and only spans of it are replaced. Where names can stand is known for each kind of
 //! statement, and a statement that does not have the expected shape is [`Unclassified`]: whoever asked must stop and
-//! show it. The query or program of a view, routine, trigger or event is not understood ([`Body`]); such a statement is
-//! carried only if every word in it that might be a name still means the same at the destination. Statements that a
-//! program puts together as texts, or JavaScript, are not looked into.
+//! show it. The query or program of a view, routine, trigger or event is not understood ([`Body`]): what is certainly a
+//! name in it is replaced, and where a word may be a name that changes and may be something else, the statement is
+//! refused. [`Statement::received`] makes of it what the receiving side needs: another definer, a trigger that leaves
+//! changes alone that Causeway applies, an event that does not run.
 //!
 //! How the server resolves a name without a database differs by place, and is followed here: usually the default
 //! database, but for the parent of a foreign key the database of the child, and for the table of a trigger the database
 //! of the trigger.
 
+mod body;
 mod classify;
 mod columns;
 mod cursor;
 mod definition;
 mod expression;
 mod lexer;
+mod receive;
 mod rewrite;
 mod statement;
 mod stored;
@@ -31,8 +34,8 @@ mod table;
 #[cfg(test)]
 mod fixtures;
 
+pub use body::Body;
 pub use classify::{StatementContext, Unclassified, classify};
+pub use receive::{Definer, Reception};
 pub use rewrite::{Mapping, RewriteError};
-pub use statement::{
-    AccountVerb, Body, DmlVerb, Kind, NameSpan, Object, Role, RoutineKind, SqlMode, Statement, XaVerb, Xid,
-};
+pub use statement::{AccountVerb, DmlVerb, Kind, NameSpan, Object, Role, RoutineKind, SqlMode, Statement, XaVerb, Xid};

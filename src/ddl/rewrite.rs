@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::columns::{self, Edit};
-use super::statement::{Body, Kind, NameSpan, Role, Statement};
+use super::statement::{Kind, NameSpan, Role, Statement};
 use crate::model::{columns::ColumnMap, name::TableName};
 
 /// Why a statement can't be written under other names.
@@ -22,12 +22,42 @@ pub enum RewriteError {
     },
     /// A name inside its query or program would change.
     #[error(
-        "the statement holds a query or a program that may speak of {name}, which has another name at the destination; \
-         run it there by hand, with the destination's names"
+        "the statement holds a query or a program that may speak of {name}, which has another name at the destination, or \
+         is not among the objects of this task in a database that has another name there; write {name} with its \
+         database, or run the statement at the destination by hand, with the destination's names"
     )]
     Body {
         /// The name that would change.
         name: TableName,
+    },
+    /// Its query or program may speak of columns that have other names at the destination, or are not there.
+    #[error(
+        "the statement holds a query or a program that may speak of {table}, of which the task carries only some columns, or \
+         carries them under other names; run it at the destination by hand, with what there is"
+    )]
+    BodyColumns {
+        /// The table with a list of columns.
+        table: TableName,
+    },
+    /// It can't be told what a name inside its query or program means.
+    #[error(
+        "the statement holds a query or a program in which {name} may be a table or a column of another table, and it \
+         makes a difference at the destination, where the table has another name; give the table an alias in the query, or \
+         run the statement at the destination by hand, with the destination's names"
+    )]
+    Ambiguous {
+        /// As a table.
+        name: TableName,
+    },
+    /// A text that may be run as a statement names a database that has another name at the destination.
+    #[error(
+        "the statement holds a program that runs texts as statements (PREPARE) or is JavaScript, and a text in it has the \
+         word {name}, a database that has another name at the destination; name tables without their database, or run \
+         the statement at the destination by hand, with the destination's names"
+    )]
+    BodyText {
+        /// The word.
+        name: String,
     },
     /// CREATE TABLE … SELECT as a statement.
     #[error(
@@ -141,9 +171,6 @@ impl Statement {
             }
             _ => {}
         }
-        if let Some(body) = &self.body {
-            body.check(mapping.names)?;
-        }
         let Some(mut edits) = self.column_edits(mapping)? else {
             return Ok(None);
         };
@@ -152,6 +179,9 @@ impl Statement {
             .filter(|(_, with)| with.is_empty())
             .map(|(span, _)| span.clone())
             .collect();
+        if let Some(body) = &self.body {
+            edits.extend(body.edits(mapping)?);
+        }
         for NameSpan { span, role, name } in &self.names {
             if removed
                 .iter()
@@ -177,16 +207,7 @@ impl Statement {
             let start = self.text.get(..cut.start).unwrap_or("").trim_end().len();
             edits.push((start..cut.end, String::new()));
         }
-        edits.sort_by_key(|(span, _)| span.start);
-        let mut text = String::with_capacity(self.text.len() + 16 * edits.len());
-        let mut done = 0;
-        for (span, with) in edits {
-            text.push_str(self.text.get(done..span.start).unwrap_or(""));
-            text.push_str(&with);
-            done = span.end;
-        }
-        text.push_str(self.text.get(done..).unwrap_or(""));
-        Ok(Some(text))
+        Ok(Some(edited(&self.text, edits)))
     }
 
     /// What changes where columns stand; `None` if nothing would be left of the statement.
@@ -261,33 +282,21 @@ impl Statement {
     }
 }
 
-impl Body {
-    /// Whether all that the body may mention is found under the same words at the destination: unqualified ones in the
-    /// counterpart of its home, qualified ones where they are.
-    fn check(&self, map: &dyn Fn(Role, &TableName) -> Option<TableName>) -> Result<(), RewriteError> {
-        let refuse = |name: &TableName| RewriteError::Body { name: name.clone() };
-        for name in &self.qualified {
-            if map(Role::BodyMention, name).is_some_and(|mapped| mapped != *name) {
-                return Err(refuse(name));
-            }
-        }
-        let Some(home) = &self.home else {
-            return Ok(());
-        };
-        let mapped_home = map(Role::Database, &TableName::new(home, "")).map_or(home.clone(), |mapped| mapped.database);
-        for word in &self.words {
-            let name = TableName::new(home, word);
-            if let Some(mapped) = map(Role::BodyMention, &name)
-                && (mapped.database != mapped_home || mapped.table != *word)
-            {
-                return Err(refuse(&name));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// A name in backticks.
 pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
+}
+
+/// The text with these spans of it, which do not overlap, replaced.
+pub(super) fn edited(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
+    edits.sort_by_key(|(span, _)| span.start);
+    let mut out = String::with_capacity(text.len() + 16 * edits.len());
+    let mut done = 0;
+    for (span, with) in edits {
+        out.push_str(text.get(done..span.start).unwrap_or(""));
+        out.push_str(&with);
+        done = span.end;
+    }
+    out.push_str(text.get(done..).unwrap_or(""));
+    out
 }

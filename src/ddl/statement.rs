@@ -1,9 +1,10 @@
 //! A classified statement: its kind, and where names stand in it.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::body::Body;
 use super::definition::Definition;
+use super::receive::StoredParts;
 use crate::model::name::TableName;
 
 /// The `sql_mode` of a statement, in the bits of the QUERY event.
@@ -216,8 +217,7 @@ pub enum Role {
     Event,
     /// The new name of an event.
     EventRenameTarget,
-    /// Something in the body of a view, routine, trigger or event that *might* be a table. It is never replaced;
-    /// [`Statement::rewrite`] asks for it and refuses if it would get another name.
+    /// Something in the body of a view, routine, trigger or event that *might* be a table: see [`Body`].
     BodyMention,
 }
 
@@ -256,30 +256,6 @@ pub struct NameSpan {
     pub name: TableName,
 }
 
-/// A query or a program inside a statement (of a view, routine, trigger or event), in which it is not known for certain
-/// what is a name. It is never changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Body {
-    /// The database in which the server looks up the body's unqualified names.
-    pub home: Option<String>,
-    /// Whether that is the default database while the statement runs (views), and not the object's own. The
-    /// destination must then run the statement with the counterpart of `home` as its default database.
-    pub needs_default_database: bool,
-    /// Unqualified words that may be names of tables, functions and so on.
-    pub(super) words: BTreeSet<String>,
-    /// Qualified names that may be those of tables, functions and so on.
-    pub(super) qualified: BTreeSet<TableName>,
-}
-
-impl Body {
-    /// Every name in it that may be that of a table, a function and so on; unqualified ones in its home.
-    pub fn mentions(&self) -> impl Iterator<Item = TableName> {
-        let home = self.home.as_deref().unwrap_or_default();
-        let words = self.words.iter().map(move |word| TableName::new(home, word));
-        self.qualified.iter().cloned().chain(words)
-    }
-}
-
 /// A statement whose kind and names are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
@@ -298,6 +274,8 @@ pub struct Statement {
     pub(super) xid: Option<Xid>,
     /// Its columns; only asked where a task names a table's columns one by one.
     pub(super) definition: Result<Definition, String>,
+    /// Where it says what a receiving side decides by itself.
+    pub(super) stored: StoredParts,
 }
 
 impl Statement {

@@ -1,8 +1,11 @@
 //! Statements on views, routines, triggers and events: their own names, and what their bodies might mention.
 
+use super::body::{self, Body};
 use super::classify::{Found, ends};
 use super::cursor::{Cursor, Shape};
-use super::statement::{Body, Kind, Object, Role, RoutineKind};
+use super::receive::Definer;
+use super::statement::{Kind, Object, Role, RoutineKind};
+use crate::model::stored::Account;
 
 /// Which object the words after CREATE, ALTER or DROP name.
 #[derive(Clone, Copy)]
@@ -32,7 +35,7 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Shape<Found> {
             if kind != RoutineKind::Library && !cursor.is_symbol(b'(') {
                 return Err(format!("parameters were expected{}", cursor.whereabouts()));
             }
-            let body = cursor.body(Some(&own.database), false);
+            let body = body::read(cursor, Some(&own.database), false);
             Ok(with_body(Kind::Routine(Object::Create, kind), Some(body)))
         }
         Which::Trigger => {
@@ -43,15 +46,25 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Shape<Found> {
             cursor.expect("ON")?;
             // A table without a database stands in the trigger's.
             cursor.object_in(Role::TriggerTable, Some(&own.database))?;
-            cursor.expect("FOR")?;
-            let body = cursor.body(Some(&own.database), false);
+            for word in ["FOR", "EACH", "ROW"] {
+                cursor.expect(word)?;
+            }
+            if cursor.accept_any(&["FOLLOWS", "PRECEDES"]) {
+                cursor.identifier()?;
+            }
+            let body = body::read(cursor, Some(&own.database), false);
             Ok(with_body(Kind::Trigger(Object::Create), Some(body)))
         }
         Which::Event => {
             let own = cursor.object(Role::Event)?;
-            cursor.expect("ON")?;
-            let body = cursor.body(Some(&own.database), false);
-            Ok(with_body(Kind::Event(Object::Create), Some(body)))
+            if !cursor.is_word("ON") {
+                return Err(format!("ON SCHEDULE was expected{}", cursor.whereabouts()));
+            }
+            let body = event_clauses(cursor, &own.database)?;
+            match body {
+                Some(_) => Ok(with_body(Kind::Event(Object::Create), body)),
+                None => Err("an event has no DO".to_owned()),
+            }
         }
     }
 }
@@ -139,23 +152,37 @@ fn head(cursor: &mut Cursor<'_>) -> Shape<Which> {
 
 /// `CURRENT_USER`, `CURRENT_USER()`, `name` or `name@host`, each part quoted or not.
 fn definer(cursor: &mut Cursor<'_>) -> Shape<()> {
-    if cursor.accept("CURRENT_USER") {
+    let start = cursor.position();
+    let account = if cursor.accept("CURRENT_USER") {
         if cursor.accept_symbol(b'(') {
             cursor.expect_symbol(b')')?;
         }
-        return Ok(());
-    }
-    account_part(cursor)?;
-    if cursor.is_at() && cursor.take().is_some_and(|(_, at)| at == "@") {
-        account_part(cursor)?;
-    }
+        None
+    } else {
+        let user = account_part(cursor)?;
+        let host = match cursor.is_at().then(|| cursor.take()).flatten() {
+            None => "%".to_owned(),
+            Some((_, "@")) => account_part(cursor)?,
+            Some((_, host)) => host.trim_start_matches('@').to_owned(),
+        };
+        Some(Account { user, host })
+    };
+    cursor.stored.definer = Some(Definer {
+        span: start..cursor.end_of_last(),
+        account,
+    });
     Ok(())
 }
 
-fn account_part(cursor: &mut Cursor<'_>) -> Shape<()> {
+fn account_part(cursor: &mut Cursor<'_>) -> Shape<String> {
     if cursor.is_text() || cursor.is_identifier() {
-        cursor.skip();
-        return Ok(());
+        let quoted = cursor.is_text() || !cursor.is_bare();
+        let text = cursor.take().map_or("", |(_, text)| text);
+        return Ok(if quoted {
+            super::lexer::unquote(text).into_owned()
+        } else {
+            text.to_owned()
+        });
     }
     Err(format!("an account was expected{}", cursor.whereabouts()))
 }
@@ -170,24 +197,54 @@ fn view(cursor: &mut Cursor<'_>, object: Object) -> Shape<Found> {
     if !cursor.is_symbol(b'(') && !cursor.is_word("AS") {
         return Err(format!("AS was expected{}", cursor.whereabouts()));
     }
-    let body = cursor.body(cursor.default_database(), true);
+    let body = body::read(cursor, cursor.default_database(), true);
     Ok(with_body(Kind::View(object), Some(body)))
 }
 
 fn alter_event(cursor: &mut Cursor<'_>) -> Shape<Found> {
     let own = cursor.object(Role::Event)?;
+    let body = event_clauses(cursor, &own.database)?;
+    Ok(with_body(Kind::Event(Object::Alter), body))
+}
+
+/// Schedule, new name, state and comment of an event, and its body if it has one. Where its state stands is noted, or
+/// could stand: before COMMENT and DO.
+fn event_clauses(cursor: &mut Cursor<'_>, home: &str) -> Shape<Option<Body>> {
+    let mut depth = 0_usize;
     let mut body = None;
+    let mut state = None;
+    let mut place = None;
     while !cursor.is_end() && body.is_none() {
-        if cursor.accept("RENAME") {
+        let at = cursor.end_of_last();
+        let start = cursor.position();
+        if cursor.accept_symbol(b'(') {
+            depth += 1;
+        } else if cursor.accept_symbol(b')') {
+            depth = depth.saturating_sub(1);
+        } else if depth > 0 || cursor.is_symbol_at(1, b'.') {
+            cursor.skip();
+        } else if cursor.accept("RENAME") {
             cursor.expect("TO")?;
             cursor.object(Role::EventRenameTarget)?;
-        } else if cursor.is_word("DO") {
-            body = Some(cursor.body(Some(&own.database), false));
+        } else if cursor.accept("ENABLE") {
+            state = Some(start..cursor.end_of_last());
+        } else if cursor.accept("DISABLE") {
+            if cursor.accept("ON") && !cursor.accept_any(&["REPLICA", "SLAVE"]) {
+                return Err(format!("REPLICA was expected{}", cursor.whereabouts()));
+            }
+            state = Some(start..cursor.end_of_last());
+        } else if cursor.accept("COMMENT") {
+            place.get_or_insert(at);
+        } else if cursor.accept("DO") {
+            place.get_or_insert(at);
+            body = Some(body::read(cursor, Some(home), false));
         } else {
             cursor.skip();
         }
     }
-    Ok(with_body(Kind::Event(Object::Alter), body))
+    let place = place.unwrap_or_else(|| cursor.end_of_last());
+    cursor.stored.event_state = Some(state.unwrap_or(place..place));
+    Ok(body)
 }
 
 fn with_body(kind: Kind, body: Option<Body>) -> Found {

@@ -123,6 +123,17 @@ impl Change {
     }
 }
 
+/// How changes meet the destination's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Every before image holds.
+    #[default]
+    Strict,
+    /// Between the start of a copy and its end the destination may be ahead of or behind the change: the last word on
+    /// each row is what counts, whatever was there.
+    Tolerant,
+}
+
 /// A source table bound to the destination table its rows go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -136,6 +147,8 @@ pub struct Target {
     pub columns: Vec<Binding>,
     /// The key that identifies rows: places in `columns`.
     pub key: Vec<usize>,
+    /// How its changes meet the destination's rows.
+    pub mode: Mode,
     /// Columns of the destination, by name, whose values in the rows are of another type, with what they were when the
     /// rows were made: the server converts them as ALTER TABLE has converted those that it met.
     pub retyped: HashMap<String, TableColumn>,

@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod columns;
+pub mod grants;
 pub mod gtid;
 pub mod history;
 pub mod name;
@@ -9,6 +10,7 @@ pub mod pattern;
 pub mod row;
 pub mod server;
 pub mod status;
+pub mod stored;
 pub mod table;
 pub mod table_map;
 pub mod task;

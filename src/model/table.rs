@@ -179,6 +179,28 @@ impl Key {
     }
 }
 
+/// Any key of a table, as keys are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// Its name.
+    pub name: String,
+    /// No two rows have the same values in it.
+    pub unique: bool,
+    /// BTREE, FULLTEXT, SPATIAL.
+    pub kind: String,
+    /// Its parts in order.
+    pub parts: Vec<IndexPart>,
+}
+
+/// A part of an [`Index`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexPart {
+    /// Its column; `None` for an expression.
+    pub column: Option<String>,
+    /// What else there is of it: a prefix length, DESC, the expression.
+    pub rest: String,
+}
+
 /// A part of a unique key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyPart {

@@ -415,6 +415,15 @@ impl TaskOptions {
     }
 }
 
+/// What the operator says of a statement that a task can't carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Pass it by.
+    Skip,
+    /// Run this one at the destination in its place.
+    Apply(String),
+}
+
 /// What the operator wants of a task; kept across restarts. The state shown is derived from this and from how
 /// the links fare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -95,6 +95,11 @@ pub struct Statement {
     pub database: String,
     /// Its text.
     pub text: String,
+    /// Its text in the character set of the client that sent it ([`QueryStatus::charset_client`]), if `text`, which was
+    /// read as UTF-8, may not be it.
+    pub raw: Option<bytes::Bytes>,
+    /// It stands inside of a transaction, whose rows come behind it and under the same GTID.
+    pub within: bool,
     /// The session it ran in.
     pub status: QueryStatus,
 }
@@ -225,6 +230,16 @@ impl Assembler {
     /// `file:position` of the last event, for messages.
     pub fn position(&self) -> String {
         format!("{}:{}", self.file, self.position)
+    }
+
+    /// The transaction that is being read.
+    pub fn gtid(&self) -> Option<&Gtid> {
+        self.current.as_ref().map(|current| &current.gtid)
+    }
+
+    /// Whether it is an XA transaction: its changes take effect with `XA COMMIT`, which may be another transaction.
+    pub fn in_xa(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.xa)
     }
 
     /// Whether a transaction has begun and not ended.
@@ -435,6 +450,8 @@ impl Assembler {
                         returning: false,
                     },
                     database: query.schema,
+                    raw: (!text.is_ascii()).then_some(query.text),
+                    within: began,
                     text,
                     status: query.status,
                 };

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::model::{
-    change::{Binding, Target},
+    change::{Binding, Mode, Target},
     columns::ColumnMap,
     table::{Family, Table, TableColumn},
     table_map::{BINARY_COLLATION, Column, ColumnKind, TableMap},
@@ -91,10 +91,11 @@ pub enum UnknownColumn<'a> {
 }
 
 impl UnknownColumn<'_> {
-    fn renamed(&self, name: &str) -> Option<&str> {
+    /// What a column of the rows is called now; `None`: it is none any more.
+    fn now<'n>(&'n self, name: &'n str) -> Option<&'n str> {
         match self {
-            UnknownColumn::Refuse => None,
-            UnknownColumn::LeaveOut { renamed, .. } => renamed.get(name).map(String::as_str),
+            UnknownColumn::Refuse => Some(name),
+            UnknownColumn::LeaveOut { renamed, .. } => renamed.get(name).map_or(Some(name), Option::as_deref),
         }
     }
 
@@ -111,8 +112,8 @@ impl UnknownColumn<'_> {
     }
 }
 
-/// Columns of the rows that the destination has under another name by now: old name, new name.
-pub type Renamed = HashMap<String, String>;
+/// Columns of the rows that have another name by now (old name, new name), or are none any more.
+pub type Renamed = HashMap<String, Option<String>>;
 
 /// Binds the columns of `map` that travel to those of `table`. `definition` is the source's definition, for binlogs without
 /// column names.
@@ -132,10 +133,10 @@ pub fn bind(
     let mut columns = Vec::with_capacity(names.len());
     let mut retyped = HashMap::new();
     for (source, name) in names.iter().enumerate() {
-        let position = |name| table.position(carried.to(name)?);
-        let Some(position) = position(name).or_else(|| position(unknown.renamed(name)?)) else {
+        let to = unknown.now(name).and_then(|name| carried.to(name));
+        let Some(position) = to.and_then(|name| table.position(name)) else {
             match unknown {
-                _ if carried.to(name).is_none() => continue,
+                _ if to.is_none() => continue,
                 UnknownColumn::LeaveOut { .. } => continue,
                 UnknownColumn::Refuse => {
                     return Err(BindError::MissingColumn {
@@ -195,6 +196,7 @@ pub fn bind(
         table: table.clone(),
         columns,
         key,
+        mode: Mode::default(),
         retyped,
     })
 }

@@ -105,6 +105,11 @@ impl Objects {
         self.find(table).map(|(selection, name)| self.selected(selection, name))
     }
 
+    /// Which columns of a table at the link's source travel.
+    pub fn columns(&self, table: &TableName) -> ColumnMap {
+        self.select(table).map(|selected| selected.columns).unwrap_or_default()
+    }
+
     /// As [`Objects::select`], if the table is `original` at the link's destination.
     pub fn back_to(&self, table: &TableName, original: &TableName) -> Option<Selected<'_>> {
         let (selection, name) = self.apply(original)?;
@@ -127,6 +132,18 @@ impl Objects {
         let limited =
             |rule: &ObjectRule| matches!(rule, ObjectRule::Include(selection) if selection.operations.is_some());
         !self.rules.iter().any(limited)
+    }
+
+    /// The tables whose columns are listed: names at the source and at the destination of the rules.
+    pub fn with_listed_columns(&self) -> impl Iterator<Item = (TableName, TableName)> {
+        self.rules.iter().filter_map(|rule| match rule {
+            ObjectRule::Include(selection @ Selection { table: Some(table), .. }) if selection.columns.is_some() => {
+                let source = TableName::new(&selection.database, table);
+                let target = self.case.fold_table(&target(selection, &source));
+                Some((source, target))
+            }
+            _ => None,
+        })
     }
 
     /// The name at the link's destination of a database of which everything is selected; `None` otherwise.
@@ -189,6 +206,39 @@ impl Objects {
                 false => (selection, self.case.fold(&name)),
             })
         })
+    }
+
+    /// The name at the link's source of a table at its destination: the reverse of [`Self::map`].
+    pub fn origin(&self, destination: &TableName) -> Option<TableName> {
+        let found = match self.mapped_back {
+            true => self.apply(destination),
+            false => self.unmap(destination),
+        };
+        found.map(|(_, name)| name)
+    }
+
+    /// The databases at the link's destination that selected tables of a database go to, if it is not selected as a whole.
+    pub fn databases_of_tables(&self, database: &str) -> BTreeSet<String> {
+        if is_system_database(database) || self.map_database(database).is_some() {
+            return BTreeSet::new();
+        }
+        let of_rule = |rule: &ObjectRule| {
+            let ObjectRule::Include(Selection {
+                database: source,
+                table: Some(_),
+                to_database,
+                ..
+            }) = rule
+            else {
+                return None;
+            };
+            match (to_database, self.mapped_back) {
+                (Some(to), false) => (source == database).then(|| to.clone()),
+                (Some(to), true) => (to == database).then(|| source.clone()),
+                (None, _) => pattern::matches(source, database).then(|| database.to_owned()),
+            }
+        };
+        self.rules.iter().filter_map(of_rule).collect()
     }
 
     /// Forward: the first rule that includes the table, unless any excludes it.

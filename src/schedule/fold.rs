@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{
     binlog::BinlogError,
     model::{
-        change::{Change, Images, Target},
+        change::{Change, Images, Mode, Target},
         row::Row,
     },
 };
@@ -30,16 +30,6 @@ pub struct TableBatch {
     pub in_order: bool,
 }
 
-/// How changes are folded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Every before image is known to hold: an insert and a delete of the same row leave nothing.
-    Strict,
-    /// Between the start of a full sync and its end the destination may be ahead of or behind the change: the last
-    /// word on each row is what counts, whatever was there. `updates` stays empty, `inserts` are to replace.
-    Tolerant,
-}
-
 /// The net effect of a series of changes on one row key.
 enum Net {
     Nothing,
@@ -57,9 +47,12 @@ type Folding = (TableBatch, HashMap<Vec<u8>, usize>, Vec<Net>);
 /// frees a unique value comes before what takes it, except among updates, where the server refuses a passing
 /// duplicate and the caller takes the changes one by one.
 ///
+/// Where every before image holds, an insert and a delete of the same row leave nothing. In [`Mode::Tolerant`] `updates`
+/// stays empty, and `inserts` are to replace.
+///
 /// # Errors
 /// If a row image is malformed.
-pub fn fold(changes: Vec<Change>, mode: Mode) -> Result<Vec<TableBatch>, BinlogError> {
+pub fn fold(changes: Vec<Change>) -> Result<Vec<TableBatch>, BinlogError> {
     let mut tables: Vec<Folding> = Vec::new();
     for change in changes {
         let place = match tables
@@ -84,7 +77,7 @@ pub fn fold(changes: Vec<Change>, mode: Mode) -> Result<Vec<TableBatch>, BinlogE
         let Some((batch, index, nets)) = tables.get_mut(place) else {
             continue;
         };
-        let target = batch.target.clone();
+        let (target, mode) = (batch.target.clone(), batch.target.mode);
         let partial = target.leaves_out();
         let mut entry = |row: &Row| -> Result<usize, BinlogError> {
             Ok(*index.entry(row_key(&target, row)?).or_insert_with(|| {
@@ -119,6 +112,7 @@ pub fn fold(changes: Vec<Change>, mode: Mode) -> Result<Vec<TableBatch>, BinlogE
     Ok(tables
         .into_iter()
         .map(|(mut batch, _, nets)| {
+            let mode = batch.target.mode;
             for net in nets {
                 match (net, mode) {
                     (Net::Nothing, _) => {}

@@ -17,6 +17,8 @@ pub struct Watermark {
     pending: VecDeque<Entry>,
     /// XA transactions that are prepared and not decided on: neither done nor waited for.
     prepared: GtidSet,
+    /// When the newest transaction in `done` was committed.
+    done_us: u64,
     /// Sequence number of the first entry of `pending`.
     first: u64,
 }
@@ -36,6 +38,7 @@ impl Watermark {
             done,
             pending: VecDeque::new(),
             prepared: GtidSet::new(),
+            done_us: 0,
             first: 0,
         }
     }
@@ -87,9 +90,16 @@ impl Watermark {
                     .for_each(|gtid| self.done.insert(gtid));
                 self.first += 1;
                 newest = Some(entry.commit_us);
+                self.done_us = entry.commit_us;
             }
         }
         newest
+    }
+
+    /// When the newest transaction that the watermark has passed was committed, as in
+    /// [`TransactionHeader::commit_us`]; 0 if it has passed none.
+    pub fn done_us(&self) -> u64 {
+        self.done_us
     }
 
     /// All transactions up to the first unfinished one.

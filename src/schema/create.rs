@@ -75,15 +75,17 @@ pub fn statement(
         columns,
         has_key: &|_, _| true,
     };
-    statement
-        .rewrite_for(&mapping)
-        .map(Option::unwrap_or_default)
-        .map_err(|error| {
-            Failure::data(format!(
-                "the table {} can't be made at the destination: {error}",
-                definition.source
-            ))
-        })
+    let failed = |reason: String| {
+        Failure::data(format!(
+            "the table {} can't be made at the destination: {reason}",
+            definition.source
+        ))
+    };
+    match statement.rewrite_for(&mapping) {
+        Ok(Some(statement)) => Ok(statement),
+        Ok(None) => Err(failed("none of its columns is carried".to_owned())),
+        Err(error) => Err(failed(error.to_string())),
+    }
 }
 
 /// Makes the databases that `definitions` need and that are not there, with the character set they have at the source.
@@ -101,35 +103,42 @@ pub async fn databases(source: &mut Conn, destination: &mut Conn, definitions: &
         })
         .collect();
     for (from, to) in pairs {
-        let found: Option<String> = destination
-            .query_first(format!(
-                "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {}",
-                literal::string(to)
-            ))
-            .await
-            .map_err(|error| Failure::mysql(format_args!("looking for database {to}"), &error))?;
-        if found.is_some() {
-            continue;
-        }
-        let row: Option<Row> = source
-            .query_first(format!(
-                "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA \
-                 WHERE SCHEMA_NAME = {}",
-                literal::string(from)
-            ))
-            .await
-            .map_err(|error| Failure::mysql(format_args!("reading the definition of database {from}"), &error))?;
-        let Some((charset, collation)) = row.and_then(|row| mysql_async::from_row_opt::<(String, String)>(row).ok())
-        else {
-            continue;
-        };
-        destination
-            .query_drop(format!(
-                "CREATE DATABASE {} CHARACTER SET {charset} COLLATE {collation}",
-                ident::quoted(to)
-            ))
-            .await
-            .map_err(|error| Failure::mysql(format_args!("making database {to} (which needs CREATE on it)"), &error))?;
+        database(source, destination, from, to).await?;
     }
     Ok(())
+}
+
+/// Makes a database like `from` at the source, unless it is there.
+///
+/// # Errors
+/// [`Failure`] if a server refuses.
+pub async fn database(source: &mut Conn, destination: &mut Conn, from: &str, to: &str) -> Result<(), Failure> {
+    let found: Option<String> = destination
+        .query_first(format!(
+            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = {}",
+            literal::string(to)
+        ))
+        .await
+        .map_err(|error| Failure::mysql(format_args!("looking for database {to}"), &error))?;
+    if found.is_some() {
+        return Ok(());
+    }
+    let row: Option<Row> = source
+        .query_first(format!(
+            "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA \
+             WHERE SCHEMA_NAME = {}",
+            literal::string(from)
+        ))
+        .await
+        .map_err(|error| Failure::mysql(format_args!("reading the definition of database {from}"), &error))?;
+    let Some((charset, collation)) = row.and_then(|row| mysql_async::from_row_opt::<(String, String)>(row).ok()) else {
+        return Ok(());
+    };
+    destination
+        .query_drop(format!(
+            "CREATE DATABASE {} CHARACTER SET {charset} COLLATE {collation}",
+            ident::quoted(to)
+        ))
+        .await
+        .map_err(|error| Failure::mysql(format_args!("making database {to} (which needs CREATE on it)"), &error))
 }

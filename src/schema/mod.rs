@@ -8,12 +8,13 @@ use crate::{
     failure::Failure,
     model::{
         name::TableName,
-        table::{Family, ForeignKey, Key, KeyPart, Reference, Table, TableColumn},
+        table::{Family, ForeignKey, Index, IndexPart, Key, KeyPart, Reference, Table, TableColumn},
     },
     sql::{ident, literal},
 };
 
 pub mod create;
+pub mod stored;
 
 /// Reads the definition of one table; `None` if there is no such base table.
 ///
@@ -137,6 +138,53 @@ async fn referring(conn: &mut Conn, table: &Table) -> Result<Vec<Reference>, Fai
         reference.columns.extend(table.position(&column));
     }
     Ok(found.into_values().collect())
+}
+
+/// All keys of a table, as they are compared.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn read_indexes(conn: &mut Conn, name: &TableName) -> Result<Vec<Index>, Failure> {
+    type Part = (
+        String,
+        u8,
+        String,
+        Option<String>,
+        Option<u64>,
+        Option<String>,
+        Option<String>,
+    );
+    let parts: Vec<Part> = conn
+        .query(format!(
+            "SELECT INDEX_NAME, NON_UNIQUE, INDEX_TYPE, COLUMN_NAME, SUB_PART, COLLATION, EXPRESSION \
+             FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
+             ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
+            literal::string(&name.database),
+            literal::string(&name.table)
+        ))
+        .await
+        .map_err(|error| Failure::mysql(format_args!("reading the keys of {name}"), &error))?;
+    let mut indexes: Vec<Index> = Vec::new();
+    for (key, non_unique, kind, column, prefix, order, expression) in parts {
+        let mut rest = match (&column, expression) {
+            (None, Some(expression)) => format!("({expression})"),
+            _ => prefix.map_or(String::new(), |length| format!("({length})")),
+        };
+        if order.as_deref() == Some("D") {
+            rest.push_str(" DESC");
+        }
+        let part = IndexPart { column, rest };
+        match indexes.last_mut().filter(|last| last.name == key) {
+            Some(last) => last.parts.push(part),
+            None => indexes.push(Index {
+                name: key,
+                unique: non_unique == 0,
+                kind,
+                parts: vec![part],
+            }),
+        }
+    }
+    Ok(indexes)
 }
 
 fn column(table: &TableName, row: &Row) -> Result<TableColumn, Failure> {
@@ -263,6 +311,24 @@ pub async fn list_tables_without_primary_key(conn: &mut Conn) -> Result<Vec<Tabl
         .into_iter()
         .map(|(database, table)| TableName::new(database, table))
         .collect())
+}
+
+/// When the table was made, or last rebuilt or emptied, in seconds since the Unix epoch by the server's clock. ALTER TABLE
+/// does not change it where it works INSTANT.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn made_at(conn: &mut Conn, name: &TableName) -> Result<Option<u64>, Failure> {
+    let query = format!(
+        "SELECT UNIX_TIMESTAMP(CREATE_TIME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+        literal::string(&name.database),
+        literal::string(&name.table)
+    );
+    let found: Option<Option<u64>> = conn
+        .query_first(query)
+        .await
+        .map_err(|error| Failure::mysql(format_args!("reading the definition of {name}"), &error))?;
+    Ok(found.flatten())
 }
 
 /// `SHOW CREATE TABLE`; `None` if there is no such table.

@@ -14,8 +14,9 @@ use crate::{
 use super::json;
 
 /// What every session that runs our statements sets first. Strict, so that a value that does not fit is an error;
-/// zero and invalid dates are values like any other here. READ COMMITTED keeps appliers out of each other's gaps.
-pub const SESSION: &str = "NAMES utf8mb4, time_zone = '+00:00', \
+/// zero and invalid dates are values like any other here. READ COMMITTED keeps appliers out of each other's gaps. The
+/// variable is what guarded triggers look at, see [`APPLYING_VARIABLE`](crate::model::stored::APPLYING_VARIABLE).
+pub const SESSION: &str = "NAMES utf8mb4, @causeway_applying = 1, time_zone = '+00:00', \
      sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', \
      SESSION transaction_isolation = 'READ-COMMITTED', autocommit = 1, foreign_key_checks = 0, \
      sql_safe_updates = 0, sql_select_limit = DEFAULT, max_execution_time = 0, group_concat_max_len = 1048576";
@@ -244,6 +245,12 @@ mod tests {
         let mut out = Vec::new();
         push(&mut out, &value, &column(family)).unwrap();
         assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+
+    #[test]
+    fn the_session_is_the_one_that_guarded_triggers_know() {
+        let set = format!("{} = 1,", crate::model::stored::APPLYING_VARIABLE);
+        assert!(SESSION.contains(&set), "{SESSION}");
     }
 
     #[test]

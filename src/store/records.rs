@@ -1,11 +1,12 @@
 //! What happened and is kept: conflicts, DDL, events. Each log is bounded; the oldest entries make room.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Result, Store};
 use crate::model::{
+    name::TaskName,
     status::{ConflictRecord, DdlRecord, EventRecord},
-    task::Direction,
+    task::{Decision, Direction},
 };
 
 /// Conflicts kept, of all tasks together.
@@ -71,18 +72,62 @@ impl Store {
         Ok(())
     }
 
-    /// The statements that a link has run at its destination, in their order, as they were run there.
+    /// A link has come to a statement that it can't carry. A decision that was taken on this one stays.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn applied_ddl(&self, task: &str, direction: Direction) -> Result<Vec<String>> {
-        let writer = self.writer();
-        let mut statement = writer.prepare_cached(
-            "SELECT applied_statement FROM ddl
-             WHERE task = ?1 AND direction = ?2 AND outcome = 'applied' AND applied_statement IS NOT NULL ORDER BY id",
+    pub fn leave_undecided(&self, task: &str, direction: Direction, gtid: &str) -> Result<()> {
+        self.writer().execute(
+            "INSERT INTO undecided (task, direction, gtid) VALUES (?1, ?2, ?3)
+             ON CONFLICT (task, direction) DO UPDATE SET gtid = excluded.gtid, decision = NULL, statement = NULL",
+            params![task, direction.as_str(), gtid],
         )?;
-        let rows = statement.query_map(params![task, direction.as_str()], |row| row.get(0))?;
-        rows.map(|row| Ok(row?)).collect()
+        Ok(())
+    }
+
+    /// The operator has decided on the statement that a task can't carry; false if there is none.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn decide(&self, task: &TaskName, decision: &Decision) -> Result<bool> {
+        let (decision, statement) = match decision {
+            Decision::Skip => ("skip", None),
+            Decision::Apply(statement) => ("apply", Some(statement)),
+        };
+        let decided = self.writer().execute(
+            "UPDATE undecided SET decision = ?2, statement = ?3 WHERE task = ?1",
+            params![task.as_str(), decision, statement],
+        )?;
+        Ok(decided > 0)
+    }
+
+    /// What the operator has decided on a statement.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn decision(&self, task: &str, direction: Direction, gtid: &str) -> Result<Option<Decision>> {
+        let writer = self.writer();
+        let found: Option<(String, Option<String>)> = writer
+            .query_row(
+                "SELECT decision, statement FROM undecided
+                 WHERE task = ?1 AND direction = ?2 AND gtid = ?3 AND decision IS NOT NULL",
+                params![task, direction.as_str(), gtid],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()?;
+        Ok(found.map(|(_, statement)| statement.map_or(Decision::Skip, Decision::Apply)))
+    }
+
+    /// A link is past the statement that it could not carry.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn decided(&self, task: &str, direction: Direction) -> Result<()> {
+        self.writer().execute(
+            "DELETE FROM undecided WHERE task = ?1 AND direction = ?2",
+            params![task, direction.as_str()],
+        )?;
+        Ok(())
     }
 
     /// Keeps an event.

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{Result, StoreError};
 
 /// The layout's number (`PRAGMA user_version`). A change adds a step to [`STEPS`].
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 /// Tables that `SELECT` may read: the `sync` schema. Sorted.
 pub const PUBLIC_TABLES: [&str; 9] = [
@@ -27,7 +27,16 @@ pub const PUBLIC_TABLES: [&str; 9] = [
 ];
 
 /// SQL that leads from layout `n` to `n + 1`, by `n`.
-const STEPS: [&str; 1] = [LAYOUT_1];
+const STEPS: [&str; 2] = [LAYOUT_1, LAYOUT_2];
+
+/// Statements that a link can't carry, and what the operator says of them.
+const LAYOUT_2: &str = "
+CREATE TABLE undecided (
+    task TEXT NOT NULL REFERENCES tasks (task) ON DELETE CASCADE, direction TEXT NOT NULL,
+    gtid TEXT NOT NULL, decision TEXT, statement TEXT,
+    PRIMARY KEY (task, direction)
+);
+";
 
 const LAYOUT_1: &str = "
 CREATE TABLE servers (

@@ -27,6 +27,8 @@ pub struct Facts {
     binlog_row_image: String,
     binlog_row_metadata: String,
     gtid_mode: String,
+    /// How it keeps and compares names of databases and tables.
+    pub lower_case_table_names: u8,
     row_value_options: String,
     /// The server's `binlog_do_db` and `binlog_ignore_db` lists; `None` if it does not show them to this account.
     binlog_filters: Option<(String, String)>,
@@ -50,7 +52,8 @@ async fn read(conn: &mut Conn, server: &ServerDefinition) -> Result<Facts, Failu
     let row: Option<Row> = conn
         .query_first(
             "SELECT @@server_uuid, @@version, @@log_bin, @@binlog_format, @@binlog_row_image, @@binlog_row_metadata, \
-             @@gtid_mode, @@binlog_row_value_options, CONCAT_WS(' ', @@hostname, @@port, @@datadir, @@server_id)",
+             @@gtid_mode, @@binlog_row_value_options, CONCAT_WS(' ', @@hostname, @@port, @@datadir, @@server_id), \
+             @@lower_case_table_names",
         )
         .await
         .map_err(|error| {
@@ -99,6 +102,7 @@ async fn read(conn: &mut Conn, server: &ServerDefinition) -> Result<Facts, Failu
         gtid_mode: text(6),
         row_value_options: text(7),
         instance: text(8),
+        lower_case_table_names: text(9).parse().unwrap_or(0),
     })
 }
 

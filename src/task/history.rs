@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// The statements that rows are older than, in their order.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct History(Vec<Step>);
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Step {
     statement: Option<ddl::Statement>,
     details: Details,
@@ -32,7 +32,7 @@ pub enum Fate {
     There {
         /// Its name now, at the task's destination.
         name: TableName,
-        /// What its columns were renamed to: each of their former names, and the last one.
+        /// What became of its columns: those that were renamed or dropped.
         columns: Renamed,
         /// Its definition when the rows were made, if a statement has changed it.
         before: Option<Box<Table>>,
@@ -58,16 +58,18 @@ impl History {
 
     /// What the statements have made of a table that rows name so.
     pub fn follow(&self, table: &TableName) -> Fate {
-        let (mut name, mut columns, mut before) = (table.clone(), Renamed::new(), None);
+        let (mut name, mut columns, mut before) = (table.clone(), Renamed::new(), None::<Box<Table>>);
         for step in &self.0 {
-            if before.is_none() {
-                before = step
-                    .details
-                    .before
-                    .iter()
-                    .find(|table| table.name == name)
-                    .cloned()
-                    .map(Box::new);
+            if let Some(definition) = step.details.before.iter().find(|table| table.name == name) {
+                let first = before.get_or_insert_with(|| Box::new(definition.clone()));
+                // What is not there before this statement was dropped by an earlier one; if the name comes back it is
+                // another column's.
+                for column in &first.columns {
+                    let now = columns.get(&column.name).map_or(Some(&column.name), Option::as_ref);
+                    if now.is_some_and(|now| definition.position(now).is_none()) {
+                        columns.insert(column.name.clone(), None);
+                    }
+                }
             }
             let Some(statement) = &step.statement else { continue };
             if removes_rows(statement, &name) {
@@ -80,15 +82,26 @@ impl History {
                 .names
                 .iter()
                 .any(|found| found.role == Role::Table && found.name == name);
-            for (old, new) in statement.renamed_columns().iter().filter(|_| altered) {
-                for last in columns.values_mut().filter(|last| last.eq_ignore_ascii_case(old)) {
-                    last.clone_from(new);
-                }
-                columns.insert(old.clone(), new.clone());
+            if altered {
+                rename_columns(&mut columns, statement.renamed_columns());
             }
             name = renamed_table(statement, name);
         }
         Fate::There { name, columns, before }
+    }
+}
+
+/// The pairs of one ALTER TABLE take effect at once: two columns may exchange their names.
+fn rename_columns(columns: &mut Renamed, pairs: &[(String, String)]) {
+    let former = columns.clone();
+    for (old, new) in pairs {
+        let is_it = |now: &Option<String>| now.as_ref().is_some_and(|now| now.eq_ignore_ascii_case(old));
+        match former.iter().find(|(_, now)| is_it(now)) {
+            Some((first, _)) => columns.insert(first.clone(), Some(new.clone())),
+            // A column that was dropped leaves its name to another one, which rows as old as this do not have.
+            None if former.contains_key(old) => None,
+            None => columns.insert(old.clone(), Some(new.clone())),
+        };
     }
 }
 
@@ -130,7 +143,9 @@ mod tests {
     fn check(statements: &[&str], table: &str, column: &str, expected: Option<(&str, Option<&str>)>) {
         let fate = history(statements, None).follow(&TableName::new("d", table));
         let found = match &fate {
-            Fate::There { name, columns, .. } => Some((name.table.as_str(), columns.get(column).map(String::as_str))),
+            Fate::There { name, columns, .. } => {
+                Some((name.table.as_str(), columns.get(column).and_then(Option::as_deref)))
+            }
             Fate::Gone => None,
         };
         assert_eq!(found, expected, "{statements:?}");
@@ -172,6 +187,12 @@ mod tests {
         );
         check(&["RENAME TABLE d.x TO d.y, d.t TO d.u"], "t", "a", Some(("u", None)));
         check(&["ALTER TABLE d.t RENAME INDEX a TO b"], "t", "a", Some(("t", None)));
+        check(
+            &["ALTER TABLE d.t RENAME COLUMN a TO b, RENAME COLUMN b TO a"],
+            "t",
+            "a",
+            Some(("t", Some("b"))),
+        );
     }
 
     #[test]

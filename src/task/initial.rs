@@ -1,11 +1,14 @@
 //! Schema sync and full sync of a link that has not followed changes yet.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use mysql_async::{Conn, prelude::Queryable};
 
 use crate::{
-    apply::checkpoint::{self, COPY_SLOTS_FROM, LINK_SLOT, LinkKey, Stage, Taken},
+    apply::{
+        checkpoint::{self, COPY_SLOTS_FROM, LINK_SLOT, LinkKey, Stage, Taken},
+        copied,
+    },
     connect,
     copy::{self, CopyTable, Fence, Progress},
     failure::Failure,
@@ -14,9 +17,9 @@ use crate::{
         name::TableName,
         server::ServerDefinition,
         status::{Level, Phase, State},
-        task::{Direction, ExistingTables, TaskOptions},
+        task::{Direction, TaskOptions},
     },
-    plan::{objects::Objects, path},
+    plan::{copied::Copied, objects::Objects, path},
     schema::{
         self,
         create::{self, Definition},
@@ -24,7 +27,10 @@ use crate::{
     sql::ident,
 };
 
-use super::{link::Link, status::LinkStatus};
+use super::{existing, link::Link, status::LinkStatus, stored};
+
+/// Where a table of the source goes that a link has to copy itself; `None` if it has not.
+type Copies<'a> = dyn Fn(&TableName) -> Option<TableName> + Sync + 'a;
 
 /// Times the definitions are read again until no DDL comes between them and the position.
 const STABLE_ATTEMPTS: usize = 20;
@@ -36,17 +42,37 @@ const STABLE_ATTEMPTS: usize = 20;
 pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     let mut source = connect::open(&link.source).await?;
     let mut destination = connect::open(&link.destination).await?;
+    let forward = link.key.direction == Direction::Forward;
     if taken.stage != Some(Stage::Full) {
         link.status.enter(State::Schema, None);
         link.status.enter_phase(Phase::Schema);
-        let (position, definitions) = definitions_at_a_position(&mut source, &link.objects).await?;
-        if taken.stage.is_none() {
+        let (position, definitions, programs) = definitions_at_a_position(&mut source, link).await?;
+        // The reverse link follows changes from a position that was fixed before the forward one copied its first row.
+        let applied = match (forward, taken.stage) {
+            (true, _) => position.clone(),
+            (false, Some(_)) => taken.applied.clone(),
+            (false, None) => {
+                return Err(Failure::data(format!(
+                    "the reverse link has lost its row in causeway.checkpoint at server {}; drop the task and create it \
+                     anew",
+                    link.destination.name
+                )));
+            }
+        };
+        if matches!(taken.stage, None | Some(Stage::Prepared)) {
             // Also looked at before the start; but one may have been made since.
-            let wanted = definitions
+            let pairs: Vec<(TableName, TableName)> = definitions
                 .iter()
-                .map(|definition| definition.destination.clone())
+                .map(|definition| (definition.source.clone(), definition.destination.clone()))
                 .collect();
-            if let Some(reason) = existing(&mut destination, &link.options, wanted).await? {
+            let found = existing::look([&mut source, &mut destination], &link.objects, &link.options, &pairs).await?;
+            if !found.refusals.is_empty() {
+                return Err(Failure::data(found.refusals.join("; ")));
+            }
+            for warning in found.warnings {
+                link.tell(Level::Warning, warning).await;
+            }
+            if let Some(reason) = stored::existing(&mut source, &mut destination, &link.objects, &link.options).await? {
                 return Err(Failure::data(reason));
             }
         }
@@ -55,33 +81,45 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
             &link.key,
             taken.epoch,
             Stage::Schema,
-            &position,
+            &applied,
             &GtidSet::new(),
+            &[],
         )
         .await?;
         if link.options.schema_sync {
             make_tables(link, &mut source, &mut destination, &definitions).await?;
+            stored::make(link, &mut source, &mut destination, &programs, taken.stage.is_some()).await?;
         }
-        if link.two_way && link.key.direction == Direction::Forward {
+        if link.two_way && forward {
             prepare_reverse(link, &mut source, &mut destination).await?;
         }
+        let copied: Vec<TableName> = definitions.into_iter().map(|definition| definition.source).collect();
+        let begin = match !forward && link.options.full_sync {
+            true => copied::begin(&link.key, &copied, &position),
+            false => Vec::new(),
+        };
         checkpoint::set_stage(
             &mut destination,
             &link.key,
             taken.epoch,
             Stage::Full,
-            &position,
+            &applied,
             &GtidSet::new(),
+            &begin,
         )
         .await?;
-        taken.applied = position;
+        taken.applied = applied;
     }
-    let mut tolerant_until = GtidSet::new();
+    let (mut tolerant_until, mut complete) = (GtidSet::new(), Vec::new());
     if link.options.full_sync {
         link.status.enter(State::Full, None);
         link.status.enter_phase(Phase::Full);
         copy_tables(link, &mut source, &mut destination, taken.epoch).await?;
-        tolerant_until = executed(&mut source).await?;
+        let until = executed(&mut source).await?;
+        match forward {
+            true => tolerant_until = until,
+            false => complete.push(copied::complete(&link.key, &until)),
+        }
     }
     checkpoint::set_stage(
         &mut destination,
@@ -90,8 +128,13 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         Stage::Incremental,
         &taken.applied,
         &tolerant_until,
+        &complete,
     )
     .await?;
+    link.copied.send_replace(Copied {
+        all_until: tolerant_until.clone(),
+        tables: copied::load(&mut destination, &link.key).await?,
+    });
     destination
         .query_drop(format!("DELETE FROM causeway.copy WHERE {}", link.key.condition()))
         .await
@@ -123,33 +166,42 @@ pub async fn executed(conn: &mut Conn) -> Result<GtidSet, Failure> {
         .map_err(|error| Failure::data(format!("the server's gtid_executed can't be read: {error}")))
 }
 
+/// The tables there are for a link to copy: source, destination, estimated rows.
 async fn selected_tables(
     source: &mut Conn,
-    objects: &Objects,
+    copies: &Copies<'_>,
 ) -> Result<Vec<(TableName, TableName, Option<u64>)>, Failure> {
     let tables = schema::list_tables(source).await?;
     Ok(tables
         .into_iter()
-        .filter_map(|(name, rows)| objects.map(&name).map(|destination| (name, destination, rows)))
+        .filter_map(|(name, rows)| copies(&name).map(|destination| (name, destination, rows)))
         .collect())
 }
 
-/// The definitions of the selected tables, and a position at which they hold: a DDL between the two would be lost, or run
-/// twice.
+/// The definitions of the selected tables and of what else is carried with their databases, and a position at which they
+/// hold: a DDL between the two would be lost, or run twice.
 async fn definitions_at_a_position(
     source: &mut Conn,
-    objects: &Objects,
-) -> Result<(GtidSet, Vec<Definition>), Failure> {
-    let mut before = definitions(source, objects).await?;
+    link: &Link,
+) -> Result<(GtidSet, Vec<Definition>, Vec<schema::stored::Definition>), Failure> {
+    let read = async |source: &mut Conn| -> Result<_, Failure> {
+        let tables = definitions(source, link).await?;
+        let programs = match link.options.schema_sync {
+            true => stored::definitions(source, &link.objects).await?,
+            false => Vec::new(),
+        };
+        Ok((tables, programs))
+    };
+    let mut before = read(source).await?;
     for _ in 0..STABLE_ATTEMPTS {
         let position = executed(source).await?;
-        let after = definitions(source, objects).await?;
+        let after = read(source).await?;
         let counters_apart = |definitions: &[Definition]| -> Vec<(TableName, String)> {
             let apart = |one: &Definition| (one.source.clone(), without_counter(&one.create));
             definitions.iter().map(apart).collect()
         };
-        if counters_apart(&before) == counters_apart(&after) {
-            return Ok((position, after));
+        if counters_apart(&before.0) == counters_apart(&after.0) && before.1 == after.1 {
+            return Ok((position, after.0, after.1));
         }
         before = after;
     }
@@ -158,8 +210,8 @@ async fn definitions_at_a_position(
     ))
 }
 
-async fn definitions(source: &mut Conn, objects: &Objects) -> Result<Vec<Definition>, Failure> {
-    let tables: Vec<(TableName, TableName)> = selected_tables(source, objects)
+async fn definitions(source: &mut Conn, link: &Link) -> Result<Vec<Definition>, Failure> {
+    let tables: Vec<(TableName, TableName)> = selected_tables(source, &|table| link.copies(table))
         .await?
         .into_iter()
         .map(|(from, to, _)| (from, to))
@@ -182,7 +234,9 @@ fn without_counter(create: &str) -> String {
 pub async fn refusal(
     servers: [&ServerDefinition; 2],
     objects: &Objects,
+    copies: &Copies<'_>,
     options: &TaskOptions,
+    both_ways: bool,
     key: &LinkKey,
 ) -> Result<Option<String>, Failure> {
     let [source, destination] = servers;
@@ -191,7 +245,7 @@ pub async fn refusal(
         return Ok(None);
     }
     let mut source = connect::open(source).await?;
-    let pairs = selected_tables(&mut source, objects).await?;
+    let pairs = selected_tables(&mut source, copies).await?;
     let mut reasons = Vec::new();
     let mut keyless = Vec::new();
     for name in schema::list_tables_without_primary_key(&mut source).await? {
@@ -207,59 +261,22 @@ pub async fn refusal(
             "{} {} neither a primary key nor a unique key over NOT NULL columns, so rows can't be told apart; add one \
              (for instance ALTER TABLE {} ADD COLUMN my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY \
              KEY), or leave the table out (OBJECTS (…, NOT …))",
-            some_of(&keyless),
+            existing::some_of(&keyless),
             if keyless.len() == 1 { "has" } else { "have" },
             keyless.first().map(ident::quoted_table).unwrap_or_default(),
         ));
     }
-    let there: Vec<TableName> = pairs.into_iter().map(|(_, to, _)| to).collect();
-    reasons.extend(existing(&mut destination, options, there).await?);
+    let pairs: Vec<(TableName, TableName)> = pairs.into_iter().map(|(from, to, _)| (from, to)).collect();
+    reasons.extend(existing::unfit_columns(&mut source, key.direction, objects, both_ways, &pairs).await?);
+    let found = existing::look([&mut source, &mut destination], objects, options, &pairs).await?;
+    reasons.extend(found.refusals);
+    reasons.extend(stored::existing(&mut source, &mut destination, objects, options).await?);
     for conn in [source, destination] {
         conn.disconnect()
             .await
             .map_err(|error| Failure::mysql("closing a connection", &error))?;
     }
     Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
-}
-
-/// The first few names, and that there are more.
-fn some_of(names: &[TableName]) -> String {
-    let shown: Vec<String> = names.iter().take(5).map(TableName::to_string).collect();
-    let rest = names.len().saturating_sub(shown.len());
-    format!(
-        "{}{}",
-        shown.join(", "),
-        if rest > 0 {
-            format!(" and {rest} more")
-        } else {
-            String::new()
-        }
-    )
-}
-
-/// Why tables that exist at the destination are in the way, if they are.
-async fn existing(
-    destination: &mut Conn,
-    options: &TaskOptions,
-    mut wanted: Vec<TableName>,
-) -> Result<Option<String>, Failure> {
-    if options.existing_tables == ExistingTables::Proceed || !options.schema_sync {
-        return Ok(None);
-    }
-    let there: HashSet<TableName> = schema::list_tables(destination)
-        .await?
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
-    wanted.retain(|name| there.contains(name));
-    Ok((!wanted.is_empty()).then(|| {
-        format!(
-            "{} {} at the destination already; drop what is there, rename in OBJECTS (… AS …), or set existing_tables = \
-             'proceed'",
-            some_of(&wanted),
-            if wanted.len() == 1 { "exists" } else { "exist" },
-        )
-    }))
 }
 
 async fn make_tables(
@@ -271,12 +288,7 @@ async fn make_tables(
     create::databases(source, destination, definitions).await?;
     let version = version_number(&source.server_version());
     let map = |name: &TableName| link.objects.map(name);
-    let columns = |name: &TableName| {
-        link.objects
-            .select(name)
-            .map(|selected| selected.columns)
-            .unwrap_or_default()
-    };
+    let columns = |name: &TableName| link.objects.columns(name);
     for definition in definitions {
         let there = schema::read_table(destination, &definition.destination).await?;
         if there.is_some() {
@@ -306,21 +318,30 @@ async fn prepare_reverse(link: &Link, source: &mut Conn, destination: &mut Conn)
         task: link.key.task.clone(),
         direction: Direction::Reverse,
     };
+    // Objects of its own are still to be looked for, and copied.
+    let stage = match link.shared.reverse_copies {
+        true => Stage::Prepared,
+        false => Stage::Incremental,
+    };
     source
         .query_drop(format!(
             "INSERT INTO causeway.checkpoint (task, link, slot, epoch, sequence, path, applied, phase, tolerant_until) \
              VALUES ({}, {LINK_SLOT}, 0, 0, '', '{position}', '{}', '') \
              ON DUPLICATE KEY UPDATE sequence = sequence",
             reverse.values(),
-            Stage::Incremental.as_str()
+            stage.as_str()
         ))
         .await
         .map_err(|error| Failure::mysql("preparing the reverse direction", &error))
 }
 
 async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epoch: u64) -> Result<(), Failure> {
-    let pairs = selected_tables(source, &link.objects).await?;
-    if pairs.is_empty() {
+    let mut pairs = selected_tables(source, &|table| link.copies(table)).await?;
+    if link.key.direction == Direction::Reverse {
+        // DDL does not go this way: what was not there when the copy began stays out.
+        let copied = copied::load(destination, &link.key).await?;
+        pairs.retain(|(from, ..)| copied.contains_key(from));
+    } else if pairs.is_empty() {
         link.tell(
             Level::Warning,
             "no table at the source is selected yet, or the account may not see any (it needs SELECT on them)",
@@ -336,15 +357,14 @@ async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epo
             (Some(here), Some(there)) => copied.push(CopyTable {
                 source: Arc::new(here),
                 destination: Arc::new(there),
-                columns: link
-                    .objects
-                    .select(&from)
-                    .map(|found| found.columns)
-                    .unwrap_or_default(),
+                columns: link.objects.columns(&from),
             }),
             // Made or dropped since the position was taken: the statement that did it is still to come.
             (None, _) => {}
-            (Some(_), None) if link.options.schema_sync && link.options.incremental_sync => {}
+            (Some(_), None)
+                if link.options.schema_sync
+                    && link.options.incremental_sync
+                    && link.key.direction == Direction::Forward => {}
             (Some(_), None) => {
                 return Err(Failure::data(format!(
                     "{to} is not there at the destination; make it there, set schema_sync = ON, or take {from} out of \

@@ -7,21 +7,25 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    apply::checkpoint::{self, LINK_SLOT, LinkKey, Stage, Taken},
+    apply::{
+        checkpoint::{self, LINK_SLOT, LinkKey, Stage, Taken},
+        copied,
+    },
     connect,
     failure::{Failure, Kind},
     model::{
         change::Site,
+        name::TableName,
         server::ServerDefinition,
         status::{EventRecord, Level, Phase, State},
         task::{Direction, TaskOptions},
     },
-    plan::objects::Objects,
+    plan::{self, copied::Copied, objects::Objects},
     source::stream::Identity,
     store::Store,
 };
 
-use super::{initial, pipeline, status::LinkStatus};
+use super::{initial, pipeline, status::LinkStatus, stored};
 
 /// First wait before a lost server is tried again; doubles up to [`BACKOFF_MAX`].
 const BACKOFF: Duration = Duration::from_millis(500);
@@ -38,20 +42,30 @@ pub struct Shared {
     pub forward: Arc<LinkStatus>,
     /// Set when the forward link follows changes: the reverse link may begin.
     pub forward_runs: watch::Sender<bool>,
+    /// What the forward link selects.
+    pub forward_objects: Objects,
+    /// The reverse link has objects of its own, some of which it may have to copy.
+    pub reverse_copies: bool,
     /// Grows with every DDL that is met: definitions read before are out of date.
     pub definitions: std::sync::atomic::AtomicU64,
     /// Number of the last statement of the forward link that the reverse one has passed for good. What was known of
     /// earlier ones is of no use any more; without a reverse link that is everything.
     pub reverse_ddl: std::sync::atomic::AtomicU64,
+    /// When the newest transaction that the forward link has passed was committed at its source, in microseconds since
+    /// the Unix epoch by that server's clock.
+    pub forward_done_us: std::sync::atomic::AtomicU64,
 }
 
 impl Shared {
     /// Of a task whose forward link shows itself here.
-    pub fn new(forward: Arc<LinkStatus>, two_way: bool) -> Self {
+    pub fn new(forward: Arc<LinkStatus>, two_way: bool, forward_objects: Objects, reverse_copies: bool) -> Self {
         Self {
             forward,
+            forward_objects,
+            reverse_copies,
             forward_runs: watch::channel(false).0,
             definitions: std::sync::atomic::AtomicU64::new(0),
+            forward_done_us: std::sync::atomic::AtomicU64::new(0),
             reverse_ddl: std::sync::atomic::AtomicU64::new(if two_way { 0 } else { u64::MAX }),
         }
     }
@@ -78,6 +92,8 @@ pub struct Link {
     pub objects: Objects,
     /// How.
     pub options: TaskOptions,
+    /// What it has copied, as far as changes may still meet it.
+    pub copied: watch::Sender<Copied>,
     /// Who it is to the source.
     pub identity: Identity,
     /// What is shown of it.
@@ -89,6 +105,12 @@ pub struct Link {
 }
 
 impl Link {
+    /// Where a table of the source goes that this link has to copy itself, see [`copied::own`](crate::plan::copied::own).
+    pub fn copies(&self, table: &TableName) -> Option<TableName> {
+        let forward = (self.key.direction == Direction::Reverse).then_some(&self.shared.forward_objects);
+        plan::copied::own(&self.objects, forward, table)
+    }
+
     /// Takes down something worth telling.
     pub async fn tell(&self, level: Level, message: impl Into<String>) {
         let message = message.into();
@@ -125,7 +147,7 @@ impl Link {
             let result = self.attempt(stop).await;
             let failure = match result {
                 Ok(()) => return Ok(()),
-                Err(failure) if failure.kind == Kind::Data => return Err(failure),
+                Err(failure) if matches!(failure.kind, Kind::Data | Kind::Undecided) => return Err(failure),
                 Err(failure) => failure,
             };
             if stop.is_cancelled() {
@@ -194,6 +216,9 @@ impl Link {
         if taken.stage != Some(Stage::Incremental) {
             taken = initial::run(self, taken).await?;
         }
+        if self.status.state() != State::Retrying && self.options.incremental_sync {
+            stored::tell_unguarded(self).await?;
+        }
         if self.key.direction == Direction::Forward {
             self.shared.forward_runs.send_replace(true);
         }
@@ -218,6 +243,12 @@ impl Link {
         let mut conn = connect::open(&self.destination).await?;
         checkpoint::ensure_schema(&mut conn).await?;
         let taken = checkpoint::take_over(&mut conn, &self.key, &self.slots()).await?;
+        let mut copied = Copied {
+            all_until: taken.tolerant_until.clone(),
+            tables: copied::load(&mut conn, &self.key).await?,
+        };
+        copied::forget(&mut conn, &self.key, &copied.forget(&taken.applied)).await?;
+        self.copied.send_replace(copied);
         self.status
             .done(Arc::new(taken.applied.clone()), crate::model::gtid::GtidSet::new());
         conn.disconnect()

@@ -3,17 +3,28 @@
 //! - [`supervisor`]: what the operator wants of each task, and the tasks that are at work.
 //! - [`link`]: one direction of a task, from taking over its checkpoint to following changes; retries.
 //! - [`initial`]: schema sync and full sync.
+//! - [`existing`]: which tables are there before that, and in what they differ.
+//! - [`objects`]: what each direction has, as the servers write names.
+//! - [`narrow`]: row changes that `ONLY` leaves out.
 //! - [`pipeline`]: the changes: reads, plans, schedules and applies them.
 //! - [`history`]: rows of the reverse direction that are older than a DDL of the forward one.
+//! - [`stored`], [`receiver`]: views, routines, triggers and events.
 //! - [`statements`]: what becomes of a DDL in each direction.
 //! - [`status`]: what is shown of a link while it is at work.
 
+pub mod charset;
 pub mod check;
+pub mod databases;
+pub mod existing;
 pub mod history;
 pub mod initial;
 pub mod link;
+pub mod narrow;
+pub mod objects;
 pub mod pipeline;
 pub mod reader;
+pub mod receiver;
 pub mod statements;
 pub mod status;
+pub mod stored;
 pub mod supervisor;

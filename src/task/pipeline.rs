@@ -38,23 +38,25 @@ use crate::{
         history::{Details, HistoryEntry},
         name::TableName,
         status::{ConflictRecord, DdlRecord, Level, State},
-        task::Direction,
+        task::{Decision, Direction},
     },
     plan::assemble::{Intended, Statement},
     schedule::{
         cascade,
         causality::{Assignment, Causality},
-        fold::Mode,
         keys,
         watermark::Watermark,
     },
     schema,
+    store::StoreError,
 };
 
 use super::{
+    databases, existing,
     initial::version_number,
     link::Link,
     reader::{self, Dealt, Item},
+    receiver::{Adapted, Receiver},
     statements::{self, Rewritten, Verdict},
     status::now_us,
 };
@@ -113,18 +115,21 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
     if link.options.heartbeat {
         tasks.spawn(heartbeat(link.clone(), probe));
     }
+    let receiver = Receiver::read(session.conn()).await?;
+    ddl::settle(&mut session, &link.key, taken.epoch, &taken.applied).await?;
     link.status.enter(State::Running, Some(""));
     let mut scheduler = Scheduler {
         link: link.clone(),
         epoch: taken.epoch,
         ddl: taken.ddl,
-        tolerant_until: taken.tolerant_until,
         causality: Causality::new(queues.len()),
         watermark: Watermark::new(taken.applied),
         queues,
         held: None,
         intent: None,
         alone: None,
+        filling: None,
+        receiver,
         persisted: watermark_sender,
         unwritten: Unwritten::default(),
         version,
@@ -236,7 +241,6 @@ struct Scheduler {
     epoch: u64,
     /// Number of the last statement of the other link that has been passed.
     ddl: u64,
-    tolerant_until: GtidSet,
     causality: Causality,
     watermark: Watermark,
     queues: Vec<mpsc::Sender<Work>>,
@@ -248,10 +252,23 @@ struct Scheduler {
     intent: Option<(Gtid, u64)>,
     /// Number of the transaction that is at work and lets nothing else be.
     alone: Option<u64>,
+    /// CREATE TABLE … SELECT that has made its table, and has no rows in it yet.
+    filling: Option<Filling>,
+    /// What the destination makes of views and the like.
+    receiver: Receiver,
     persisted: watch::Sender<Arc<GtidSet>>,
     unwritten: Unwritten,
     version: u32,
     clock_offset_us: i64,
+}
+
+struct Filling {
+    statement: Statement,
+    rewritten: Rewritten,
+    /// In `causeway.ddl`.
+    number: u64,
+    /// Its rows have been read.
+    has_come: bool,
 }
 
 enum Held {
@@ -279,8 +296,11 @@ impl Scheduler {
             if self.held.is_some() {
                 self.retry_held(session).await?;
             }
-            let takes_items =
-                self.held.is_none() && self.alone.is_none() && stopping.is_none() && self.watermark.pending() < WINDOW;
+            let takes_items = self.held.is_none()
+                && self.alone.is_none()
+                && !self.filling.as_ref().is_some_and(|filling| filling.has_come)
+                && stopping.is_none()
+                && self.watermark.pending() < WINDOW;
             tokio::select! {
                 biased;
                 finished = done.recv() => match finished {
@@ -294,6 +314,9 @@ impl Scheduler {
                     Some(item) => self.take(item)?,
                     None => return Err(self.ended(tasks).await),
                 },
+            }
+            if self.filling.is_some() {
+                self.filled(session).await?;
             }
             if let Some(since) = stopping
                 && (self.is_idle() || self.held_can_wait() || since.elapsed() > STOP_LIMIT)
@@ -323,15 +346,10 @@ impl Scheduler {
         self.held.is_some() && self.causality.is_idle() && self.alone.is_none()
     }
 
-    fn mode(&self, gtid: &Gtid) -> Mode {
-        if self.tolerant_until.contains(gtid) {
-            Mode::Tolerant
-        } else {
-            Mode::Strict
-        }
-    }
-
     fn take(&mut self, item: Item) -> Result<(), Failure> {
+        if let Some(filling) = &mut self.filling {
+            filling.has_come = !matches!(item, Item::Rotated);
+        }
         match item {
             Item::Transaction(transaction, permit) => self.schedule(transaction, permit),
             Item::Large(header, parts) => {
@@ -397,12 +415,10 @@ impl Scheduler {
         touched.sort_unstable_by_key(|key| (key.hash, key.shared));
         touched.dedup();
         let number = self.watermark.begin_transaction(&transaction.header);
-        let mode = self.mode(&transaction.header.gtid);
         self.assign(Box::new(Job {
             number,
             keys: touched,
             transaction,
-            mode,
             alone: false,
             permit: Some(permit),
         }));
@@ -437,22 +453,15 @@ impl Scheduler {
             Some(Held::Transaction(job)) => self.assign(job),
             Some(held) if !self.is_idle() => self.held = Some(held),
             Some(Held::Large(header, parts)) => {
-                let (number, mode) = self.begin_alone(&header);
-                let job = LargeJob {
-                    number,
-                    header,
-                    mode,
-                    parts,
-                };
+                let number = self.begin_alone(&header);
+                let job = LargeJob { number, header, parts };
                 self.apply_alone(Work::Large(Box::new(job))).await;
             }
             Some(Held::Alone(transaction, permit)) => {
-                let (number, mode) = self.begin_alone(&transaction.header);
                 let job = Job {
-                    number,
+                    number: self.begin_alone(&transaction.header),
                     keys: Vec::new(),
                     transaction: *transaction,
-                    mode,
                     alone: true,
                     permit: Some(permit),
                 };
@@ -467,10 +476,10 @@ impl Scheduler {
         Ok(())
     }
 
-    fn begin_alone(&mut self, header: &TransactionHeader) -> (u64, Mode) {
+    fn begin_alone(&mut self, header: &TransactionHeader) -> u64 {
         let number = self.watermark.begin_transaction(header);
         self.alone = Some(number);
-        (number, self.mode(&header.gtid))
+        number
     }
 
     async fn apply_alone(&self, work: Work) {
@@ -488,6 +497,7 @@ impl Scheduler {
         intended: Option<&Intended>,
     ) -> Result<Dealt, Failure> {
         let link = self.link.clone();
+        let keys = existing::keys_of_listed(session.conn(), &link.objects).await?;
         let verdict = statements::judge(
             statement,
             link.key.direction,
@@ -495,11 +505,18 @@ impl Scheduler {
             link.options.exclude_ddl,
             self.version,
             intended.map(|intended| intended.statement.as_str()),
+            &keys,
         );
         let gtid = &statement.header.gtid;
         let mut dealt = Dealt::default();
         if verdict != Verdict::Nothing {
             link.shared.definitions.fetch_add(1, Ordering::AcqRel);
+        }
+        if !matches!(verdict, Verdict::Nothing | Verdict::Echo)
+            && let Some(decision) = self.decision(gtid).await?
+        {
+            dealt.voids = self.decided(session, statement, decision).await?;
+            return Ok(self.pass(statement, dealt));
         }
         let record = |outcome, applied_statement: Option<String>| DdlRecord {
             task: link.task.clone(),
@@ -540,10 +557,26 @@ impl Scheduler {
             }
             Verdict::Stop(reason) => {
                 self.log(record("failed", None)).await?;
-                return Err(Failure::data(reason));
+                return Err(self.undecided(gtid, &reason).await);
+            }
+            Verdict::Apply(rewritten) if rewritten.has_rows => {
+                let number = self.run_statement_with_rows(session, statement, *rewritten).await?;
+                dealt.voids = Some((number, Vec::new()));
             }
             Verdict::Apply(rewritten) => {
                 dealt.voids = self.run_statements(session, statement, vec![*rewritten]).await?;
+            }
+            Verdict::DropDatabase { database, whole } => {
+                let (rewritten, stays) =
+                    databases::drop(session.conn(), &link.objects, &database, whole.as_deref()).await?;
+                if stays {
+                    let message = format!(
+                        "database {database} was dropped at the source ({gtid}): at the destination only its tables that are \
+                         among the task's objects are, and all else in the database stays"
+                    );
+                    link.tell(Level::Warning, message).await;
+                }
+                dealt.voids = self.run_statements(session, statement, vec![rewritten]).await?;
             }
             Verdict::Hide(text, shadow) => {
                 let details = Details {
@@ -572,28 +605,137 @@ impl Scheduler {
                     true => {
                         Err("the task has not seen what was done to the shadow, as it began before the task".to_owned())
                     }
-                    false => statements::unhidden(statement, &texts, &cut_over, &link.objects, self.version),
+                    false => statements::unhidden(statement, &texts, &cut_over, &link.objects, self.version, &keys),
                 };
                 match steps {
                     Ok(steps) => dealt.voids = self.run_statements(session, statement, steps).await?,
                     Err(reason) => {
                         self.log(record("failed", None)).await?;
-                        return Err(Failure::data(format!(
-                            "the online schema change of {} ends at {} and can't be carried: {reason}. Bring the \
-                             destination's table to the new definition with RESUME SYNC TASK … APPLY 'ALTER TABLE …', or \
-                             pass it by with RESUME SYNC TASK … SKIP",
+                        let reason = format!(
+                            "the online schema change of {} ends at {} and can't be carried: {reason}. It takes the table \
+                             to another definition: an ALTER TABLE does that at the destination",
                             cut_over.table, statement.header.position
-                        )));
+                        );
+                        return Err(self.undecided(gtid, &reason).await);
                     }
                 }
                 let numbers: Vec<u64> = kept.iter().map(|entry| entry.number).collect();
                 ddl::forget_hidden(session.conn(), &link.key, &numbers).await?;
             }
         }
-        let number = self.watermark.begin_transaction(&statement.header);
-        self.watermark.finish(number);
-        (self.unwritten.any, self.unwritten.changes) = (true, true);
-        Ok(dealt)
+        Ok(self.pass(statement, dealt))
+    }
+
+    /// The statement has been dealt with.
+    fn pass(&mut self, statement: &Statement, dealt: Dealt) -> Dealt {
+        // Rows that come behind it under the same GTID are still to be applied.
+        if !statement.within {
+            let number = self.watermark.begin_transaction(&statement.header);
+            self.watermark.finish(number);
+            (self.unwritten.any, self.unwritten.changes) = (true, true);
+        }
+        dealt
+    }
+
+    /// What the operator has decided on a statement.
+    async fn decision(&self, gtid: &Gtid) -> Result<Option<Decision>, Failure> {
+        let (store, task) = (self.link.store.clone(), self.link.task.clone());
+        let (direction, gtid) = (self.link.key.direction, gtid.to_string());
+        in_store(move || store.decision(&task, direction, &gtid)).await
+    }
+
+    /// Does with a statement what the operator has decided.
+    async fn decided(
+        &mut self,
+        session: &mut Session,
+        statement: &Statement,
+        decision: Decision,
+    ) -> Result<Option<(u64, Vec<TableName>)>, Failure> {
+        let gtid = &statement.header.gtid;
+        let voids = match decision {
+            Decision::Skip => {
+                ddl::withdraw(session.conn(), &self.link.key, gtid).await?;
+                self.log(DdlRecord {
+                    task: self.link.task.clone(),
+                    direction: self.link.key.direction,
+                    source_position: gtid.to_string(),
+                    statement: statement.text.clone(),
+                    outcome: "ignored",
+                    applied_statement: None,
+                })
+                .await?;
+                self.link
+                    .tell(
+                        Level::Warning,
+                        format!("the statement {gtid} was passed by, as the operator decided"),
+                    )
+                    .await;
+                None
+            }
+            Decision::Apply(text) => {
+                // What was intended before is another statement.
+                ddl::withdraw(session.conn(), &self.link.key, gtid).await?;
+                let rewritten = statements::as_written(&text, self.version);
+                self.run_statements(session, statement, vec![rewritten]).await?
+            }
+        };
+        let (store, task, direction) = (self.link.store.clone(), self.link.task.clone(), self.link.key.direction);
+        in_store(move || store.decided(&task, direction)).await?;
+        Ok(voids)
+    }
+
+    /// A statement can't be carried: it waits for what the operator decides.
+    async fn undecided(&self, gtid: &Gtid, reason: &str) -> Failure {
+        match self.leave_undecided(gtid).await {
+            Ok(()) => Failure::undecided(format!(
+                "{reason}. Decide on it: RESUME SYNC TASK {0} SKIP passes it by, RESUME SYNC TASK {0} APPLY '…' runs another \
+                 statement at the destination in its place, and RESUME alone tries it again",
+                self.link.task
+            )),
+            Err(failure) => failure,
+        }
+    }
+
+    async fn leave_undecided(&self, gtid: &Gtid) -> Result<(), Failure> {
+        let (store, task) = (self.link.store.clone(), self.link.task.clone());
+        let (direction, gtid) = (self.link.key.direction, gtid.to_string());
+        in_store(move || store.leave_undecided(&task, direction, &gtid)).await
+    }
+
+    /// CREATE TABLE … SELECT: makes the table. Its intent stays until the rows are in, which come next: should they not
+    /// get in before a crash, it says that the table is there.
+    async fn run_statement_with_rows(
+        &mut self,
+        session: &mut Session,
+        statement: &Statement,
+        rewritten: Rewritten,
+    ) -> Result<u64, Failure> {
+        let number = self.run_step(session, statement, 0, &rewritten, None).await?;
+        self.filling = Some(Filling {
+            statement: statement.clone(),
+            rewritten,
+            number,
+            has_come: false,
+        });
+        Ok(number)
+    }
+
+    /// The rows of CREATE TABLE … SELECT are in.
+    async fn filled(&mut self, session: &mut Session) -> Result<(), Failure> {
+        let is_in =
+            |filling: &Filling| filling.has_come && self.watermark.done().contains(&filling.statement.header.gtid);
+        if !self.filling.as_ref().is_some_and(is_in) {
+            return Ok(());
+        }
+        if let Some(filling) = self.filling.take() {
+            let Filling {
+                statement, rewritten, ..
+            } = &filling;
+            let job = self.job(statement, 0, &rewritten.text, &rewritten.details);
+            let applied = ddl::finish(session, &job, filling.number, true).await?;
+            self.persisted.send_replace(Arc::new(applied));
+        }
+        Ok(())
     }
 
     fn job<'a>(&'a self, statement: &'a Statement, step: usize, text: &'a str, details: &'a Details) -> ddl::Job<'a> {
@@ -606,6 +748,9 @@ impl Scheduler {
             status: &statement.status,
             tables: &[],
             databases: &[],
+            stored: &[],
+            default_database: None,
+            encoded: None,
             details,
             keep_from: self.link.shared.reverse_ddl.load(Ordering::Acquire),
             applied: self.watermark.done(),
@@ -622,6 +767,27 @@ impl Scheduler {
         let count = steps.len();
         let mut voids = None;
         for (step, mut rewritten) in steps.into_iter().enumerate() {
+            let mut adapted = Adapted::default();
+            if !rewritten.stored.is_empty() {
+                adapted = self
+                    .receiver
+                    .adapt(session.conn(), &self.link, statement, &mut rewritten, self.version)
+                    .await?;
+            }
+            if let Some(why) = adapted.ignored {
+                ddl::withdraw(session.conn(), &self.link.key, &statement.header.gtid).await?;
+                self.log(self.record(statement, "ignored", None)).await?;
+                self.link
+                    .tell(
+                        Level::Warning,
+                        format!(
+                            "the DDL statement {} is not run at the destination: {why}",
+                            statement.header.gtid
+                        ),
+                    )
+                    .await;
+                continue;
+            }
             if self.link.two_way {
                 for table in &rewritten.tables {
                     rewritten
@@ -630,35 +796,67 @@ impl Scheduler {
                         .extend(schema::read_table(session.conn(), table).await?);
                 }
             }
-            let record = |outcome| DdlRecord {
-                task: self.link.task.clone(),
-                direction: self.link.key.direction,
-                source_position: statement.header.gtid.to_string(),
-                statement: statement.text.clone(),
-                outcome,
-                applied_statement: Some(rewritten.text.clone()),
-            };
-            let job = ddl::Job {
-                tables: &rewritten.tables,
-                databases: &rewritten.databases,
-                ..self.job(statement, step, &rewritten.text, &rewritten.details)
-            };
-            let number = match ddl::apply(session, &job).await {
-                Ok(number) => number,
-                Err(failure) => {
-                    if failure.kind == Kind::Data {
-                        self.log(record("failed")).await?;
-                    }
-                    return Err(failure);
-                }
-            };
-            // Listed before the checkpoint passes it: what is done stands in the list, come what may.
-            self.log(record("applied")).await?;
+            let number = self
+                .run_step(session, statement, step, &rewritten, adapted.encoded.as_ref())
+                .await?;
+            for note in adapted.notes {
+                self.link.tell(Level::Warning, note).await;
+            }
+            if let Some(told) = adapted.told {
+                self.link.tell(Level::Info, told).await;
+            }
+            let job = self.job(statement, step, &rewritten.text, &rewritten.details);
             let applied = ddl::finish(session, &job, number, step + 1 == count).await?;
             self.persisted.send_replace(Arc::new(applied));
             voids = Some((number, rewritten.details.voids));
         }
         Ok(voids)
+    }
+
+    /// Lets one statement take effect and lists it; [`ddl::finish`] is still to come.
+    async fn run_step(
+        &mut self,
+        session: &mut Session,
+        statement: &Statement,
+        step: usize,
+        rewritten: &Rewritten,
+        encoded: Option<&(u16, Vec<u8>)>,
+    ) -> Result<u64, Failure> {
+        let job = ddl::Job {
+            tables: &rewritten.tables,
+            databases: &rewritten.databases,
+            stored: &rewritten.stored,
+            default_database: rewritten.default_database.as_deref(),
+            encoded: encoded.map(|(collation, bytes)| (*collation, bytes.as_slice())),
+            ..self.job(statement, step, &rewritten.text, &rewritten.details)
+        };
+        let result = ddl::apply(session, &job).await;
+        let outcome = match &result {
+            Ok(_) => "applied",
+            Err(failure) if failure.kind == Kind::Data => "failed",
+            Err(_) => return result,
+        };
+        // Listed before the checkpoint passes it: what is done stands in the list, come what may.
+        let mut record = self.record(statement, outcome, Some(&rewritten.text));
+        if step > 0 {
+            record.source_position.push_str(&format!("#{step}"));
+        }
+        self.log(record).await?;
+        if outcome == "failed" {
+            self.leave_undecided(&statement.header.gtid).await?;
+        }
+        result
+    }
+
+    fn record(&self, statement: &Statement, outcome: &'static str, applied: Option<&str>) -> DdlRecord {
+        DdlRecord {
+            task: self.link.task.clone(),
+            direction: self.link.key.direction,
+            source_position: statement.header.gtid.to_string(),
+            statement: statement.text.clone(),
+            outcome,
+            applied_statement: applied.map(str::to_owned),
+        }
     }
 
     async fn log(&self, record: DdlRecord) -> Result<(), Failure> {
@@ -702,6 +900,10 @@ impl Scheduler {
 
     fn show(&self) {
         let status = &self.link.status;
+        if self.link.key.direction == Direction::Forward {
+            let done_us = self.watermark.done_us();
+            self.link.shared.forward_done_us.store(done_us, Ordering::Release);
+        }
         status.done(
             Arc::new(self.watermark.done().clone()),
             self.watermark.prepared().clone(),
@@ -729,6 +931,15 @@ impl Scheduler {
         };
         Ok(())
     }
+}
+
+/// Asks the store.
+async fn in_store<T: Send + 'static>(
+    ask: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Failure> {
+    let answer = tokio::task::spawn_blocking(ask).await;
+    let answer = answer.map_err(|error| Failure::data(format!("the store can't be asked: {error}")))?;
+    answer.map_err(|error| Failure::data(error.to_string()))
 }
 
 /// Why a part of the link has ended, when none should have.

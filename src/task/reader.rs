@@ -1,6 +1,10 @@
 //! The front of the pipeline: reads the source's binlog and makes transactions of it.
 
-use std::{collections::HashMap, sync::Arc, sync::atomic::Ordering};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    sync::atomic::Ordering,
+};
 
 use mysql_async::Conn;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -15,27 +19,30 @@ use crate::{
     connect,
     failure::Failure,
     model::{
-        change::{Target, Transaction, TransactionHeader},
+        change::{Mode, Target, Transaction, TransactionHeader},
         columns::ColumnMap,
         gtid::Gtid,
         name::TableName,
         status::Level,
-        table::Table,
+        table::{Table, TableColumn},
         table_map::TableMap,
         task::Direction,
     },
     plan::{
         assemble::{Assembler, Intended, Limits, Output, Statement},
         bind::{UnknownColumn, bind, column_names},
+        copied::Meets,
     },
     schema,
     source::stream::EventStream,
 };
 
 use super::{
+    charset,
     history::{Fate, History},
     initial::{self, version_number},
     link::Link,
+    narrow::narrowed,
     statements::{self, Verdict},
 };
 
@@ -178,9 +185,12 @@ impl Reader {
                     Some(_) if self.assembler.returns_as_shadow(&map.name) && !self.is_shadow(&map.name).await? => {
                         self.assembler.ignore(&map);
                     }
-                    Some(destination) => match self.target(&map, &destination).await? {
-                        Some(target) => self.assembler.bind(&map, target),
-                        None => self.assembler.ignore(&map),
+                    Some(destination) => match self.meets(&map.name) {
+                        Meets::Copied => self.assembler.ignore(&map),
+                        Meets::Rows(mode) => match self.target(&map, &destination, mode).await? {
+                            Some(target) => self.assembler.bind(&map, target),
+                            None => self.assembler.ignore(&map),
+                        },
                     },
                     None => self.assembler.ignore(&map),
                 }
@@ -191,11 +201,18 @@ impl Reader {
                 Ok(self.items.send(Item::Rotated).await.is_ok())
             }
             event => {
+                let xa = self.assembler.in_xa();
                 let output = self
                     .assembler
                     .push(event, end)
                     .map_err(|error| Failure::data(error.to_string()))?;
                 match output {
+                    Some(Output::Transaction(mut transaction)) => {
+                        if xa || transaction.header.prepared.is_some() {
+                            self.meet_at_commit(&mut transaction);
+                        }
+                        self.hand_on(Output::Transaction(transaction)).await
+                    }
                     Some(output) => self.hand_on(output).await,
                     None => Ok(true),
                 }
@@ -203,8 +220,46 @@ impl Reader {
         }
     }
 
+    /// How rows that are being read meet what this link has copied.
+    fn meets(&self, table: &TableName) -> Meets {
+        match self.assembler.gtid() {
+            Some(gtid) if !self.assembler.in_xa() => self.link.copied.borrow().meets(table, gtid),
+            _ => Meets::Rows(Mode::default()),
+        }
+    }
+
+    /// As [`Reader::meets`], for an XA transaction: a copy shows it if it was committed by then.
+    fn meet_at_commit(&self, transaction: &mut Transaction) {
+        let (copied, gtid) = (self.link.copied.borrow(), &transaction.header.gtid);
+        let mut others: Vec<Arc<Target>> = Vec::new();
+        transaction
+            .changes
+            .retain_mut(|change| match copied.meets(&change.target.source, gtid) {
+                Meets::Copied => false,
+                Meets::Rows(mode) => {
+                    if mode != change.target.mode {
+                        let mut other = (*change.target).clone();
+                        other.mode = mode;
+                        // One for all changes of a table, so that they are folded together.
+                        let known = others.iter().find(|known| ***known == other).cloned();
+                        change.target = known.unwrap_or_else(|| {
+                            others.push(Arc::new(other));
+                            others.last().cloned().unwrap_or_else(|| change.target.clone())
+                        });
+                    }
+                    true
+                }
+            });
+    }
+
     async fn hand_on(&mut self, output: Output) -> Result<bool, Failure> {
-        let item = match output {
+        let item = match narrowed(output, self.assembler.objects()) {
+            Output::Transaction(transaction) if transaction.changes.is_empty() => Item::Skipped {
+                gtid: transaction.header.gtid,
+                prepared: transaction.header.prepared,
+                commit_us: transaction.header.commit_us,
+                bookkeeping: false,
+            },
             Output::Transaction(transaction) => {
                 let permit = self.permit(transaction.bytes).await?;
                 Item::Transaction(transaction, permit)
@@ -222,7 +277,12 @@ impl Reader {
             }
             // Within a transaction whose parts are being applied: nothing else can be dealt with before its end.
             Output::Statement(statement) if self.large.is_some() => return self.within_large(&statement),
-            Output::Statement(statement) => {
+            Output::Statement(mut statement) => {
+                if let (Some(raw), Some(collation)) = (statement.raw.take(), statement.status.charset_client)
+                    && let Some(charset) = charset::of_collation(&mut self.destination, collation).await?
+                {
+                    statement.text = charset::decode(&mut self.destination, &raw, &charset).await?;
+                }
                 let (done, wait) = oneshot::channel();
                 let intended = self.assembler.intended().cloned();
                 if self
@@ -294,6 +354,7 @@ impl Reader {
             link.options.exclude_ddl,
             self.version,
             None,
+            &HashSet::new(),
         ) {
             Verdict::Nothing => Ok(true),
             Verdict::Stop(reason) => Err(Failure::data(reason)),
@@ -316,7 +377,12 @@ impl Reader {
     }
 
     /// Where the rows of a table go; `None`: nowhere.
-    async fn target(&mut self, map: &Arc<TableMap>, destination: &TableName) -> Result<Option<Arc<Target>>, Failure> {
+    async fn target(
+        &mut self,
+        map: &Arc<TableMap>,
+        destination: &TableName,
+        mode: Mode,
+    ) -> Result<Option<Arc<Target>>, Failure> {
         let definitions = self.link.shared.definitions.load(Ordering::Acquire);
         if definitions != self.definitions {
             self.targets.clear();
@@ -325,6 +391,7 @@ impl Reader {
         if let Some((known, target)) = self.targets.get(&map.name)
             && known.columns == map.columns
             && known.primary_key == map.primary_key
+            && target.as_ref().is_none_or(|target| target.mode == mode)
         {
             return Ok(target.clone());
         }
@@ -332,7 +399,7 @@ impl Reader {
             Direction::Forward => Some(self.forward_target(map, destination).await?),
             Direction::Reverse => self.reverse_target(map, destination).await?,
         };
-        let target = target.map(Arc::new);
+        let target = target.map(|target| Arc::new(Target { mode, ..target }));
         if let Some(target) = &target {
             self.link.status.tables(
                 std::iter::once((map.name.clone(), target.table.name.clone(), None)),
@@ -368,8 +435,7 @@ impl Reader {
             ))
         })?;
         let table = Arc::new(table);
-        let selected = self.assembler.objects().select(&map.name);
-        let columns = selected.map(|selected| selected.columns).unwrap_or_default();
+        let columns = self.assembler.objects().columns(&map.name);
         // The destination has seen exactly the DDL that precedes this position, so its definition serves where the
         // binlog has no names; unless it has other columns than the source.
         let definition = (!map.has_names() && !columns.is_listed()).then(|| (*table).clone());
@@ -389,9 +455,12 @@ impl Reader {
             // What the tool does at the source fills it there, from the rows that this link brings.
             return Ok(None);
         }
-        let mut caught_up = false;
+        // The table as it was before the forward link caught up: if it is still so then, no statement explains what does
+        // not fit.
+        let mut seen: Option<Option<Box<Table>>> = None;
         loop {
-            let (name, renamed, before) = match self.history().await?.follow(&map.name) {
+            let history = self.history().await?;
+            let (name, renamed, before) = match history.follow(&map.name) {
                 Fate::Gone => {
                     let message = format!(
                         "changes of {} are left out: they were made before a TRUNCATE or DROP came there, which has removed \
@@ -406,7 +475,14 @@ impl Reader {
             let definition = match (map.has_names(), &before) {
                 (true, _) => None,
                 (false, Some(before)) => Some((**before).clone()),
-                (false, None) => self.source_definition(&map.name).await?,
+                (false, None) => {
+                    let definition = self.source_definition(&map.name).await?;
+                    if self.history().await? != history {
+                        // A statement came between; the definition is too new.
+                        continue;
+                    }
+                    definition
+                }
             };
             let names = column_names(map, definition.as_ref());
             let (table, columns) = match self.original(&name).await? {
@@ -414,34 +490,29 @@ impl Reader {
                 Original::NotThere => (None, ColumnMap::All),
                 Original::NotSelected => return Ok(None),
             };
-            let mut renamed = renamed;
-            let names = match names {
-                Err(error) if caught_up => return Err(Failure::data(error.to_string())),
-                Err(_) => None,
-                Ok(names) => {
-                    // A column that the rows have under both names was made anew at the other side.
-                    renamed.retain(|_, new| !names.iter().any(|name| name.eq_ignore_ascii_case(new)));
-                    Some(names)
-                }
-            };
-            let known = |table: &Table, name: &String| {
-                let last = renamed.get(name).unwrap_or(name);
-                let mut names = [columns.to(name), columns.to(last)].into_iter().flatten().peekable();
-                names.peek().is_none() || names.any(|name| table.position(name).is_some())
+            let settled = seen.as_ref() == Some(&table);
+            let known = |table: &Table, name: &str| {
+                let last = renamed.get(name).map_or(Some(name), Option::as_deref);
+                let carried = last.and_then(|name| columns.to(name));
+                carried.is_none_or(|name| table.position(name).is_some())
             };
             let complete = match (&names, &table) {
-                (Some(names), Some(table)) => names.iter().all(|name| known(table, name)),
+                (Ok(names), Some(table)) => {
+                    names.iter().all(|name| known(table, name)) && self.is_level(&name, table, &columns).await?
+                }
                 _ => false,
             };
             let unknown = UnknownColumn::LeaveOut {
                 renamed: &renamed,
                 before: before.as_deref(),
             };
-            let bound = table.map(|table| bind(map, definition.as_ref(), &Arc::new(*table), &columns, unknown));
+            let bound = table
+                .as_deref()
+                .map(|table| bind(map, definition.as_ref(), &Arc::new(table.clone()), &columns, unknown));
             match bound {
-                Some(Ok(target)) if complete || caught_up => return Ok(Some(target)),
-                Some(Err(error)) if caught_up => return Err(Failure::data(error.to_string())),
-                None if caught_up => {
+                Some(Ok(target)) if complete || settled => return Ok(Some(target)),
+                Some(Err(error)) if settled => return Err(Failure::data(error.to_string())),
+                None if settled => {
                     let message = format!(
                         "changes of {} are left out: {} is not there (any more); a table made at the destination of the task \
                          stays there, as DDL goes forward only",
@@ -456,10 +527,34 @@ impl Reader {
                 }
                 _ => {
                     self.forward_catches_up().await?;
-                    caught_up = true;
+                    seen = Some(table);
                 }
             }
         }
+    }
+
+    /// Whether the task's source has run no statement on the table yet that has not come to the destination: both have
+    /// the same columns, and the table was made or emptied before what the forward link has done.
+    async fn is_level(&mut self, name: &TableName, table: &Table, columns: &ColumnMap) -> Result<bool, Failure> {
+        let made_at = schema::made_at(&mut self.destination, &table.name)
+            .await?
+            .unwrap_or(u64::MAX);
+        let done_us = self.link.shared.forward_done_us.load(Ordering::Acquire);
+        // It counts whole seconds.
+        if made_at.saturating_add(1).saturating_mul(1_000_000) > done_us {
+            return Ok(false);
+        }
+        let Some(here) = self.source_definition(name).await? else {
+            return Ok(false);
+        };
+        let same = |column: &TableColumn| {
+            let Some(to) = columns.to(&column.name) else {
+                return true;
+            };
+            let found = table.position(to).and_then(|position| table.columns.get(position));
+            found.is_some_and(|found| (&found.column_type, &found.family) == (&column.column_type, &column.family))
+        };
+        Ok((columns.is_listed() || here.columns.len() == table.columns.len()) && here.columns.iter().all(same))
     }
 
     /// Where rows of this table come from in the forward direction. Where case was lost on the way, the tables that are

@@ -1,13 +1,16 @@
 //! What becomes of a statement in the binlog, in each direction. Pure but for the store's log.
 
+use std::collections::HashSet;
+
 use crate::{
-    ddl::{self, Kind, Mapping, Object, Role, Statement, StatementContext, Unclassified},
+    ddl::{self, Kind, Mapping, Object, RewriteError, Role, Statement, StatementContext, Unclassified},
     model::{
         history::Details,
         name::{OWN_DATABASE, TableName},
+        stored::{StoredKind, StoredName},
         task::Direction,
     },
-    plan::{assemble, objects::Objects, online::CutOver},
+    plan::{self, assemble, objects::Objects, online::CutOver, operations},
 };
 
 /// What is to be done.
@@ -29,14 +32,21 @@ pub enum Verdict {
     Refused,
     /// `exclude_ddl` leaves it out.
     Excluded,
-    /// A kind that is not carried; listed.
+    /// DROP DATABASE: what of it is dropped depends on what is at the destination, see [`super::databases`].
+    DropDatabase {
+        /// The database at the source.
+        database: String,
+        /// The statement under the destination's names, if the database is selected as a whole.
+        whole: Option<Box<Rewritten>>,
+    },
+    /// Not among what is carried; listed.
     Ignored(&'static str),
     /// The link must stop: the sentence says why.
     Stop(String),
 }
 
 /// A statement under the destination's names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rewritten {
     /// Its text.
     pub text: String,
@@ -46,7 +56,16 @@ pub struct Rewritten {
     pub databases: Vec<String>,
     /// What it means for rows that are older, but for the definitions before it.
     pub details: Details,
+    /// The destination's views, routines, triggers and events it makes, changes or drops.
+    pub stored: Vec<StoredName>,
+    /// The destination's database in which it looks up names without one.
+    pub default_database: Option<String>,
+    /// CREATE TABLE … SELECT: rows follow in the same transaction of the source.
+    pub has_rows: bool,
 }
+
+/// Keys and constraints, in lower case, of the destination's counterparts of tables of which columns are listed.
+pub type Keys = HashSet<(TableName, String)>;
 
 /// Decides. `echo` is the statement that Causeway last said it would run on this server, see
 /// [`crate::apply::ddl`].
@@ -57,6 +76,7 @@ pub fn judge(
     exclude_ddl: bool,
     version: u32,
     echo: Option<&str>,
+    keys: &Keys,
 ) -> Verdict {
     let context = StatementContext {
         default_database: (!statement.database.is_empty()).then_some(statement.database.as_str()),
@@ -73,20 +93,14 @@ pub fn judge(
     {
         return Verdict::Nothing;
     }
-    let selected = |name: &TableName| {
-        if name.table.is_empty() {
-            objects.map_database(&name.database).is_some()
-        } else {
-            objects.map(name).is_some()
-        }
-    };
+    let selected = |name: &TableName| mapped(objects, parsed.stored_kind(), name).is_some();
     if direction == Direction::Forward
         && objects.online().is_hidden()
         && let Some(verdict) = on_a_shadow(&parsed, objects, exclude_ddl)
     {
         return verdict;
     }
-    let concerns = parsed.targets().any(|target| selected(&target.name));
+    let concerns = parsed.targets().any(|target| selected(&target.name)) || concerns_in_part(&parsed, objects);
     match &parsed.kind {
         kind if parsed.is_transaction_control() => {
             debug_assert!(!matches!(kind, Kind::Dml(_)));
@@ -106,7 +120,7 @@ pub fn judge(
         _ => {}
     }
     if direction == Direction::Reverse {
-        return if echo.is_some_and(|echo| same_statement(&parsed, echo, version)) {
+        return if echo.is_some_and(|echo| same_statement(&parsed, echo, &context)) {
             Verdict::Echo
         } else {
             Verdict::Refused
@@ -118,24 +132,105 @@ pub fn judge(
     if matches!(parsed.kind, Kind::Trigger(Object::Create)) && objects.online().fills_a_shadow(&parsed) {
         return Verdict::Ignored("it fills the shadow of a table for an online schema change; its rows are carried");
     }
-    match &parsed.kind {
-        Kind::View(..) => return Verdict::Ignored("views are not carried yet"),
-        Kind::Routine(..) => return Verdict::Ignored("procedures and functions are not carried yet"),
-        Kind::Trigger(..) => return Verdict::Ignored("triggers are not carried yet"),
-        Kind::Event(..) => return Verdict::Ignored("events are not carried yet"),
-        Kind::CreateTable {
-            start_transaction: true,
-            ..
-        } => {
-            return Verdict::Stop(format!(
-                "CREATE TABLE … SELECT at {} is not carried yet; make the table with CREATE TABLE and fill it with INSERT \
-                 … SELECT, or take it out of the task",
-                statement.header.position
-            ));
+    // Of a list of tables those go on for which `ONLY` has this kind of statement.
+    let operation = operations::of_ddl(&parsed.kind);
+    let carried =
+        |name: &TableName| selected(name) && operation.is_none_or(|operation| objects.carries(name, operation));
+    let whole = parsed.targets().any(|target| selected(&target.name));
+    match parsed.kind {
+        _ if parsed.stored_kind().is_some() && !whole => {
+            return Verdict::Ignored(
+                "only tables of its database are among the objects of this task; views, routines, triggers and events are \
+                 carried with a whole database (db.*)",
+            );
+        }
+        Kind::Trigger(Object::Create) if !trigger_tables(&parsed).any(|table| objects.map(table).is_some()) => {
+            return Verdict::Ignored("its table is not among the objects of this task");
+        }
+        Kind::AlterDatabase if !whole => {
+            return Verdict::Ignored("only tables of the database are among the objects of this task");
         }
         _ => {}
     }
-    rewrite(statement, &parsed, objects, &selected)
+    if whole && !parsed.targets().any(|target| carried(&target.name)) {
+        return Verdict::Excluded;
+    }
+    if parsed.kind == Kind::DropDatabase {
+        let whole = match rewrite(statement, &parsed, objects, keys, &carried) {
+            Verdict::Apply(rewritten) => Some(rewritten),
+            _ => None,
+        };
+        let database = parsed.targets().next().map(|target| target.name.database.clone());
+        return Verdict::DropDatabase {
+            database: database.unwrap_or_default(),
+            whole,
+        };
+    }
+    if parsed.kind == Kind::CreateDatabase && !whole {
+        return create_in_part(statement, &parsed, objects);
+    }
+    rewrite(statement, &parsed, objects, keys, &carried)
+}
+
+/// The name at the destination of what a statement makes, changes or drops.
+fn mapped(objects: &Objects, kind: Option<StoredKind>, name: &TableName) -> Option<TableName> {
+    match kind {
+        Some(kind) => {
+            let name = name.clone();
+            plan::stored::map(objects, &StoredName { kind, name })
+        }
+        None if name.table.is_empty() => {
+            let database = objects.map_database(&name.database)?;
+            Some(TableName::new(database, ""))
+        }
+        None => objects.map(name),
+    }
+}
+
+fn trigger_tables(parsed: &Statement) -> impl Iterator<Item = &TableName> {
+    let names = parsed.names.iter();
+    names
+        .filter(|name| name.role == Role::TriggerTable)
+        .map(|name| &name.name)
+}
+
+/// Whether a statement that makes, changes or drops nothing that is selected concerns the task nevertheless: a view in the
+/// place of a table, a trigger of a table, or a database of which tables are selected.
+fn concerns_in_part(parsed: &Statement, objects: &Objects) -> bool {
+    parsed.names.iter().any(|name| match name.role {
+        Role::View | Role::TriggerTable => objects.map(&name.name).is_some(),
+        Role::Database => !objects.databases_of_tables(&name.name.database).is_empty(),
+        _ => false,
+    })
+}
+
+/// CREATE DATABASE where only tables of it are selected: they need one to be in.
+fn create_in_part(statement: &assemble::Statement, parsed: &Statement, objects: &Objects) -> Verdict {
+    let target = parsed.targets().next().map(|target| target.name.database.as_str());
+    let mut databases = objects.databases_of_tables(target.unwrap_or_default()).into_iter();
+    let (Some(database), None) = (databases.next(), databases.next()) else {
+        return Verdict::Ignored(
+            "its tables go to several databases; make those at the destination that are not there",
+        );
+    };
+    let map = |_: Role, _: &TableName| Some(TableName::new(&database, ""));
+    match parsed.if_not_exists().rewrite(&map) {
+        Ok(text) => Verdict::Apply(Box::new(Rewritten {
+            text,
+            databases: vec![database.clone()],
+            details: details(parsed, objects),
+            ..Rewritten::default()
+        })),
+        Err(error) => stop(statement, &error),
+    }
+}
+
+fn stop(statement: &assemble::Statement, error: &RewriteError) -> Verdict {
+    Verdict::Stop(format!(
+        "the statement at {} can't be carried: {error}. It reads: {}",
+        statement.header.position,
+        statement.text.chars().take(200).collect::<String>()
+    ))
 }
 
 fn unclassified(statement: &assemble::Statement, direction: Direction, error: &Unclassified) -> Verdict {
@@ -153,18 +248,18 @@ fn rewrite(
     statement: &assemble::Statement,
     parsed: &Statement,
     objects: &Objects,
+    keys: &Keys,
     selected: &dyn Fn(&TableName) -> bool,
 ) -> Verdict {
     let Some(limited) = parsed.limit_to(selected) else {
         return Verdict::Nothing;
     };
     let map = |role: Role, name: &TableName| {
-        if name.table.is_empty() {
-            return objects
-                .map_database(&name.database)
-                .map(|database| TableName::new(database, ""));
-        }
-        objects.map(name).or_else(|| match role {
+        let kind = match role {
+            Role::View | Role::Routine | Role::Trigger | Role::Event | Role::EventRenameTarget => parsed.stored_kind(),
+            _ => None,
+        };
+        mapped(objects, kind, name).or_else(|| match role {
             // A parent or pattern outside of the task: it is looked up under its own name.
             Role::ForeignKeyParent | Role::LikeSource => Some(name.clone()),
             _ => None,
@@ -172,35 +267,59 @@ fn rewrite(
     };
     let mapping = Mapping {
         names: &map,
-        columns: &|name| {
-            objects
-                .select(name)
-                .map(|selected| selected.columns)
-                .unwrap_or_default()
-        },
-        has_key: &|_, _| true,
+        columns: &|name| objects.columns(name),
+        has_key: &|name, key| keys.contains(&(name.clone(), key.to_lowercase())),
     };
     let text = match limited.rewrite_for(&mapping) {
         Ok(Some(text)) => text,
-        Ok(None) => return Verdict::Ignored("it concerns only columns that this task does not carry"),
-        Err(error) => {
-            return Verdict::Stop(format!(
-                "the statement at {} can't be carried: {error}. It reads: {}",
-                statement.header.position,
-                statement.text.chars().take(200).collect::<String>()
-            ));
-        }
+        Ok(None) => return Verdict::Ignored("it changes nothing but columns that are not carried"),
+        Err(error) => return stop(statement, &error),
     };
-    let (databases, tables): (Vec<TableName>, Vec<TableName>) = limited
-        .targets()
-        .filter_map(|target| map(target.role, &target.name))
-        .partition(|name| name.table.is_empty());
-    Verdict::Apply(Box::new(Rewritten {
+    let mut rewritten = Rewritten {
         text,
+        details: details(&limited, objects),
+        has_rows: matches!(
+            parsed.kind,
+            Kind::CreateTable {
+                start_transaction: true,
+                ..
+            }
+        ),
+        ..Rewritten::default()
+    };
+    for name in limited.targets().filter_map(|target| map(target.role, &target.name)) {
+        match parsed.stored_kind() {
+            Some(kind) => rewritten.stored.push(StoredName { kind, name }),
+            None if name.table.is_empty() => rewritten.databases.push(name.database),
+            None => rewritten.tables.push(name),
+        }
+    }
+    if let Some(body) = limited.body.as_ref().filter(|body| body.needs_default_database) {
+        let mapped = |home: &String| objects.map_database(home).unwrap_or_else(|| home.clone());
+        rewritten.default_database = body.home.as_ref().map(mapped);
+    }
+    Verdict::Apply(Box::new(rewritten))
+}
+
+/// A statement that the operator has written for the destination, with the destination's names.
+pub fn as_written(text: &str, version: u32) -> Rewritten {
+    let context = StatementContext {
+        default_database: None,
+        sql_mode: 0,
+        server_version: version,
+    };
+    // What can't be told apart is run all the same; then no digest tells after a crash whether it took effect.
+    let parsed = ddl::classify(text, &context).ok();
+    let names = parsed
+        .iter()
+        .flat_map(|parsed| parsed.targets().map(|target| target.name.clone()));
+    let (databases, tables): (Vec<TableName>, Vec<TableName>) = names.partition(|name| name.table.is_empty());
+    Rewritten {
+        text: text.to_owned(),
         tables,
         databases: databases.into_iter().map(|name| name.database).collect(),
-        details: details(&limited, objects),
-    }))
+        ..Rewritten::default()
+    }
 }
 
 /// What a statement means for rows that are older.
@@ -284,6 +403,7 @@ pub fn unhidden(
     cut_over: &CutOver,
     objects: &Objects,
     version: u32,
+    keys: &Keys,
 ) -> Result<Vec<Rewritten>, String> {
     let context = StatementContext {
         default_database: None,
@@ -303,7 +423,7 @@ pub fn unhidden(
             .map_err(|error| error.to_string())
             .and_then(|parsed| parsed.rewrite(&own).map_err(|error| error.to_string()))
             .and_then(|text| ddl::classify(&text, &context).map_err(|error| error.to_string()))?;
-        match rewrite(statement, &on_table, objects, &|name| objects.map(name).is_some()) {
+        match rewrite(statement, &on_table, objects, keys, &|name| objects.map(name).is_some()) {
             Verdict::Apply(rewritten) => steps.push(*rewritten),
             Verdict::Stop(reason) => return Err(reason),
             _ => {}
@@ -314,11 +434,10 @@ pub fn unhidden(
 
 /// Whether a statement in the log is the one that was to be run: of the same kind, on the same objects. Texts are no
 /// help: the server writes DROP TABLE anew.
-fn same_statement(found: &Statement, intended: &str, version: u32) -> bool {
+fn same_statement(found: &Statement, intended: &str, context: &StatementContext<'_>) -> bool {
     let context = StatementContext {
         default_database: None,
-        sql_mode: 0,
-        server_version: version,
+        ..*context
     };
     let Ok(intended) = ddl::classify(intended, &context) else {
         return false;
@@ -336,7 +455,7 @@ mod tests {
     use super::*;
     use crate::model::{
         change::TransactionHeader,
-        task::{ObjectRule, Selection},
+        task::{ObjectRule, Operation, SelectedColumn, Selection},
     };
 
     fn statement(database: &str, text: &str) -> assemble::Statement {
@@ -352,25 +471,50 @@ mod tests {
             },
             database: database.into(),
             text: text.into(),
+            raw: None,
+            within: false,
             status: Default::default(),
         }
     }
 
     fn check(text: &str, direction: Direction, echo: Option<&str>, expected: &str) {
-        let rules = [ObjectRule::Include(Selection {
-            database: "shop".into(),
-            table: None,
-            to_database: Some("copy".into()),
-            to_table: None,
-            ..Selection::default()
-        })];
-        let objects = Objects::new(direction, &rules, None);
+        let include = |database: &str, table: Option<&str>, to_database: &str, to_table: Option<&str>| {
+            ObjectRule::Include(Selection {
+                database: database.into(),
+                table: table.map(Into::into),
+                to_database: Some(to_database.into()),
+                to_table: to_table.map(Into::into),
+                ..Selection::default()
+            })
+        };
+        let rules = [
+            include("shop", None, "copy", None),
+            include("crm", Some("clients"), "crm2", Some("customers")),
+            ObjectRule::Exclude {
+                database: "shop".into(),
+                table: Some("left_out".into()),
+            },
+        ];
+        check_with(&rules, text, direction, echo, expected);
+    }
+
+    fn check_with(rules: &[ObjectRule], text: &str, direction: Direction, echo: Option<&str>, expected: &str) {
+        let objects = Objects::new(direction, rules, None);
+        let keys = Keys::from([(TableName::new("shop", "t"), "by_a".to_owned())]);
         let database = if direction == Direction::Forward {
             "shop"
         } else {
             "copy"
         };
-        let found = match judge(&statement(database, text), direction, &objects, false, 90_704, echo) {
+        let found = match judge(
+            &statement(database, text),
+            direction,
+            &objects,
+            false,
+            90_704,
+            echo,
+            &keys,
+        ) {
             Verdict::Nothing => "nothing".to_owned(),
             Verdict::Echo => "echo".to_owned(),
             Verdict::Hide(..) | Verdict::CutOver(_) | Verdict::Unhide(_) => "hidden".to_owned(),
@@ -378,6 +522,7 @@ mod tests {
             Verdict::Refused => "refused".to_owned(),
             Verdict::Excluded => "excluded".to_owned(),
             Verdict::Ignored(_) => "ignored".to_owned(),
+            Verdict::DropDatabase { whole, .. } => whole.map_or("drop in part".to_owned(), |whole| whole.text),
             Verdict::Stop(_) => "stop".to_owned(),
         };
         assert_eq!(found, expected, "{text}");
@@ -397,7 +542,6 @@ mod tests {
         check("CREATE USER u", Forward, None, "nothing");
         check("INSERT INTO t VALUES (1)", Forward, None, "stop");
         check("INSERT INTO other.t VALUES (1)", Forward, None, "nothing");
-        check("CREATE VIEW v AS SELECT 1", Forward, None, "ignored");
         check("GIBBERISH t", Forward, None, "stop");
         check("ALTER TABLE t ADD c INT", Reverse, None, "refused");
         check(
@@ -420,5 +564,111 @@ mod tests {
         );
         check("INSERT INTO t VALUES (1)", Reverse, None, "stop");
         check("CREATE TABLE causeway.x (a INT)", Reverse, None, "nothing");
+    }
+
+    #[test]
+    fn only_what_is_listed_of_columns_and_operations_goes_on() {
+        let column = |name: &str, to: Option<&str>| SelectedColumn {
+            name: name.into(),
+            to: to.map(Into::into),
+        };
+        let rules = [
+            ObjectRule::Include(Selection {
+                database: "shop".into(),
+                table: Some("t".into()),
+                columns: Some(vec![column("id", None), column("a", Some("b"))]),
+                operations: Some([Operation::Insert, Operation::Ddl].into()),
+                ..Selection::default()
+            }),
+            ObjectRule::Include(Selection {
+                database: "shop".into(),
+                operations: Some([Operation::AlterTable, Operation::Database].into()),
+                ..Selection::default()
+            }),
+        ];
+        let check = |text: &str, expected: &str| check_with(&rules, text, Direction::Forward, None, expected);
+        check(
+            "ALTER TABLE t MODIFY a BIGINT",
+            "ALTER TABLE `shop`.`t` MODIFY `b` BIGINT",
+        );
+        check("ALTER TABLE t MODIFY c BIGINT", "ignored");
+        check("ALTER TABLE t DROP COLUMN a", "stop");
+        check("DROP INDEX by_a ON t", "DROP INDEX by_a ON `shop`.`t`");
+        check("DROP INDEX by_c ON t", "ignored");
+        check("ALTER TABLE u ADD c INT", "ALTER TABLE `shop`.`u` ADD c INT");
+        check("TRUNCATE TABLE t", "TRUNCATE TABLE `shop`.`t`");
+        check("TRUNCATE TABLE u", "excluded");
+        check("DROP TABLE u, t, x", "DROP TABLE `shop`.`t`");
+        check("CREATE TABLE w (id INT)", "excluded");
+        check("CREATE INDEX i ON u (id)", "excluded");
+        check(
+            "ALTER DATABASE shop CHARACTER SET latin1",
+            "ALTER DATABASE `shop` CHARACTER SET latin1",
+        );
+    }
+    #[test]
+    fn views_and_programs_go_with_a_whole_database_only() {
+        use Direction::{Forward, Reverse};
+        for (text, expected) in [
+            (
+                "CREATE VIEW v AS SELECT a FROM t, crm.clients",
+                "CREATE VIEW `copy`.`v` AS SELECT a FROM t, `crm2`.`customers`",
+            ),
+            ("CREATE VIEW left_out AS SELECT 1", "nothing"),
+            ("CREATE VIEW v AS SELECT a FROM shop.left_out", "stop"),
+            ("DROP VIEW other.x, v", "DROP VIEW `copy`.`v`"),
+            ("CREATE VIEW crm.clients AS SELECT 1", "ignored"),
+            ("CREATE VIEW crm.v AS SELECT 1", "nothing"),
+            (
+                "CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW SET @a = 1",
+                "CREATE TRIGGER `copy`.`r` BEFORE INSERT ON `copy`.`t` FOR EACH ROW SET @a = 1",
+            ),
+            (
+                "CREATE TRIGGER r BEFORE INSERT ON left_out FOR EACH ROW SET @a = 1",
+                "ignored",
+            ),
+            (
+                "CREATE TRIGGER crm.r BEFORE INSERT ON crm.clients FOR EACH ROW SET @a = 1",
+                "ignored",
+            ),
+            (
+                "CREATE TRIGGER crm.r BEFORE INSERT ON crm.x FOR EACH ROW SET @a = 1",
+                "nothing",
+            ),
+            ("DROP PROCEDURE left_out", "DROP PROCEDURE `copy`.`left_out`"),
+            ("DROP PROCEDURE crm.p", "nothing"),
+            (
+                "ALTER EVENT e RENAME TO f",
+                "ALTER EVENT `copy`.`e` RENAME TO `copy`.`f`",
+            ),
+            ("ALTER EVENT e RENAME TO crm.f", "stop"),
+        ] {
+            check(text, Forward, None, expected);
+        }
+        check("CREATE VIEW v AS SELECT 1", Reverse, None, "refused");
+        let intended = "CREATE VIEW `copy`.`v` AS SELECT 1";
+        check("CREATE VIEW v AS SELECT 1", Reverse, Some(intended), "echo");
+        check(
+            "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1",
+            Reverse,
+            Some(intended),
+            "refused",
+        );
+    }
+
+    #[test]
+    fn databases_are_made_and_dropped_as_far_as_they_are_selected() {
+        let forward = |text, expected| check(text, Direction::Forward, None, expected);
+        forward("CREATE DATABASE shop", "CREATE DATABASE `copy`");
+        forward(
+            "CREATE DATABASE crm CHARACTER SET latin1",
+            "CREATE DATABASE IF NOT EXISTS `crm2` CHARACTER SET latin1",
+        );
+        forward("CREATE SCHEMA IF NOT EXISTS crm", "CREATE SCHEMA IF NOT EXISTS `crm2`");
+        forward("ALTER DATABASE crm CHARACTER SET latin1", "ignored");
+        forward("DROP DATABASE shop", "DROP DATABASE `copy`");
+        forward("DROP DATABASE crm", "drop in part");
+        forward("DROP DATABASE other", "nothing");
+        forward("CREATE DATABASE other", "nothing");
     }
 }

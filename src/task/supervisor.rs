@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 use sha2::{Digest, Sha256};
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, watch},
     task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -21,12 +21,12 @@ use crate::{
     connect,
     failure::{Failure, Kind},
     model::{
-        name::{ServerName, TaskName},
+        name::{ServerName, TableName, TaskName},
         server::ServerDefinition,
         status::{CheckStep, EventRecord, Level, State},
         task::{Direction, Wanted},
     },
-    plan::{objects::Objects, online::Online},
+    plan::copied,
     source::stream::Identity,
     store::{ServerSeen, Store, StoreError, StoredTask},
 };
@@ -34,6 +34,7 @@ use crate::{
 use super::{
     check, initial,
     link::{Link, Shared},
+    objects,
     status::LinkStatus,
 };
 
@@ -170,11 +171,15 @@ impl Supervisor {
                 }
             }
             Err((direction, failure)) => {
-                self.want(&name, Wanted::Failed, &failure.message).await;
+                let (wanted, state, verb) = match failure.kind {
+                    Kind::Undecided => (Wanted::Paused, State::Paused, "paused"),
+                    _ => (Wanted::Failed, State::Failed, "failed"),
+                };
+                self.want(&name, wanted, &failure.message).await;
                 for status in statuses {
                     let own = status.direction() == direction;
-                    let other = format!("stopped because the {direction} direction failed");
-                    status.enter(State::Failed, Some(if own { &failure.message } else { &other }));
+                    let other = format!("stopped because the {direction} direction {verb}");
+                    status.enter(state, Some(if own { &failure.message } else { &other }));
                 }
                 tracing::error!(task = %name, %direction, "{failure}");
                 let event = EventRecord {
@@ -209,11 +214,12 @@ impl Supervisor {
         let forward = |failure| (Direction::Forward, failure);
         let source = self.server(&task.definition.source).map_err(forward)?;
         let destination = self.server(&task.definition.destination).map_err(forward)?;
-        let uuids = tokio::select! {
-            uuids = self.uuids(task, &source, &destination, statuses) => uuids.map_err(forward)?,
+        let facts = tokio::select! {
+            facts = self.facts(task, &source, &destination, statuses) => facts.map_err(forward)?,
             () = stop.cancelled() => return Ok(()),
         };
-        let links = links(task, [source, destination], &uuids, statuses, &self.store);
+        let links = links(task, [source, destination], &facts, statuses, &self.store);
+        let links = links.map_err(|reason| forward(Failure::data(reason)))?;
         let mut ends = JoinSet::new();
         let inner = stop.child_token();
         for link in links {
@@ -243,14 +249,14 @@ impl Supervisor {
         first
     }
 
-    /// The uuids of both servers; waits for servers that are out of reach.
-    async fn uuids(
+    /// What matters of both servers; waits for servers that are out of reach.
+    async fn facts(
         &self,
         task: &StoredTask,
         source: &ServerDefinition,
         destination: &ServerDefinition,
         statuses: &[Arc<LinkStatus>],
-    ) -> Result<[String; 2], Failure> {
+    ) -> Result<[check::Facts; 2], Failure> {
         let window = Duration::from_secs(u64::from(task.definition.options.retry_window_minutes) * 60);
         let began = tokio::time::Instant::now();
         loop {
@@ -259,7 +265,7 @@ impl Supervisor {
                 Ok([from, to]) => {
                     self.seen(source, &from).await;
                     self.seen(destination, &to).await;
-                    return Ok([from.server_uuid, to.server_uuid]);
+                    return Ok([from, to]);
                 }
                 Err(failure) if failure.kind == Kind::Data || began.elapsed() >= window => {
                     return Err(Failure::data(failure.message));
@@ -309,19 +315,52 @@ impl Supervisor {
             }
             both.push(facts);
         }
-        if let [source, destination] = both.as_slice()
-            && let Some(reason) = source.clash(destination)
-        {
-            return Err(cant(reason));
+        let mut lower_case_table_names = [0; 2];
+        if let [source, destination] = both.as_slice() {
+            if let Some(reason) = source.clash(destination) {
+                return Err(cant(reason));
+            }
+            lower_case_table_names = [source.lower_case_table_names, destination.lower_case_table_names];
         }
+        let objects = |direction| objects::of(definition, direction, lower_case_table_names);
+        let (forward, reverse) = (
+            objects(Direction::Forward).map_err(cant)?,
+            objects(Direction::Reverse).map_err(cant)?,
+        );
+        let both_ways = definition.two_way && reverse.is_mapped_back();
         let refusal = async {
             let (source, destination) = (self.server(&definition.source)?, self.server(&definition.destination)?);
-            let objects = Objects::new(Direction::Forward, &definition.objects, None);
-            let key = LinkKey {
-                task: task_key(task),
-                direction: Direction::Forward,
-            };
-            initial::refusal([&source, &destination], &objects, &definition.options, &key).await
+            let mut reasons = Vec::new();
+            for (direction, servers, copies) in [
+                (Direction::Forward, [&source, &destination], true),
+                (
+                    Direction::Reverse,
+                    [&destination, &source],
+                    definition.two_way && definition.reverse_objects.is_some(),
+                ),
+            ] {
+                let key = LinkKey {
+                    task: task_key(task),
+                    direction,
+                };
+                let copied = |table: &TableName| match direction {
+                    Direction::Forward => copied::own(&forward, None, table),
+                    Direction::Reverse => copied::own(&reverse, Some(&forward), table),
+                };
+                let objects = match direction {
+                    Direction::Forward => &forward,
+                    Direction::Reverse => &reverse,
+                };
+                let options = definition.options_for(direction);
+                let refusal = initial::refusal(servers, objects, &copied, &options, both_ways, &key);
+                if copies && let Some(reason) = refusal.await? {
+                    reasons.push(match direction {
+                        Direction::Forward => reason,
+                        Direction::Reverse => format!("in the reverse direction, {reason}"),
+                    });
+                }
+            }
+            Ok::<_, Failure>((!reasons.is_empty()).then(|| reasons.join("; ")))
         };
         match refusal.await {
             Ok(None) => Ok(()),
@@ -432,12 +471,14 @@ fn identity(key: &LinkKey, source_uuid: &str) -> Identity {
 fn links(
     task: &StoredTask,
     servers: [ServerDefinition; 2],
-    uuids: &[String; 2],
+    facts: &[check::Facts; 2],
     statuses: &[Arc<LinkStatus>],
     store: &Arc<Store>,
-) -> Vec<Link> {
+) -> Result<Vec<Link>, String> {
     let key = task_key(task);
-    let [source_uuid, destination_uuid] = uuids;
+    let uuids = facts.each_ref().map(|facts| facts.server_uuid.clone());
+    let [source_uuid, destination_uuid] = &uuids;
+    let lower_case_table_names = facts.each_ref().map(|facts| facts.lower_case_table_names);
     // Both ends on one server: two sites all the same.
     let sites = if source_uuid == destination_uuid {
         [format!("{source_uuid}/{key}/a"), format!("{destination_uuid}/{key}/b")]
@@ -446,9 +487,14 @@ fn links(
     };
     let [first, second] = servers;
     let Some(forward) = statuses.first() else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
-    let shared = Arc::new(Shared::new(forward.clone(), task.definition.two_way));
+    let shared = Arc::new(Shared::new(
+        forward.clone(),
+        task.definition.two_way,
+        objects::of(&task.definition, Direction::Forward, lower_case_table_names)?,
+        task.definition.reverse_objects.is_some(),
+    ));
     statuses
         .iter()
         .map(|status| {
@@ -472,7 +518,7 @@ fn links(
                 (first.clone(), second.clone())
             };
             let uuid = if turned { destination_uuid } else { source_uuid };
-            Link {
+            Ok(Link {
                 identity: identity(&key, uuid),
                 task: task.definition.name.to_string(),
                 two_way: task.definition.two_way,
@@ -480,18 +526,14 @@ fn links(
                 destination,
                 here,
                 there,
-                objects: Objects::new(
-                    direction,
-                    &task.definition.objects,
-                    task.definition.reverse_objects.as_deref(),
-                )
-                .with_online(Online::new(&task.definition.options)),
+                objects: objects::of(&task.definition, direction, lower_case_table_names)?,
                 options: task.definition.options_for(direction),
+                copied: watch::Sender::default(),
                 status: status.clone(),
                 shared: shared.clone(),
                 store: store.clone(),
                 key,
-            }
+            })
         })
         .collect()
 }
@@ -603,9 +645,14 @@ impl Control for Controller {
                             ));
                         }
                         State::Created | State::Paused | State::Stopped => {
+                            let why = status.row().last_error;
+                            let why = if why.is_empty() { why } else { format!(" ({why})") };
                             return Err(error(
                                 code::TASK_STATE,
-                                format!("task {task} is {}; START or RESUME it first", status.state().as_str()),
+                                format!(
+                                    "task {task} is {}{why}; START or RESUME it first",
+                                    status.state().as_str()
+                                ),
                             ));
                         }
                         _ => {}

@@ -634,11 +634,6 @@ async fn wrong_statements_get_their_error_and_change_nothing() {
         (between("OBJECTS (shop.t ONLY (INSERT))"), 1235, "not supported yet"),
         (between("OBJECTS (shop.t CONFLICT 'ignore')"), 1235, "not supported yet"),
         (
-            between("OBJECTS (shop.*) REVERSE OBJECTS (shop.*)"),
-            1235,
-            "not supported yet",
-        ),
-        (
             between("OBJECTS (shop.*) WITH (conflict_policy = 'latest_wins(at)')"),
             1235,
             "not supported yet",

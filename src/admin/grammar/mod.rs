@@ -10,7 +10,7 @@ use self::cursor::{Cursor, not_yet};
 use super::reply::SqlError;
 use crate::model::name::{ServerName, TaskName};
 use crate::model::server::ServerDefinition;
-use crate::model::task::{OptionChanges, TaskDefinition};
+use crate::model::task::{Decision, OptionChanges, TaskDefinition};
 
 mod cursor;
 mod lexer;
@@ -87,6 +87,13 @@ pub enum Statement {
         verb: TaskVerb,
         /// With which.
         name: TaskName,
+    },
+    /// `RESUME SYNC TASK … SKIP | APPLY '…'`: goes on past a statement that the task can't carry.
+    Decide {
+        /// The task.
+        name: TaskName,
+        /// What becomes of the statement.
+        decision: Decision,
     },
     /// `WAIT FOR SYNC TASK`.
     WaitForTask {
@@ -238,9 +245,7 @@ pub fn parse(text: &str) -> Result<Statement> {
         (&["DROP", "SYNC", "TASK"], task::drop),
         (&["START", "SYNC", "TASK"], |cursor| task::verb(cursor, TaskVerb::Start)),
         (&["PAUSE", "SYNC", "TASK"], |cursor| task::verb(cursor, TaskVerb::Pause)),
-        (&["RESUME", "SYNC", "TASK"], |cursor| {
-            task::verb(cursor, TaskVerb::Resume)
-        }),
+        (&["RESUME", "SYNC", "TASK"], task::resume),
         (&["STOP", "SYNC", "TASK"], |cursor| task::verb(cursor, TaskVerb::Stop)),
         (&["WAIT", "FOR", "SYNC", "TASK"], task::wait),
         (&["SHOW", "SYNC", "TASKS"], |cursor| {

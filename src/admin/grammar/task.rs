@@ -8,7 +8,7 @@ use super::objects::{self, quoted};
 use super::{Statement, TaskVerb, options};
 use crate::admin::reply::SqlError;
 use crate::model::name::{IDENTIFIER_MAX_CHARS, ServerName, TaskName};
-use crate::model::task::{OptionChanges, TaskDefinition, TaskOptions};
+use crate::model::task::{Decision, OptionChanges, TaskDefinition, TaskOptions};
 
 type Result<T> = std::result::Result<T, SqlError>;
 
@@ -186,6 +186,30 @@ pub(super) fn verb(cursor: &mut Cursor<'_>, verb: TaskVerb) -> Result<Statement>
     let name = cursor.typed_name("a task name")?;
     cursor.end()?;
     Ok(Statement::Task { verb, name })
+}
+
+/// Behind `RESUME SYNC TASK`.
+pub(super) fn resume(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    let name = cursor.typed_name("a task name")?;
+    let decision = if cursor.word("SKIP") {
+        Decision::Skip
+    } else if cursor.word("APPLY") {
+        let statement = cursor.string("a statement in quotes")?;
+        if statement.trim().is_empty() {
+            return Err(wrong(
+                "APPLY needs the statement to run at the destination; SKIP passes by without one",
+            ));
+        }
+        Decision::Apply(statement)
+    } else {
+        cursor.end()?;
+        return Ok(Statement::Task {
+            verb: TaskVerb::Resume,
+            name,
+        });
+    };
+    cursor.end()?;
+    Ok(Statement::Decide { name, decision })
 }
 
 /// Behind `WAIT FOR SYNC TASK`.

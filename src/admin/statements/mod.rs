@@ -91,6 +91,7 @@ impl Statements {
             Statement::AlterTask { name, changes, reverse } => self.alter_task(name, *changes, *reverse).await,
             Statement::DropTask { if_exists, name } => self.drop_task(if_exists, name).await,
             Statement::Task { verb, name } => self.task_verb(verb, name).await,
+            Statement::Decide { name, decision } => self.decide(name, decision).await,
             Statement::WaitForTask { name, timeout } => self.wait_for_task(name, timeout).await,
             Statement::ShowTasks => self.select(tasks::SHOW).await,
             Statement::ShowTaskStatus(name) => self.show_task_status(name).await,

@@ -8,7 +8,7 @@ use super::{
 use crate::admin::grammar::{TaskVerb, altered, print_create};
 use crate::admin::reply::SqlError;
 use crate::model::name::TaskName;
-use crate::model::task::{OptionChanges, TaskDefinition, Wanted};
+use crate::model::task::{Decision, OptionChanges, TaskDefinition, Wanted};
 use crate::store::{StoreError, StoredTask};
 
 /// `SHOW SYNC TASKS`.
@@ -29,10 +29,6 @@ const NAMES_MAX: u32 = 10_000;
 
 impl Statements {
     pub(super) async fn create_task(&self, if_not_exists: bool, named: bool, task: TaskDefinition) -> Result<Reply> {
-        if task.reverse_objects.is_some() {
-            let message = "REVERSE OBJECTS is not supported yet; leave it out, and the objects are mapped back";
-            return Err(SqlError::new(1235, "42000", message));
-        }
         if !named {
             return self.create_unnamed_task(task).await;
         }
@@ -118,6 +114,21 @@ impl Statements {
             TaskVerb::Resume => self.control.resume(&name).await?,
             TaskVerb::Stop => self.control.stop(&name).await?,
         }
+        Ok(done())
+    }
+
+    pub(super) async fn decide(&self, name: TaskName, decision: Decision) -> Result<Reply> {
+        let wanted = self.task(&name).await?.wanted;
+        allowed(TaskVerb::Resume, &name, wanted)?;
+        let asked = name.clone();
+        if !self.stored(move |store| store.decide(&asked, &decision)).await? {
+            return Err(SqlError::new(
+                code::TASK_STATE,
+                "HY000",
+                format!("No statement waits for a decision in task {name}; RESUME it without SKIP and APPLY"),
+            ));
+        }
+        self.control.resume(&name).await?;
         Ok(done())
     }
 

@@ -1,0 +1,116 @@
+//! Tables that a link has copied, and how its changes meet their rows. Pure.
+//!
+//! A copy is taken while the table changes: its first range shows one state of the source, its last a later one. A change
+//! that the first range shows is in all of them. One between the two may or may not be in the copy, so the last word on
+//! its row counts, whatever is there. From the later state on every before image holds.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::model::{
+    change::Mode,
+    gtid::{Gtid, GtidSet},
+    name::TableName,
+};
+
+use super::objects::Objects;
+
+/// What a link has copied, by the names at its source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Copied {
+    /// Every table of the link was copied by its full sync, which ended here. It began where the link's changes do.
+    pub all_until: GtidSet,
+    /// Tables that were copied for themselves.
+    pub tables: HashMap<TableName, Arc<TableCopy>>,
+}
+
+/// The copy of one table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TableCopy {
+    /// Transactions that every row of the copy has seen.
+    pub from: GtidSet,
+    /// Transactions that some row of the copy may have seen; empty as long as the copy is not complete.
+    pub until: GtidSet,
+}
+
+/// What becomes of a table's changes in one transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meets {
+    /// The copy has them: there is nothing to do.
+    Copied,
+    /// They are applied.
+    Rows(Mode),
+}
+
+/// Where a table of the source goes that a link has to copy itself: one that is selected, and that the forward link,
+/// whose objects a reverse link has here, does not keep in step already.
+pub fn own(objects: &Objects, forward: Option<&Objects>, table: &TableName) -> Option<TableName> {
+    let destination = objects.map(table)?;
+    let shared = forward.is_some_and(|forward| forward.map(&destination).as_ref() == Some(table));
+    (!shared).then_some(destination)
+}
+
+impl Copied {
+    /// What becomes of the changes of `table` in the transaction `gtid`.
+    pub fn meets(&self, table: &TableName, gtid: &Gtid) -> Meets {
+        let copy = self.tables.get(table);
+        if copy.is_some_and(|copy| copy.from.contains(gtid)) {
+            return Meets::Copied;
+        }
+        let tolerant = self.all_until.contains(gtid) || copy.is_some_and(|copy| copy.until.contains(gtid));
+        Meets::Rows(if tolerant { Mode::Tolerant } else { Mode::Strict })
+    }
+
+    /// Forgets copies that no change from `applied` on can meet any more; gives their names.
+    pub fn forget(&mut self, applied: &GtidSet) -> Vec<TableName> {
+        let passed: Vec<TableName> = self
+            .tables
+            .iter()
+            .filter(|(_, copy)| !copy.until.is_empty() && copy.until.is_subset_of(applied))
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.tables.retain(|name, _| !passed.contains(name));
+        passed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SITE: &str = "00000000-0000-0000-0000-000000000001";
+
+    fn set(last: u64) -> GtidSet {
+        format!("{SITE}:1-{last}").parse().unwrap()
+    }
+
+    fn check(copied: &Copied, table: &str, number: u64, expected: Meets) {
+        let gtid = format!("{SITE}:{number}").parse().unwrap();
+        assert_eq!(
+            copied.meets(&TableName::new("d", table), &gtid),
+            expected,
+            "{table} {number}"
+        );
+    }
+
+    #[test]
+    fn a_change_meets_the_copy_by_its_place_before_in_or_behind_it() {
+        let copy = TableCopy {
+            from: set(5),
+            until: set(9),
+        };
+        let mut copied = Copied {
+            all_until: set(2),
+            tables: [(TableName::new("d", "t"), Arc::new(copy))].into(),
+        };
+        check(&copied, "t", 1, Meets::Copied);
+        check(&copied, "t", 5, Meets::Copied);
+        check(&copied, "t", 6, Meets::Rows(Mode::Tolerant));
+        check(&copied, "t", 9, Meets::Rows(Mode::Tolerant));
+        check(&copied, "t", 10, Meets::Rows(Mode::Strict));
+        check(&copied, "u", 2, Meets::Rows(Mode::Tolerant));
+        check(&copied, "u", 3, Meets::Rows(Mode::Strict));
+        assert_eq!(copied.forget(&set(8)), []);
+        assert_eq!(copied.forget(&set(9)), [TableName::new("d", "t")]);
+        check(&copied, "t", 10, Meets::Rows(Mode::Strict));
+    }
+}
