@@ -121,6 +121,11 @@ fn hint(code: u16, message: &str) -> &'static str {
             ". The changes the task needs are gone from the source's binlog: drop the task and create it anew, with \
              full sync, and keep binlogs longer (binlog_expire_logs_seconds)"
         }
+        1451 => {
+            ". Rows at the destination refer to it by a foreign key that lets it neither go nor change, and the source has \
+             no such rows: remove them at the destination (under SET sql_log_bin = 0, so that this does not travel), then \
+             RESUME the task"
+        }
         1290 | 1836 => ". Switch read_only and super_read_only off on that server",
         _ => "",
     }

@@ -14,7 +14,7 @@ use crate::{
     conflict::{ConflictKind, Found, FoundRow, Resolution, detect, resolve},
     failure::Failure,
     model::{change::Change, gtid::Gtid, row::Row, status::ConflictRecord, task::ConflictPolicy},
-    schedule::fold::TableBatch,
+    schedule::{cascade, fold::TableBatch},
     sql::{set, single},
 };
 
@@ -77,26 +77,37 @@ impl Path<'_> {
     /// See [`Path::apply`].
     pub async fn write_over(mut self, table: &TableBatch) -> Result<(), Stop> {
         for change in &table.changes {
-            let (before, Some(after)) = (change.before(), change.after()) else {
-                if let Some(before) = change.before() {
-                    self.statement(change, single::delete_by_key(&change.target, before))
-                        .await?;
-                }
-                continue;
-            };
-            // The row may have its new key already.
-            let mut found = None;
-            for own in before.into_iter().chain([after]) {
-                if found.is_none() && self.row(change, own).await?.is_some() {
-                    found = Some(own);
-                }
+            if let Some(before) = change.before()
+                && cascade::acts(change).map_err(|error| malformed(change, &error))?
+            {
+                // Rows that refer to it may have been copied before the change, and it after: they follow only from there.
+                self.write_row_over(change, before).await?;
             }
-            let own = found.unwrap_or(after);
-            if let Written::Duplicate = self.overwrite(change, after, own, found.is_some()).await? {
-                self.make_way(change, own, after).await?;
+            match (change.before(), change.after()) {
+                (_, Some(after)) => self.write_row_over(change, after).await?,
+                (Some(before), None) => {
+                    self.act(change, single::delete_by_key(&change.target, before)).await?;
+                }
+                (None, None) => {}
             }
         }
         Ok(())
+    }
+
+    /// Makes the row of `change` be `image`, whatever is there.
+    async fn write_row_over(&mut self, change: &Change, image: &Row) -> Result<(), Stop> {
+        // The row may have its new key already.
+        let mut found = None;
+        for own in [change.before(), change.after()].into_iter().flatten() {
+            if found.is_none() && self.row(change, own).await?.is_some() {
+                found = Some(own);
+            }
+        }
+        let own = found.unwrap_or(image);
+        match self.overwrite(change, image, own, found.is_some()).await? {
+            Written::Yes => Ok(()),
+            Written::Duplicate => self.make_way(change, own, image).await,
+        }
     }
 
     async fn apply_change(&mut self, change: &Change, gtid: &Gtid) -> Result<bool, Stop> {
@@ -128,8 +139,7 @@ impl Path<'_> {
             Resolution::Skip | Resolution::Same => {}
             Resolution::Remove => {
                 if let Some(before) = change.before() {
-                    self.statement(change, single::delete_by_key(&change.target, before))
-                        .await?;
+                    self.act(change, single::delete_by_key(&change.target, before)).await?;
                 }
             }
             Resolution::Write if written => {}
@@ -211,13 +221,17 @@ impl Path<'_> {
     /// Does what the change says; an update of a row that is not there inserts it.
     async fn write_as_it_is(&mut self, change: &Change, row: FoundRow) -> Result<Written, Stop> {
         let target = &change.target;
-        let statement = match (change.before(), change.after()) {
-            (Some(before), Some(after)) if row != FoundRow::Missing => single::update_by_key(target, before, after),
-            (Some(before), None) => single::delete_by_key(target, before),
-            (_, Some(after)) => set::insert(target, &[after]).map(|statement| statement.text),
-            (None, None) => return Ok(Written::Yes),
-        };
-        self.statement(change, statement).await
+        match (change.before(), change.after()) {
+            (Some(before), Some(after)) if row != FoundRow::Missing => {
+                self.act(change, single::update_by_key(target, before, after)).await
+            }
+            (Some(before), None) => self.act(change, single::delete_by_key(target, before)).await,
+            (_, Some(after)) => {
+                let statement = set::insert(target, &[after]).map(|statement| statement.text);
+                self.statement(change, statement).await
+            }
+            (None, None) => Ok(Written::Yes),
+        }
     }
 
     /// Writes the row whatever is in its way.
@@ -253,12 +267,16 @@ impl Path<'_> {
                 self.statement(change, Ok(statement)).await?;
             }
         }
-        let statement = if row_is_there {
-            single::update_by_key(target, own, after)
-        } else {
-            set::insert(target, &[after]).map(|statement| statement.text)
-        };
-        self.statement(change, statement).await
+        if !row_is_there {
+            let statement = set::insert(target, &[after]).map(|statement| statement.text);
+            return self.statement(change, statement).await;
+        }
+        let statement = single::update_by_key(target, own, after);
+        // A row that is brought back to what it was takes none with it.
+        if change.before().is_some_and(|before| std::ptr::eq(before, after)) {
+            return self.statement(change, statement).await;
+        }
+        self.act(change, statement).await
     }
 
     /// For a key that can't be asked for, see above: REPLACE makes way whatever holds it.
@@ -268,6 +286,25 @@ impl Path<'_> {
         self.statement(change, set::replace(target, &[after]).map(|statement| statement.text))
             .await
             .map(drop)
+    }
+
+    /// Runs the statement that does what the change did at the source: where foreign keys acted there, they act here.
+    async fn act(&mut self, change: &Change, statement: Result<Vec<u8>, BinlogError>) -> Result<Written, Stop> {
+        if !cascade::acts(change).map_err(|error| malformed(change, &error))? {
+            return self.statement(change, statement).await;
+        }
+        let mut statements = b"SET foreign_key_checks = 1;".to_vec();
+        statements.append(&mut statement.map_err(|error| malformed(change, &error))?);
+        statements.extend_from_slice(b";SET foreign_key_checks = 0");
+        let Some(error) = self.session.run_all(statements).await.error else {
+            return Ok(Written::Yes);
+        };
+        let reset = self.session.run("SET foreign_key_checks = 0").await;
+        reset.map_err(|error| server(change, &error))?;
+        if is_duplicate(&error) {
+            return Ok(Written::Duplicate);
+        }
+        Err(server(change, &error))
     }
 
     async fn statement(&mut self, change: &Change, statement: Result<Vec<u8>, BinlogError>) -> Result<Written, Stop> {

@@ -5,7 +5,7 @@
 //! of each table. The counts that the server reports say whether every before image held; if one did not, all is
 //! rolled back and written again with that table's changes taken one by one ([`super::conflict`]).
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
@@ -21,6 +21,7 @@ use crate::{
     },
     plan::path,
     schedule::{
+        cascade,
         fold::{self, TableBatch},
         keys::KeyUse,
     },
@@ -56,6 +57,8 @@ pub struct Job {
     pub keys: Vec<KeyUse>,
     /// The transaction.
     pub transaction: Transaction,
+    /// Nothing else is at work while it is applied, as rows that none of its keys name may change with it.
+    pub alone: bool,
     /// Its share of the memory the link may use; given back when it is applied.
     pub permit: Option<OwnedSemaphorePermit>,
 }
@@ -136,8 +139,8 @@ pub struct Worker {
 
 enum Attempt {
     Committed,
-    /// The before images of these tables (by place in the batch) did not hold.
-    Differs(Vec<usize>),
+    /// Before images of some tables did not hold: their changes are to be taken one by one.
+    Differs,
     /// A deadlock or lock wait: nothing has been written.
     Again(Failure),
 }
@@ -222,28 +225,22 @@ impl Worker {
             .collect();
         let transactions: Vec<_> = jobs
             .iter_mut()
-            .map(|job| (job.number, std::mem::take(&mut job.keys), job.transaction.changes.len()))
+            .map(|job| {
+                let weight = if job.alone { 0 } else { job.transaction.changes.len() };
+                (job.number, std::mem::take(&mut job.keys), weight)
+            })
             .collect();
         let mut changes = Vec::with_capacity(origins.iter().map(|(_, count)| count).sum());
         for job in &mut jobs {
             let gtid = Arc::new(job.transaction.header.gtid.clone());
             changes.extend(job.transaction.changes.drain(..).map(|change| (gtid.clone(), change)));
         }
-        let (gtids, changes): (Vec<Arc<Gtid>>, Vec<Change>) = changes.into_iter().unzip();
-        let batches = Batches::new(gtids, changes).map_err(|error| malformed(&position, &error))?;
-        let mut slow = batches.in_order();
+        let mut runs = Batches::runs(changes).map_err(|error| malformed(&position, &error))?;
         let mut attempts = 0;
-        let conflicts = loop {
-            let mut conflicts = vec![0; batches.tables.len()];
-            match self.attempt(&begin, &batches, &slow, policy, &mut conflicts).await? {
-                Attempt::Committed => break conflicts,
-                Attempt::Differs(tables) => {
-                    self.rollback().await?;
-                    for table in tables.iter().filter_map(|place| batches.tables.get(*place)) {
-                        tracing::debug!(table = %table.target.table.name, "changes are taken one by one");
-                    }
-                    slow.extend(tables);
-                }
+        loop {
+            match self.attempt(&begin, &mut runs, policy).await? {
+                Attempt::Committed => break,
+                Attempt::Differs => self.rollback().await?,
                 Attempt::Again(failure) => {
                     self.rollback().await?;
                     attempts += 1;
@@ -253,12 +250,15 @@ impl Worker {
                     tokio::time::sleep(Duration::from_millis(5 << attempts)).await;
                 }
             }
-        };
+        }
         self.applied = applied;
+        let mut tables = Vec::new();
+        runs.iter()
+            .for_each(|batches| merge_counts(&mut tables, batches.counts()));
         Ok(Done {
             applier: self.applier,
             transactions,
-            tables: batches.counts(&conflicts),
+            tables,
         })
     }
 
@@ -273,14 +273,15 @@ impl Worker {
     async fn attempt(
         &mut self,
         begin: &[u8],
-        batches: &Batches,
-        slow: &HashSet<usize>,
+        runs: &mut [Batches],
         policy: ConflictPolicy,
-        conflicts: &mut [u64],
     ) -> Result<Attempt, Failure> {
-        match self.write(Some(begin), batches, slow, policy, conflicts).await? {
-            Attempt::Committed => {}
-            other => return Ok(other),
+        let mut begin = Some(begin);
+        for batches in runs {
+            match self.write(begin.take(), batches, policy).await? {
+                Attempt::Committed => {}
+                other => return Ok(other),
+            }
         }
         self.commit().await.map(|()| Attempt::Committed)
     }
@@ -298,18 +299,12 @@ impl Worker {
     async fn write(
         &mut self,
         begin: Option<&[u8]>,
-        batches: &Batches,
-        slow: &HashSet<usize>,
+        batches: &mut Batches,
         policy: ConflictPolicy,
-        conflicts: &mut [u64],
     ) -> Result<Attempt, Failure> {
         let mut plan = Plan::new(begin);
-        for (place, table) in batches
-            .tables
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| !slow.contains(place))
-        {
+        let tables = batches.tables.iter().enumerate();
+        for (place, table) in tables.filter(|(place, _)| !batches.slow.contains(place)) {
             plan.add_table(place, table)
                 .map_err(|error| malformed(&table.target.source, &error))?;
         }
@@ -341,7 +336,7 @@ impl Worker {
                 if differs.is_empty() {
                     continue;
                 }
-                return Ok(Attempt::Differs(differs));
+                return Ok(batches.differ(differs));
             };
             let failed = packet.expectations.get(outcome.rows.len());
             let table = match failed {
@@ -354,7 +349,7 @@ impl Worker {
             match table {
                 Some(table) if is_duplicate(&error) => {
                     differs.push(table);
-                    return Ok(Attempt::Differs(differs));
+                    return Ok(batches.differ(differs));
                 }
                 Some(table) => {
                     return Err(match batches.tables.get(table) {
@@ -365,8 +360,9 @@ impl Worker {
                 None => return Err(Failure::mysql("writing the checkpoint", &error)),
             }
         }
-        for place in slow.iter().copied() {
-            let (Some(table), Some(count)) = (batches.tables.get(place), conflicts.get_mut(place)) else {
+        for place in batches.slow.clone() {
+            let gtids = batches.gtids_of(place);
+            let (Some(table), Some(count)) = (batches.tables.get(place), batches.conflicts.get_mut(place)) else {
                 continue;
             };
             let path = conflict::Path {
@@ -376,7 +372,7 @@ impl Worker {
                 recorder: &self.recorder,
             };
             let applied = match table.target.mode {
-                Mode::Strict => path.apply(table, &batches.gtids_of(place)).await,
+                Mode::Strict => path.apply(table, &gtids).await,
                 Mode::Tolerant => path.write_over(table).await.map(|()| 0),
             };
             match applied {
@@ -402,31 +398,27 @@ impl Worker {
                     "the source's connection was lost within a transaction",
                 ));
             };
-            let gtids = vec![gtid.clone(); part.changes.len()];
-            let batches = Batches::new(gtids, part.changes).map_err(|error| malformed(&job.header.position, &error))?;
             if let Some(begin) = begin.take() {
-                self.write_large(Some(&begin), &Batches::default(), &HashSet::new(), policy, &mut [])
-                    .await?;
+                self.write_large(Some(&begin), &mut Batches::default(), policy).await?;
             }
-            let mut slow = batches.in_order();
-            let conflicts = loop {
-                let mut conflicts = vec![0; batches.tables.len()];
-                self.session
-                    .run("SAVEPOINT part")
-                    .await
-                    .map_err(|error| Failure::mysql("setting a savepoint", &error))?;
-                match self.write_large(None, &batches, &slow, policy, &mut conflicts).await? {
-                    None => break conflicts,
-                    Some(differing) => {
-                        self.session
-                            .run("ROLLBACK TO SAVEPOINT part")
-                            .await
-                            .map_err(|error| Failure::mysql("rolling back to a savepoint", &error))?;
-                        slow.extend(differing);
+            let changes = part.changes.into_iter().map(|change| (gtid.clone(), change));
+            let runs = Batches::runs(changes).map_err(|error| malformed(&job.header.position, &error))?;
+            for mut batches in runs {
+                loop {
+                    self.session
+                        .run("SAVEPOINT part")
+                        .await
+                        .map_err(|error| Failure::mysql("setting a savepoint", &error))?;
+                    if self.write_large(None, &mut batches, policy).await? {
+                        break;
                     }
+                    self.session
+                        .run("ROLLBACK TO SAVEPOINT part")
+                        .await
+                        .map_err(|error| Failure::mysql("rolling back to a savepoint", &error))?;
                 }
-            };
-            merge_counts(&mut tables, batches.counts(&conflicts));
+                merge_counts(&mut tables, batches.counts());
+            }
             if part.last {
                 break;
             }
@@ -440,18 +432,16 @@ impl Worker {
         })
     }
 
-    /// As [`Worker::write`]; a deadlock has undone what came before, so it ends the transaction.
+    /// As [`Worker::write`]; a deadlock has undone what came before, so it ends the transaction. Returns whether all held.
     async fn write_large(
         &mut self,
         begin: Option<&[u8]>,
-        batches: &Batches,
-        slow: &HashSet<usize>,
+        batches: &mut Batches,
         policy: ConflictPolicy,
-        conflicts: &mut [u64],
-    ) -> Result<Option<Vec<usize>>, Failure> {
-        match self.write(begin, batches, slow, policy, conflicts).await? {
-            Attempt::Committed => Ok(None),
-            Attempt::Differs(tables) => Ok(Some(tables)),
+    ) -> Result<bool, Failure> {
+        match self.write(begin, batches, policy).await? {
+            Attempt::Committed => Ok(true),
+            Attempt::Differs => Ok(false),
             Attempt::Again(failure) => Err(failure),
         }
     }
@@ -513,9 +503,31 @@ struct Batches {
     tables: Vec<TableBatch>,
     /// Per table the GTIDs of its changes, in order.
     gtids: Vec<Vec<Arc<Gtid>>>,
+    /// The tables (by place) whose changes are taken one by one.
+    slow: BTreeSet<usize>,
+    /// Per table the conflicts that were met.
+    conflicts: Vec<u64>,
 }
 
 impl Batches {
+    /// The batches that are to be written one after the other: but for changes that act on other rows, there is one.
+    fn runs(changes: impl IntoIterator<Item = (Arc<Gtid>, Change)>) -> Result<Vec<Self>, BinlogError> {
+        let mut batches = Vec::new();
+        for run in cascade::runs(changes)? {
+            let (gtids, changes) = run.changes.into_iter().unzip();
+            let mut batch = Self::new(gtids, changes)?;
+            if run.acts {
+                batch.slow.extend(0..batch.tables.len());
+            }
+            batches.push(batch);
+        }
+        if batches.is_empty() {
+            // What there is to write is the checkpoint.
+            batches.push(Self::default());
+        }
+        Ok(batches)
+    }
+
     fn new(gtids: Vec<Arc<Gtid>>, changes: Vec<Change>) -> Result<Self, BinlogError> {
         let mut targets: Vec<Arc<Target>> = Vec::new();
         let mut per_table: Vec<Vec<Arc<Gtid>>> = Vec::new();
@@ -532,14 +544,18 @@ impl Batches {
                 list.push(gtid);
             }
         }
-        Ok(Self {
+        let mut batches = Self {
             tables: fold::fold(changes)?,
             gtids: per_table,
-        })
+            slow: BTreeSet::new(),
+            conflicts: vec![0; targets.len()],
+        };
+        batches.slow = batches.in_order();
+        Ok(batches)
     }
 
     /// The tables whose changes are taken one by one from the start.
-    fn in_order(&self) -> HashSet<usize> {
+    fn in_order(&self) -> BTreeSet<usize> {
         let in_order = |table: &TableBatch| {
             // What one statement writes over whatever is there must have but one key to find it by.
             let several_keys = || table.target.table.unique_keys.len() > 1 && table.target.leaves_out();
@@ -552,11 +568,20 @@ impl Batches {
             .collect()
     }
 
+    /// Before images of these tables did not hold.
+    fn differ(&mut self, tables: Vec<usize>) -> Attempt {
+        for table in tables.iter().filter_map(|place| self.tables.get(*place)) {
+            tracing::debug!(table = %table.target.table.name, "changes are taken one by one");
+        }
+        self.slow.extend(tables);
+        Attempt::Differs
+    }
+
     fn gtids_of(&self, table: usize) -> Vec<Arc<Gtid>> {
         self.gtids.get(table).cloned().unwrap_or_default()
     }
 
-    fn counts(&self, conflicts: &[u64]) -> Vec<TableCounts> {
+    fn counts(&self) -> Vec<TableCounts> {
         self.tables
             .iter()
             .enumerate()
@@ -569,7 +594,7 @@ impl Batches {
                         count(ChangeKind::Insert),
                         count(ChangeKind::Update),
                         count(ChangeKind::Delete),
-                        conflicts.get(place).copied().unwrap_or(0),
+                        self.conflicts.get(place).copied().unwrap_or(0),
                     ],
                 }
             })

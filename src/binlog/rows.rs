@@ -20,6 +20,12 @@ use crate::model::value::Value;
 /// The last rows event of its statement; table maps are void after it.
 const STMT_END: u16 = 1;
 
+/// The session had `foreign_key_checks` off.
+const NO_FOREIGN_KEY_CHECKS: u16 = 1 << 1;
+
+/// Foreign keys are the server's own matter and not the storage engine's (since 9.6): what their actions do is logged.
+const SQL_FOREIGN_KEYS: u16 = 1 << 4;
+
 /// What a rows event does to its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RowsKind {
@@ -58,6 +64,11 @@ impl RowsEvent {
     /// Whether this is the last rows event of its statement.
     pub fn ends_statement(&self) -> bool {
         self.flags & STMT_END != 0
+    }
+
+    /// Whether foreign keys acted on these changes (ON DELETE CASCADE and the like), and what they did is not in the log.
+    pub fn leaves_cascades_out(&self) -> bool {
+        self.flags & (NO_FOREIGN_KEY_CHECKS | SQL_FOREIGN_KEYS) == 0
     }
 
     /// Reads what stands before the images. `body` is the event without header and checksum.

@@ -8,11 +8,11 @@
 //! A range is written in one transaction, together with its row in `causeway.copy` that says so. Rows that exist are
 //! left alone. After a crash a table goes on behind its last contiguous range.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use mysql_async::{Conn, prelude::Queryable};
 use tokio::{
-    sync::{Mutex, mpsc},
+    sync::{Mutex, mpsc, watch},
     task::JoinSet,
 };
 
@@ -23,6 +23,7 @@ use crate::{
 };
 
 pub mod json;
+mod order;
 pub mod range;
 pub mod read;
 
@@ -91,25 +92,34 @@ pub async fn copy(
 ) -> Result<(), Failure> {
     let (send, receive) = mpsc::channel::<Range>(connections.len().max(1) * 2);
     let receive = Arc::new(Mutex::new(receive));
+    let (done, mut finished) = watch::channel(0_u64);
+    let done = Arc::new(done);
     let mut workers = JoinSet::new();
     for (slot, (reader, writer)) in connections.into_iter().enumerate() {
-        let (receive, fence, progress) = (receive.clone(), fence.clone(), progress.clone());
-        workers.spawn(async move { work(slot, reader, writer, receive, fence, progress).await });
+        let (receive, fence, progress, done) = (receive.clone(), fence.clone(), progress.clone(), done.clone());
+        workers.spawn(async move { work(slot, reader, writer, receive, fence, progress, done).await });
     }
-    drop(receive);
+    drop((receive, done));
     workers.spawn(async move {
-        for table in tables {
-            if !plan(
-                Arc::new(table),
-                &mut boundaries,
-                &mut planner,
-                &fence,
-                &send,
-                &*progress,
-            )
-            .await?
-            {
-                break;
+        let mut sent = 0;
+        let mut places = places(&mut planner, &fence).await?;
+        let lengths = row_lengths(&mut boundaries).await?;
+        for group in order::parents_first(tables, |table| &table.source) {
+            for table in group {
+                let table = Arc::new(table);
+                let name = &table.source.name;
+                let place = places.remove(name).unwrap_or_default();
+                let rows_per_range = rows_per_range(lengths.get(name).copied().unwrap_or(0));
+                if place.discarded {
+                    discard(&mut planner, &fence, name, place.part).await?;
+                }
+                match plan(table, place, rows_per_range, &mut boundaries, &send, &*progress).await? {
+                    Some(ranges) => sent += ranges,
+                    None => return Ok(()),
+                }
+            }
+            if finished.wait_for(|finished| *finished >= sent).await.is_err() {
+                return Ok(());
             }
         }
         Ok(())
@@ -127,51 +137,75 @@ pub async fn copy(
     Ok(())
 }
 
-/// Finds where a table's copy goes on, and hands out its ranges one after the other. `false`: the workers are gone.
-async fn plan(
-    table: Arc<CopyTable>,
-    source: &mut Conn,
-    destination: &mut Conn,
-    fence: &Fence,
-    send: &mpsc::Sender<Range>,
-    progress: &dyn Progress,
-) -> Result<bool, Failure> {
-    let name = &table.source.name;
-    let doing = || format!("copying {name}");
-    let place = format!(
-        "{} AND source_database = {} AND source_table = {}",
-        fence.link_condition,
-        literal::string(&name.database),
-        literal::string(&name.table)
-    );
-    let parts: Vec<(u32, u64, Option<String>, bool)> = destination
+/// Where the copy of a table goes on.
+#[derive(Debug, Default)]
+struct Place {
+    /// Number of the next range.
+    part: u32,
+    lower: Option<KeyValues>,
+    rows: u64,
+    complete: bool,
+    /// There are ranges behind a gap: they are cut anew.
+    discarded: bool,
+}
+
+/// How far the copy of each table has come.
+async fn places(destination: &mut Conn, fence: &Fence) -> Result<HashMap<TableName, Place>, Failure> {
+    let parts: Vec<(String, String, u32, u64, Option<String>, bool)> = destination
         .query(format!(
-            "SELECT part, copied_rows, upper_key, finished FROM causeway.copy WHERE {place} ORDER BY part"
+            "SELECT source_database, source_table, part, copied_rows, upper_key, finished FROM causeway.copy WHERE {} \
+             ORDER BY source_database, source_table, part",
+            fence.link_condition
         ))
         .await
-        .map_err(|error| Failure::mysql(doing(), &error))?;
-    let (mut part, mut lower, mut rows, mut complete) = (0, None, 0, false);
-    for (number, copied, upper, finished) in parts {
-        if number != part {
-            break;
+        .map_err(|error| Failure::mysql("reading how far full sync has come", &error))?;
+    let mut places: HashMap<TableName, Place> = HashMap::new();
+    for (database, table, number, copied, upper, finished) in parts {
+        let place = places.entry(TableName::new(database, table)).or_default();
+        if place.discarded || number != place.part {
+            place.discarded = true;
+            continue;
         }
-        (part, rows, complete) = (part + 1, rows + copied, finished);
-        lower = upper
+        place.part += 1;
+        place.rows += copied;
+        place.complete = finished;
+        place.lower = upper
             .map(|text| KeyValues::parse(&text))
             .transpose()
             .map_err(Failure::data)?;
     }
-    progress.copied(name, rows);
-    if complete {
-        progress.finished(name);
-        return Ok(true);
-    }
-    // Ranges behind the gap are cut anew.
+    Ok(places)
+}
+
+async fn discard(destination: &mut Conn, fence: &Fence, name: &TableName, from: u32) -> Result<(), Failure> {
     destination
-        .query_drop(format!("DELETE FROM causeway.copy WHERE {place} AND part >= {part}"))
+        .query_drop(format!(
+            "DELETE FROM causeway.copy WHERE {} AND source_database = {} AND source_table = {} AND part >= {from}",
+            fence.link_condition,
+            literal::string(&name.database),
+            literal::string(&name.table)
+        ))
         .await
-        .map_err(|error| Failure::mysql(doing(), &error))?;
-    let rows_per_range = rows_per_range(source, name).await?;
+        .map_err(|error| Failure::mysql(format_args!("copying {name}"), &error))
+}
+
+/// Hands out the ranges of a table from `place` on, one after the other. Returns how many; `None`: the workers are gone.
+async fn plan(
+    table: Arc<CopyTable>,
+    place: Place,
+    rows_per_range: u64,
+    source: &mut Conn,
+    send: &mpsc::Sender<Range>,
+    progress: &dyn Progress,
+) -> Result<Option<u64>, Failure> {
+    let name = &table.source.name;
+    progress.copied(name, place.rows);
+    if place.complete {
+        progress.finished(name);
+        return Ok(Some(0));
+    }
+    let (mut part, mut lower) = (place.part, place.lower);
+    let mut sent = 0;
     loop {
         let upper = range::boundary(source, &table.source, lower.as_ref(), rows_per_range).await?;
         let last = upper.is_none();
@@ -185,26 +219,34 @@ async fn plan(
             last,
         };
         if send.send(range).await.is_err() {
-            return Ok(false);
+            return Ok(None);
         }
+        sent += 1;
         if last {
-            return Ok(true);
+            return Ok(Some(sent));
         }
         (lower, part) = (upper, part + 1);
     }
 }
 
-async fn rows_per_range(source: &mut Conn, name: &TableName) -> Result<u64, Failure> {
-    let length: Option<u64> = source
-        .query_first(format!(
-            "SELECT AVG_ROW_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
-            literal::string(&name.database),
-            literal::string(&name.table)
-        ))
+/// The source's estimates of how long a row is.
+async fn row_lengths(source: &mut Conn) -> Result<HashMap<TableName, u64>, Failure> {
+    let rows: Vec<(String, String, Option<u64>)> = source
+        .query(
+            "SELECT TABLE_SCHEMA, TABLE_NAME, AVG_ROW_LENGTH FROM information_schema.TABLES \
+             WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN \
+             ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway')",
+        )
         .await
-        .map_err(|error| Failure::mysql(format_args!("copying {name}"), &error))?
-        .flatten();
-    Ok((RANGE_BYTES / length.unwrap_or(0).max(1)).clamp(50, RANGE_ROWS))
+        .map_err(|error| Failure::mysql("asking for the lengths of rows", &error))?;
+    let named = |(database, table, length): (String, String, Option<u64>)| {
+        (TableName::new(database, table), length.unwrap_or(0))
+    };
+    Ok(rows.into_iter().map(named).collect())
+}
+
+fn rows_per_range(row_length: u64) -> u64 {
+    (RANGE_BYTES / row_length.max(1)).clamp(50, RANGE_ROWS)
 }
 
 async fn work(
@@ -214,6 +256,7 @@ async fn work(
     receive: Arc<Mutex<mpsc::Receiver<Range>>>,
     fence: Fence,
     progress: Arc<dyn Progress>,
+    done: Arc<watch::Sender<u64>>,
 ) -> Result<(), Failure> {
     let Some(begin) = fence.begin.get(slot) else {
         return Ok(());
@@ -227,6 +270,7 @@ async fn work(
         if range.last {
             progress.finished(&name);
         }
+        done.send_modify(|done| *done += 1);
     }
 }
 

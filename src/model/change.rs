@@ -72,6 +72,8 @@ pub struct Change {
     pub images: Images,
     /// Its place in its transaction, from 0.
     pub ordinal: u32,
+    /// Foreign keys may have acted on it (ON DELETE CASCADE and the like), and what they did is not in the log.
+    pub cascades: bool,
 }
 
 /// The row images of a change.

@@ -113,7 +113,7 @@ pub struct StatusRow {
 }
 
 /// A row of `sync.objects`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectRow {
     /// The task.
     pub task: String,

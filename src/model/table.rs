@@ -16,6 +16,9 @@ pub struct Table {
     pub unique_keys: Vec<Key>,
     /// Foreign keys of this table.
     pub foreign_keys: Vec<ForeignKey>,
+    /// Foreign keys, of any table, that refer to this one.
+    #[serde(default)]
+    pub references: Vec<Reference>,
 }
 
 impl Table {
@@ -223,4 +226,15 @@ pub struct ForeignKey {
     pub parent: TableName,
     /// Names of the columns referred to.
     pub parent_columns: Vec<String>,
+}
+
+/// A foreign key seen from its parent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Positions of the columns referred to.
+    pub columns: Vec<usize>,
+    /// When a row goes, the rows that refer to it go as well, or get NULL.
+    pub on_delete: bool,
+    /// When a value referred to changes, the rows that refer to it change as well, or get NULL.
+    pub on_update: bool,
 }

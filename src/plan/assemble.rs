@@ -593,6 +593,7 @@ impl Assembler {
                 target: target.clone(),
                 images,
                 ordinal: current.ordinal,
+                cascades: event.leaves_cascades_out(),
             };
             current.ordinal = current.ordinal.saturating_add(1);
             current.bytes += change.bytes();

@@ -339,6 +339,7 @@ mod tests {
                 }],
             }],
             foreign_keys: vec![],
+            references: vec![],
             columns,
         };
         let primary = index("PRIMARY", true, &[(&table.columns[0].name, "")]);

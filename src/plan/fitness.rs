@@ -109,6 +109,7 @@ mod tests {
                 parts: vec![part(0), part(1)],
             }],
             foreign_keys: vec![],
+            references: vec![],
         };
         let check = |listed: &[&str], both_ways: bool, expected: &[&str]| {
             let columns = listed

@@ -59,6 +59,15 @@ fn of_row(target: &Target, row: &Row, out: &mut Vec<KeyUse>) -> Result<(), Binlo
             }
         }
     }
+    // What children refer to need not be a unique key, nor all of one.
+    let mut referred: Vec<&[usize]> = target.table.references.iter().map(|r| r.columns.as_slice()).collect();
+    referred.sort_unstable();
+    referred.dedup();
+    for columns in referred {
+        if let Some(hash) = hash(target, &target.table.name, columns, None, &values) {
+            out.push(KeyUse { hash, shared: false });
+        }
+    }
     for foreign in &target.table.foreign_keys {
         if let Some(hash) = hash(
             target,

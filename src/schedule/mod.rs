@@ -2,10 +2,12 @@
 //!
 //! - [`keys`]: what a change touches, as hashes. Equal rows give equal hashes; where equality can't be told from
 //!   bytes (collations), the hash leaves the value out, which only makes more changes wait for each other.
+//! - [`cascade`]: changes that take rows of other tables with them.
 //! - [`causality`]: gives each transaction to an applier so that changes that share a key keep their order.
 //! - [`fold`]: consecutive transactions of one applier become one: changes to one row are folded.
 //! - [`watermark`]: up to where everything is done, while things finish out of order.
 
+pub mod cascade;
 pub mod causality;
 pub mod fold;
 pub mod keys;

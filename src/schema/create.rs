@@ -1,8 +1,9 @@
 //! Schema sync: databases and tables as they are at the source, under the names they have at the destination.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use mysql_async::{Conn, Row, prelude::Queryable};
+use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::{
     ddl::{self, Mapping, Role, StatementContext},
@@ -11,7 +12,10 @@ use crate::{
     sql::{ident, literal},
 };
 
-use super::show_create_table;
+use super::{show_create_table, show_create_tables};
+
+/// Definitions that one packet asks for.
+const TOGETHER: usize = 100;
 
 /// A table to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,14 +34,25 @@ pub struct Definition {
 /// [`Failure`] if the server refuses.
 pub async fn read(conn: &mut Conn, tables: &[(TableName, TableName)]) -> Result<Vec<Definition>, Failure> {
     let mut definitions = Vec::with_capacity(tables.len());
-    for (source, destination) in tables {
-        // One that was dropped meanwhile is simply not there.
-        if let Some(create) = show_create_table(conn, source).await? {
-            definitions.push(Definition {
+    for some in tables.chunks(TOGETHER) {
+        let names: Vec<&TableName> = some.iter().map(|(source, _)| source).collect();
+        let creates = match show_create_tables(conn, &names).await? {
+            Some(creates) => creates,
+            // One that was dropped meanwhile is simply not there, and ends the packet.
+            None => {
+                let mut creates = Vec::with_capacity(some.len());
+                for name in names {
+                    creates.push(show_create_table(conn, name).await?);
+                }
+                creates
+            }
+        };
+        for ((source, destination), create) in some.iter().zip(creates) {
+            definitions.extend(create.map(|create| Definition {
                 source: source.clone(),
                 destination: destination.clone(),
                 create,
-            });
+            }));
         }
     }
     Ok(definitions)
@@ -85,6 +100,45 @@ pub fn statement(
         Ok(Some(statement)) => Ok(statement),
         Ok(None) => Err(failed("none of its columns is carried".to_owned())),
         Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+/// Makes tables, side by side on these connections.
+///
+/// # Errors
+/// [`Failure`] if the server refuses; tables that were made stay.
+pub async fn make(mut connections: Vec<Conn>, statements: Vec<(TableName, String)>) -> Result<(), Failure> {
+    // Parents and children lock each other: those that refer to others are made one after the other, at the end.
+    let (referring, apart): (Vec<_>, Vec<_>) = statements
+        .into_iter()
+        .partition(|(_, statement)| statement.contains("FOREIGN KEY"));
+    let last = connections.pop();
+    let waiting = Arc::new(Mutex::new(apart.into_iter()));
+    let mut makers = JoinSet::new();
+    for conn in connections {
+        makers.spawn(make_all(conn, waiting.clone()));
+    }
+    if let Some(conn) = last {
+        let conn = make_all(conn, waiting).await?;
+        while let Some(made) = makers.join_next().await {
+            made.map_err(|error| Failure::data(format!("making tables has come upon an internal error: {error}")))??;
+        }
+        make_all(conn, Arc::new(Mutex::new(referring.into_iter()))).await?;
+    }
+    Ok(())
+}
+
+type Waiting = Arc<Mutex<std::vec::IntoIter<(TableName, String)>>>;
+
+async fn make_all(mut conn: Conn, waiting: Waiting) -> Result<Conn, Failure> {
+    loop {
+        let next = waiting.lock().await.next();
+        let Some((table, statement)) = next else {
+            return Ok(conn);
+        };
+        conn.query_drop(statement)
+            .await
+            .map_err(|error| Failure::mysql(format_args!("making {table} at the destination"), &error))?;
     }
 }
 

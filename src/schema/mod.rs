@@ -1,112 +1,26 @@
 //! Definitions as a server reports them.
 
-use std::collections::BTreeMap;
-
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use crate::{
     failure::Failure,
     model::{
         name::TableName,
-        table::{Family, ForeignKey, Index, IndexPart, Key, KeyPart, Table, TableColumn},
+        table::{Index, IndexPart, Table},
     },
     sql::{ident, literal},
 };
 
 pub mod create;
 pub mod stored;
+pub mod tables;
 
 /// Reads the definition of one table; `None` if there is no such base table.
 ///
 /// # Errors
 /// [`Failure`] if the server refuses, or a column's type is not known.
 pub async fn read_table(conn: &mut Conn, name: &TableName) -> Result<Option<Table>, Failure> {
-    let failed = |error: mysql_async::Error| Failure::mysql(format_args!("reading the definition of {name}"), &error);
-    let place = format!(
-        "TABLE_SCHEMA = {} AND TABLE_NAME = {}",
-        literal::string(&name.database),
-        literal::string(&name.table)
-    );
-    // The statistics cache is of no use here, and a stale one of harm.
-    let rows: Vec<Row> = conn
-        .query(format!(
-            "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, \
-             DATETIME_PRECISION, CHARACTER_OCTET_LENGTH, COLUMN_DEFAULT, GENERATION_EXPRESSION FROM information_schema.COLUMNS WHERE {place} \
-             ORDER BY ORDINAL_POSITION"
-        ))
-        .await
-        .map_err(failed)?;
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    let columns = rows
-        .iter()
-        .map(|row| column(name, row))
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut table = Table {
-        name: name.clone(),
-        columns,
-        unique_keys: Vec::new(),
-        foreign_keys: Vec::new(),
-    };
-
-    let parts: Vec<(String, Option<String>, Option<u64>)> = conn
-        .query(format!(
-            "SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
-             WHERE {place} AND NON_UNIQUE = 0 ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"
-        ))
-        .await
-        .map_err(failed)?;
-    for (key, column, prefix) in parts {
-        let part = match column.and_then(|column| table.position(&column)) {
-            Some(position) => KeyPart::Column {
-                position,
-                prefix: prefix.is_some(),
-            },
-            None => KeyPart::Expression,
-        };
-        match table.unique_keys.iter_mut().find(|candidate| candidate.name == key) {
-            Some(known) => known.parts.push(part),
-            None => table.unique_keys.push(Key {
-                name: key,
-                parts: vec![part],
-            }),
-        }
-    }
-    // The key that identifies rows comes first.
-    if let Some(place) = (0..table.unique_keys.len()).find(|place| {
-        let mut candidate = table.clone();
-        candidate.unique_keys.swap(0, *place);
-        candidate.row_key().is_some()
-    }) {
-        let key = table.unique_keys.remove(place);
-        table.unique_keys.insert(0, key);
-    }
-
-    let references: Vec<(String, String, String, String, String)> = conn
-        .query(format!(
-            "SELECT CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, \
-             REFERENCED_COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE \
-             WHERE {place} AND REFERENCED_TABLE_NAME IS NOT NULL ORDER BY CONSTRAINT_NAME, ORDINAL_POSITION"
-        ))
-        .await
-        .map_err(failed)?;
-    let mut foreign: BTreeMap<String, ForeignKey> = BTreeMap::new();
-    for (name, column, database, parent, parent_column) in references {
-        let Some(position) = table.position(&column) else {
-            continue;
-        };
-        let key = foreign.entry(name.clone()).or_insert_with(|| ForeignKey {
-            name,
-            columns: Vec::new(),
-            parent: TableName::new(database, parent),
-            parent_columns: Vec::new(),
-        });
-        key.columns.push(position);
-        key.parent_columns.push(parent_column);
-    }
-    table.foreign_keys = foreign.into_values().collect();
-    Ok(Some(table))
+    Ok(tables::read(conn, std::slice::from_ref(name)).await?.remove(name))
 }
 
 /// All keys of a table, as they are compared.
@@ -154,70 +68,6 @@ pub async fn read_indexes(conn: &mut Conn, name: &TableName) -> Result<Vec<Index
         }
     }
     Ok(indexes)
-}
-
-fn column(table: &TableName, row: &Row) -> Result<TableColumn, Failure> {
-    let text = |place: usize| {
-        row.get_opt::<Option<String>, _>(place)
-            .and_then(Result::ok)
-            .flatten()
-            .unwrap_or_default()
-    };
-    let number = |place: usize| {
-        row.get_opt::<Option<u64>, _>(place)
-            .and_then(Result::ok)
-            .flatten()
-            .unwrap_or(0)
-    };
-    let (name, data_type, extra) = (text(0), text(1), text(6).to_ascii_uppercase());
-    let fsp = u8::try_from(number(7)).unwrap_or(6);
-    let family = match data_type.to_ascii_lowercase().as_str() {
-        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => Family::Integer,
-        "decimal" => Family::Decimal,
-        "float" | "double" => Family::Float,
-        "bit" | "enum" | "set" | "year" => Family::Number,
-        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => Family::Text {
-            charset: text(4),
-            collation: text(5),
-        },
-        "binary" => Family::Binary {
-            length: usize::try_from(number(8)).unwrap_or(0),
-        },
-        "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Family::Blob,
-        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
-        | "geomcollection" | "geometrycollection" => Family::Geometry,
-        "vector" => Family::Vector,
-        "json" => Family::Json,
-        "date" => Family::Date,
-        "time" => Family::Time { fsp },
-        "datetime" => Family::DateTime { fsp },
-        "timestamp" => Family::Timestamp { fsp },
-        other => {
-            return Err(Failure::data(format!(
-                "column {name} of {table} has type {other}, which Causeway does not know; take the table out of the task"
-            )));
-        }
-    };
-    let generated = extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED");
-    let default = row
-        .get_opt::<Option<String>, _>(9)
-        .and_then(Result::ok)
-        .flatten()
-        // Expressions are told from texts by this alone.
-        .map(|default| match extra.contains("DEFAULT_GENERATED") {
-            true => format!("({default})"),
-            false => default,
-        });
-    Ok(TableColumn {
-        name,
-        family,
-        column_type: text(2),
-        nullable: text(3) == "YES",
-        generated,
-        on_update: extra.contains("ON UPDATE"),
-        default: if generated { Some(text(10)) } else { default },
-        auto_increment: extra.contains("AUTO_INCREMENT"),
-    })
 }
 
 /// Base tables whose names differ from this one in case at most.
@@ -313,5 +163,32 @@ pub async fn show_create_table(conn: &mut Conn, name: &TableName) -> Result<Opti
         // No such table, no such database.
         Err(mysql_async::Error::Server(error)) if error.code == 1146 || error.code == 1049 => Ok(None),
         Err(error) => Err(Failure::mysql(format_args!("reading the definition of {name}"), &error)),
+    }
+}
+
+/// `SHOW CREATE TABLE` of several tables in one round trip; `None` if one of them is not there.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn show_create_tables(conn: &mut Conn, names: &[&TableName]) -> Result<Option<Vec<Option<String>>>, Failure> {
+    let statements: Vec<String> = names
+        .iter()
+        .map(|name| format!("SHOW CREATE TABLE {}", ident::quoted_table(name)))
+        .collect();
+    let answer = async {
+        let mut result = conn.query_iter(statements.join(";")).await?;
+        let mut creates = Vec::with_capacity(names.len());
+        while !result.is_empty() {
+            let rows: Vec<Row> = result.collect().await?;
+            let row = rows.into_iter().next();
+            creates.push(row.and_then(|row| row.get_opt::<String, _>(1).and_then(Result::ok)));
+        }
+        result.drop_result().await?;
+        Ok(creates)
+    };
+    match answer.await {
+        Ok(creates) => Ok((creates.len() == names.len()).then_some(creates)),
+        Err(mysql_async::Error::Server(error)) if error.code == 1146 || error.code == 1049 => Ok(None),
+        Err(error) => Err(Failure::mysql("reading definitions", &error)),
     }
 }

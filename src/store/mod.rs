@@ -46,6 +46,8 @@ const LOCK_FILE: &str = "causeway.lock";
 #[derive(Debug)]
 pub struct Store {
     writer: Mutex<Connection>,
+    /// What `sync.objects` holds, so that only what has changed is written; `None`: not known. Locked after the writer.
+    published: Mutex<Option<status::Published>>,
     database: PathBuf,
     key: secret::Key,
     /// Holds the lock on the data directory until the store is dropped.
@@ -76,6 +78,7 @@ impl Store {
         let key = secret::Key::load_or_make(&dir, sealed == 0)?;
         Ok(Store {
             writer: Mutex::new(connection),
+            published: Mutex::new(None),
             database,
             key,
             _lock: lock,

@@ -1,6 +1,8 @@
 //! Status of links and tables: published as a whole by the supervisor, read back after a restart so that the counters
 //! of `sync.status` go on where they were.
 
+use std::{collections::HashMap, sync::PoisonError};
+
 use rusqlite::{Connection, Row, params};
 
 use super::tasks::from_json;
@@ -16,12 +18,35 @@ impl Store {
     pub fn publish(&self, status: &[StatusRow], objects: &[ObjectRow]) -> Result<()> {
         let mut writer = self.writer();
         let transaction = writer.transaction()?;
-        transaction.execute_batch("DELETE FROM status; DELETE FROM objects;")?;
+        transaction.execute_batch("DELETE FROM status")?;
         write_status(&transaction, status)?;
-        write_objects(&transaction, objects)?;
+        // Thousands of tables, most of which rest.
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = published.take();
+        if before.is_none() {
+            transaction.execute_batch("DELETE FROM objects")?;
+        }
+        let mut before = before.unwrap_or_default();
+        let mut now = Published::with_capacity(objects.len());
+        let mut changed = Vec::new();
+        for object in objects {
+            let key = place(object);
+            if before.remove(&key).is_none_or(|known| known != *object) {
+                changed.push(object);
+            }
+            now.insert(key, object.clone());
+        }
+        remove_objects(&transaction, before.keys())?;
+        write_objects(&transaction, &changed)?;
         refresh_task_states(&transaction)?;
         transaction.commit()?;
+        *published = Some(now);
         Ok(())
+    }
+
+    /// Something else has written to `sync.objects`.
+    pub(super) fn forget_published(&self) {
+        *self.published.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// The rows of `sync.status` as last published, also by an earlier process.
@@ -80,7 +105,31 @@ fn write_status(connection: &Connection, rows: &[StatusRow]) -> Result<()> {
     Ok(())
 }
 
-fn write_objects(connection: &Connection, rows: &[ObjectRow]) -> Result<()> {
+/// Rows of `sync.objects` by their primary key.
+pub(super) type Published = HashMap<ObjectPlace, ObjectRow>;
+
+type ObjectPlace = (String, Direction, String, String);
+
+fn place(row: &ObjectRow) -> ObjectPlace {
+    (
+        row.task.clone(),
+        row.direction,
+        row.source_table.clone(),
+        row.destination_table.clone(),
+    )
+}
+
+fn remove_objects<'a>(connection: &Connection, places: impl Iterator<Item = &'a ObjectPlace>) -> Result<()> {
+    let mut remove = connection.prepare_cached(
+        "DELETE FROM objects WHERE task = ?1 AND direction = ?2 AND source_table = ?3 AND destination_table = ?4",
+    )?;
+    for (task, direction, source, destination) in places {
+        remove.execute(params![task, direction.as_str(), source, destination])?;
+    }
+    Ok(())
+}
+
+fn write_objects(connection: &Connection, rows: &[&ObjectRow]) -> Result<()> {
     let mut insert = connection
         .prepare_cached("INSERT OR REPLACE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?;
     for row in rows {

@@ -121,6 +121,7 @@ impl Store {
         for table in ["status", "objects", "prechecks", "conflicts", "differences"] {
             transaction.execute(&format!("DELETE FROM {table} WHERE task = ?1"), [name.as_str()])?;
         }
+        self.forget_published();
         transaction.commit()?;
         make_durable(&writer)
     }

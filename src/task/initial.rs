@@ -34,6 +34,8 @@ type Copies<'a> = dyn Fn(&TableName) -> Option<TableName> + Sync + 'a;
 
 /// Times the definitions are read again until no DDL comes between them and the position.
 const STABLE_ATTEMPTS: usize = 20;
+/// Tables that are made side by side.
+const MAKERS: usize = 4;
 
 /// Does what is left of schema and full sync. Returns the checkpoint from which changes are followed.
 ///
@@ -198,9 +200,14 @@ async fn definitions_at_a_position(
         };
         Ok((tables, programs))
     };
+    let mut rested_since = executed(source).await?;
     let mut before = read(source).await?;
     for _ in 0..STABLE_ATTEMPTS {
         let position = executed(source).await?;
+        if position == rested_since {
+            return Ok((position, before.0, before.1));
+        }
+        rested_since.clone_from(&position);
         let after = read(source).await?;
         let counters_apart = |definitions: &[Definition]| -> Vec<(TableName, String)> {
             let apart = |one: &Definition| (one.source.clone(), without_counter(&one.create));
@@ -297,20 +304,23 @@ async fn make_tables(
     let version = version_number(&source.server_version());
     let map = |name: &TableName| link.objects.map(name);
     let columns = |name: &TableName| link.objects.columns(name);
+    let wanted: Vec<TableName> = definitions
+        .iter()
+        .map(|definition| definition.destination.clone())
+        .collect();
+    let there = schema::tables::read(destination, &wanted).await?;
+    let mut statements = Vec::new();
     for definition in definitions {
-        let there = schema::read_table(destination, &definition.destination).await?;
-        if there.is_some() {
-            continue;
+        if !there.contains_key(&definition.destination) {
+            let statement = create::statement(definition, version, &map, &columns)?;
+            statements.push((definition.destination.clone(), statement));
         }
-        let statement = create::statement(definition, version, &map, &columns)?;
-        destination.query_drop(statement).await.map_err(|error| {
-            Failure::mysql(
-                format_args!("making {} at the destination", definition.destination),
-                &error,
-            )
-        })?;
     }
-    Ok(())
+    let mut connections = Vec::new();
+    for _ in 0..MAKERS.min(statements.len()) {
+        connections.push(connect::open(&link.destination).await?);
+    }
+    create::make(connections, statements).await
 }
 
 /// `9.7.4` as 90704.
@@ -358,10 +368,12 @@ async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epo
     }
     link.status.tables(pairs.iter().cloned(), Phase::Full);
     let mut copied = Vec::with_capacity(pairs.len());
+    let (froms, tos): (Vec<TableName>, Vec<TableName>) =
+        pairs.iter().map(|(from, to, _)| (from.clone(), to.clone())).unzip();
+    let mut sources = schema::tables::read(source, &froms).await?;
+    let mut destinations = schema::tables::read(destination, &tos).await?;
     for (from, to, _) in pairs {
-        let there = schema::read_table(destination, &to).await?;
-        let here = schema::read_table(source, &from).await?;
-        match (here, there) {
+        match (sources.remove(&from), destinations.remove(&to)) {
             (Some(here), Some(there)) => copied.push(CopyTable {
                 source: Arc::new(here),
                 destination: Arc::new(there),

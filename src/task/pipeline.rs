@@ -6,8 +6,8 @@
 //!                                           └───────done───────┘
 //! ```
 //!
-//! The scheduler alone knows what is in flight. A statement that commits by itself, and a transaction too large to be
-//! kept whole, wait until nothing is.
+//! The scheduler alone knows what is in flight. A statement that commits by itself, a transaction too large to be kept
+//! whole, and one whose changes take rows of other tables with them wait until nothing is.
 
 use std::{
     collections::HashSet,
@@ -17,7 +17,7 @@ use std::{
 
 use mysql_async::{Conn, prelude::Queryable};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,7 @@ use crate::{
         session::Session,
         worker::{Done, Job, LargeJob, Part, Work, Worker},
     },
+    binlog::BinlogError,
     connect,
     failure::{Failure, Kind},
     model::{
@@ -42,6 +43,7 @@ use crate::{
     },
     plan::assemble::{Intended, Statement},
     schedule::{
+        cascade,
         causality::{Assignment, Causality},
         keys,
         watermark::Watermark,
@@ -135,7 +137,7 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
         queues,
         held: None,
         intent: None,
-        large: None,
+        alone: None,
         filling: None,
         receiver,
         told: HashSet::new(),
@@ -259,8 +261,8 @@ struct Scheduler {
     /// it until it is withdrawn: a link that resumed between the two could not tell the statement, when it comes, from
     /// one that was made there.
     intent: Option<(Gtid, u64)>,
-    /// Number of the large transaction that is at work.
-    large: Option<u64>,
+    /// Number of the transaction that is at work and lets nothing else be.
+    alone: Option<u64>,
     /// CREATE TABLE … SELECT that has made its table, and has no rows in it yet.
     filling: Option<Filling>,
     /// What the destination makes of views and the like.
@@ -286,6 +288,8 @@ enum Held {
     /// Its keys are with several appliers, or its applier's queue is full.
     Transaction(Box<Job>),
     Large(TransactionHeader, mpsc::Receiver<Part>),
+    /// Rows that refer to those it changes follow them, whatever keys they have.
+    Alone(Box<Transaction>, OwnedSemaphorePermit),
     Statement(Box<Statement>, Option<Intended>, oneshot::Sender<Dealt>),
 }
 
@@ -306,7 +310,7 @@ impl Scheduler {
                 self.retry_held(session).await?;
             }
             let takes_items = self.held.is_none()
-                && self.large.is_none()
+                && self.alone.is_none()
                 && !self.filling.as_ref().is_some_and(|filling| filling.has_come)
                 && stopping.is_none()
                 && self.watermark.pending() < WINDOW;
@@ -352,7 +356,7 @@ impl Scheduler {
 
     /// While stopping: nothing is at work, and what is held has not begun.
     fn held_can_wait(&self) -> bool {
-        self.held.is_some() && self.causality.is_idle() && self.large.is_none()
+        self.held.is_some() && self.causality.is_idle() && self.alone.is_none()
     }
 
     fn take(&mut self, item: Item) -> Result<(), Failure> {
@@ -411,10 +415,15 @@ impl Scheduler {
         }
     }
 
-    fn schedule(&mut self, transaction: Transaction, permit: tokio::sync::OwnedSemaphorePermit) -> Result<(), Failure> {
+    fn schedule(&mut self, transaction: Transaction, permit: OwnedSemaphorePermit) -> Result<(), Failure> {
+        let malformed = |error: BinlogError| Failure::data(error.to_string());
+        if cascade::any_acts(&transaction.changes).map_err(malformed)? {
+            self.held = Some(Held::Alone(Box::new(transaction), permit));
+            return Ok(());
+        }
         let mut touched = Vec::new();
         for change in &transaction.changes {
-            keys::of_change(change, &mut touched).map_err(|error| Failure::data(error.to_string()))?;
+            keys::of_change(change, &mut touched).map_err(malformed)?;
         }
         touched.sort_unstable_by_key(|key| (key.hash, key.shared));
         touched.dedup();
@@ -423,6 +432,7 @@ impl Scheduler {
             number,
             keys: touched,
             transaction,
+            alone: false,
             permit: Some(permit),
         }));
         Ok(())
@@ -456,13 +466,19 @@ impl Scheduler {
             Some(Held::Transaction(job)) => self.assign(job),
             Some(held) if !self.is_idle() => self.held = Some(held),
             Some(Held::Large(header, parts)) => {
-                let number = self.watermark.begin_transaction(&header);
-                self.large = Some(number);
-                if let Some(queue) = self.queues.first() {
-                    let job = LargeJob { number, header, parts };
-                    // An applier that is gone has told why.
-                    queue.send(Work::Large(Box::new(job))).await.ok();
-                }
+                let number = self.begin_alone(&header);
+                let job = LargeJob { number, header, parts };
+                self.apply_alone(Work::Large(Box::new(job))).await;
+            }
+            Some(Held::Alone(transaction, permit)) => {
+                let job = Job {
+                    number: self.begin_alone(&transaction.header),
+                    keys: Vec::new(),
+                    transaction: *transaction,
+                    alone: true,
+                    permit: Some(permit),
+                };
+                self.apply_alone(Work::Transaction(Box::new(job))).await;
             }
             Some(Held::Statement(statement, echo, dealt_with)) => {
                 let dealt = self.statement(session, &statement, echo.as_ref()).await?;
@@ -471,6 +487,19 @@ impl Scheduler {
             }
         }
         Ok(())
+    }
+
+    fn begin_alone(&mut self, header: &TransactionHeader) -> u64 {
+        let number = self.watermark.begin_transaction(header);
+        self.alone = Some(number);
+        number
+    }
+
+    async fn apply_alone(&self, work: Work) {
+        if let Some(queue) = self.queues.first() {
+            // An applier that is gone has told why.
+            queue.send(work).await.ok();
+        }
     }
 
     /// Deals with a statement; nothing else is at work.
@@ -891,8 +920,8 @@ impl Scheduler {
         for (number, keys, weight) in finished.transactions {
             self.causality.finished(finished.applier, &keys, weight);
             self.watermark.finish(number);
-            if self.large == Some(number) {
-                self.large = None;
+            if self.alone == Some(number) {
+                self.alone = None;
             }
         }
         (self.unwritten.any, self.unwritten.changes) = (true, true);

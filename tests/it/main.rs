@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod cascades;
 mod column_ddl;
 mod columns;
 mod conflicts;
@@ -17,6 +18,7 @@ mod full_sync;
 mod large;
 mod layering;
 mod load;
+mod many_tables;
 mod object_case;
 mod objects;
 mod older_rows;

@@ -1,0 +1,298 @@
+//! Definitions of many tables at a time: one question for hundreds of them, where one each would take minutes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use mysql_async::{Conn, Row, prelude::Queryable};
+
+use crate::{
+    failure::Failure,
+    model::{
+        name::TableName,
+        table::{Family, ForeignKey, Key, KeyPart, Reference, Table, TableColumn},
+    },
+    sql::literal,
+};
+
+/// Tables that one statement asks for.
+const TOGETHER: usize = 500;
+
+/// Reads the definitions of those of `names` that are there.
+///
+/// # Errors
+/// [`Failure`] if the server refuses, or a column's type is not known.
+pub async fn read(conn: &mut Conn, names: &[TableName]) -> Result<HashMap<TableName, Table>, Failure> {
+    let mut by_database: BTreeMap<&str, Vec<&TableName>> = BTreeMap::new();
+    for name in names {
+        by_database.entry(&name.database).or_default().push(name);
+    }
+    let mut tables = HashMap::with_capacity(names.len());
+    for (database, names) in by_database {
+        for names in names.chunks(TOGETHER) {
+            read_some(conn, &Wanted::new(database, names), &mut tables).await?;
+        }
+    }
+    Ok(tables)
+}
+
+/// Some tables of one database.
+struct Wanted<'a> {
+    database: &'a str,
+    names: &'a [&'a TableName],
+    /// A server that folds names answers with its own spelling.
+    folded: HashMap<String, &'a TableName>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(database: &'a str, names: &'a [&'a TableName]) -> Self {
+        let mut folded: HashMap<String, &TableName> = HashMap::new();
+        for name in names {
+            folded.insert(name.table.to_lowercase(), name);
+        }
+        for name in names {
+            // Where names differ in case alone, each is meant as it is.
+            folded.insert(name.table.clone(), name);
+        }
+        Self {
+            database,
+            names,
+            folded,
+        }
+    }
+
+    /// `prefix` stands before the names of the two columns.
+    fn condition(&self, prefix: &str) -> String {
+        let names: Vec<String> = self.names.iter().map(|name| literal::string(&name.table)).collect();
+        format!(
+            "{prefix}TABLE_SCHEMA = {} AND {prefix}TABLE_NAME IN ({})",
+            literal::string(self.database),
+            names.join(",")
+        )
+    }
+
+    /// The name that was asked for.
+    fn name(&self, found: &str) -> Option<&'a TableName> {
+        let exact = self.folded.get(found);
+        exact.or_else(|| self.folded.get(&found.to_lowercase())).copied()
+    }
+
+    fn failure(&self, error: &mysql_async::Error) -> Failure {
+        match self.names {
+            [name] => Failure::mysql(format_args!("reading the definition of {name}"), error),
+            _ => Failure::mysql(format_args!("reading definitions in {}", self.database), error),
+        }
+    }
+}
+
+async fn read_some(
+    conn: &mut Conn,
+    wanted: &Wanted<'_>,
+    tables: &mut HashMap<TableName, Table>,
+) -> Result<(), Failure> {
+    let place = wanted.condition("");
+    let failed = |error: mysql_async::Error| wanted.failure(&error);
+    // The statistics cache is of no use here, and a stale one of harm.
+    let rows: Vec<Row> = conn
+        .query(format!(
+            "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, \
+             DATETIME_PRECISION, CHARACTER_OCTET_LENGTH, COLUMN_DEFAULT, GENERATION_EXPRESSION, TABLE_NAME \
+             FROM information_schema.COLUMNS WHERE {place} ORDER BY TABLE_NAME, ORDINAL_POSITION"
+        ))
+        .await
+        .map_err(failed)?;
+    for row in &rows {
+        let found = row.get_opt::<String, _>(11).and_then(Result::ok).unwrap_or_default();
+        let Some(name) = wanted.name(&found) else { continue };
+        let table = tables.entry(name.clone()).or_insert_with(|| Table {
+            name: name.clone(),
+            columns: Vec::new(),
+            unique_keys: Vec::new(),
+            foreign_keys: Vec::new(),
+            references: Vec::new(),
+        });
+        table.columns.push(column(name, row)?);
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+
+    let parts: Vec<(String, String, Option<String>, Option<u64>)> = conn
+        .query(format!(
+            "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
+             WHERE {place} AND NON_UNIQUE = 0 ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"
+        ))
+        .await
+        .map_err(failed)?;
+    for (found, key, column, prefix) in parts {
+        if let Some(table) = wanted.name(&found).and_then(|name| tables.get_mut(name)) {
+            add_key_part(table, key, column.as_deref(), prefix.is_some());
+        }
+    }
+
+    let references: Vec<(String, String, String, String, String, String)> = conn
+        .query(format!(
+            "SELECT TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, \
+             REFERENCED_COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE {place} AND \
+             REFERENCED_TABLE_NAME IS NOT NULL ORDER BY TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION"
+        ))
+        .await
+        .map_err(failed)?;
+    for (found, name, column, database, parent, parent_column) in references {
+        let Some(table) = wanted.name(&found).and_then(|name| tables.get_mut(name)) else {
+            continue;
+        };
+        let Some(position) = table.position(&column) else {
+            continue;
+        };
+        if table.foreign_keys.last().is_none_or(|last| last.name != name) {
+            table.foreign_keys.push(ForeignKey {
+                name,
+                columns: Vec::new(),
+                parent: TableName::new(database, parent),
+                parent_columns: Vec::new(),
+            });
+        }
+        if let Some(key) = table.foreign_keys.last_mut() {
+            key.columns.push(position);
+            key.parent_columns.push(parent_column);
+        }
+    }
+    add_references(conn, wanted, tables).await?;
+    for table in wanted.names {
+        if let Some(table) = tables.get_mut(*table) {
+            put_row_key_first(table);
+        }
+    }
+    Ok(())
+}
+
+fn add_key_part(table: &mut Table, key: String, column: Option<&str>, prefix: bool) {
+    let part = match column.and_then(|column| table.position(column)) {
+        Some(position) => KeyPart::Column { position, prefix },
+        None => KeyPart::Expression,
+    };
+    match table.unique_keys.iter_mut().find(|candidate| candidate.name == key) {
+        Some(known) => known.parts.push(part),
+        None => table.unique_keys.push(Key {
+            name: key,
+            parts: vec![part],
+        }),
+    }
+}
+
+/// The key that identifies rows comes first.
+fn put_row_key_first(table: &mut Table) {
+    for place in 0..table.unique_keys.len() {
+        table.unique_keys.swap(0, place);
+        let identifies = table.row_key().is_some();
+        table.unique_keys.swap(0, place);
+        if identifies {
+            let key = table.unique_keys.remove(place);
+            return table.unique_keys.insert(0, key);
+        }
+    }
+}
+
+/// Foreign keys that refer to the tables.
+async fn add_references(
+    conn: &mut Conn,
+    wanted: &Wanted<'_>,
+    tables: &mut HashMap<TableName, Table>,
+) -> Result<(), Failure> {
+    let rows: Vec<(String, String, String, String, String, String)> = conn
+        .query(format!(
+            "SELECT k.REFERENCED_TABLE_NAME, k.CONSTRAINT_SCHEMA, k.CONSTRAINT_NAME, k.REFERENCED_COLUMN_NAME, \
+             r.DELETE_RULE, r.UPDATE_RULE FROM information_schema.KEY_COLUMN_USAGE k \
+             JOIN information_schema.REFERENTIAL_CONSTRAINTS r ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND \
+             r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME WHERE {} \
+             ORDER BY k.REFERENCED_TABLE_NAME, k.CONSTRAINT_SCHEMA, k.CONSTRAINT_NAME, k.ORDINAL_POSITION",
+            wanted.condition("k.REFERENCED_")
+        ))
+        .await
+        .map_err(|error| wanted.failure(&error))?;
+    let mut last = None;
+    for (found, schema, name, column, on_delete, on_update) in rows {
+        let Some(table) = wanted.name(&found).and_then(|name| tables.get_mut(name)) else {
+            continue;
+        };
+        let this = Some((found, schema, name));
+        if last != this {
+            // RESTRICT and NO ACTION keep the parent as it is.
+            let acts = |rule: &str| matches!(rule, "CASCADE" | "SET NULL" | "SET DEFAULT");
+            table.references.push(Reference {
+                columns: Vec::new(),
+                on_delete: acts(&on_delete),
+                on_update: acts(&on_update),
+            });
+            last = this;
+        }
+        let position = table.position(&column);
+        if let Some(reference) = table.references.last_mut() {
+            reference.columns.extend(position);
+        }
+    }
+    Ok(())
+}
+
+fn column(table: &TableName, row: &Row) -> Result<TableColumn, Failure> {
+    let text = |place: usize| {
+        row.get_opt::<Option<String>, _>(place)
+            .and_then(Result::ok)
+            .flatten()
+            .unwrap_or_default()
+    };
+    let number = |place: usize| {
+        row.get_opt::<Option<u64>, _>(place)
+            .and_then(Result::ok)
+            .flatten()
+            .unwrap_or(0)
+    };
+    let (name, data_type, extra) = (text(0), text(1), text(6).to_ascii_uppercase());
+    let fsp = u8::try_from(number(7)).unwrap_or(6);
+    let family = match data_type.to_ascii_lowercase().as_str() {
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => Family::Integer,
+        "decimal" => Family::Decimal,
+        "float" | "double" => Family::Float,
+        "bit" | "enum" | "set" | "year" => Family::Number,
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => Family::Text {
+            charset: text(4),
+            collation: text(5),
+        },
+        "binary" => Family::Binary {
+            length: usize::try_from(number(8)).unwrap_or(0),
+        },
+        "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Family::Blob,
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
+        | "geomcollection" | "geometrycollection" => Family::Geometry,
+        "vector" => Family::Vector,
+        "json" => Family::Json,
+        "date" => Family::Date,
+        "time" => Family::Time { fsp },
+        "datetime" => Family::DateTime { fsp },
+        "timestamp" => Family::Timestamp { fsp },
+        other => {
+            return Err(Failure::data(format!(
+                "column {name} of {table} has type {other}, which Causeway does not know; take the table out of the task"
+            )));
+        }
+    };
+    let generated = extra.contains("VIRTUAL GENERATED") || extra.contains("STORED GENERATED");
+    let default = row
+        .get_opt::<Option<String>, _>(9)
+        .and_then(Result::ok)
+        .flatten()
+        // Expressions are told from texts by this alone.
+        .map(|default| match extra.contains("DEFAULT_GENERATED") {
+            true => format!("({default})"),
+            false => default,
+        });
+    Ok(TableColumn {
+        name,
+        family,
+        column_type: text(2),
+        nullable: text(3) == "YES",
+        generated,
+        on_update: extra.contains("ON UPDATE"),
+        default: if generated { Some(text(10)) } else { default },
+        auto_increment: extra.contains("AUTO_INCREMENT"),
+    })
+}
