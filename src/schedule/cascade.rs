@@ -27,7 +27,7 @@ pub fn acts(change: &Change) -> Result<bool, BinlogError> {
     match &change.images {
         Images::Insert(_) => Ok(false),
         Images::Delete(_) => Ok(references.iter().any(|reference| reference.on_delete)),
-        Images::Update(before, after) => {
+        Images::Update(before, after) | Images::Enter(before, after) => {
             for reference in references.iter().filter(|reference| reference.on_update) {
                 for &column in &reference.columns {
                     if differs(&change.target, column, before, after)? {
