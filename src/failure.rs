@@ -114,6 +114,9 @@ fn hint(code: u16, message: &str) -> &'static str {
     match code {
         1045 => ". Check USER and PASSWORD with ALTER SERVER and CHECK SERVER",
         1142 | 1143 | 1227 | 1044 | 1370 => ". Grant the account what docs/privileges.md lists",
+        1418 | 1419 => {
+            ". Switch log_bin_trust_function_creators on there, or grant the account SUPER (docs/privileges.md)"
+        }
         1236 if message.contains("purged") => {
             ". The changes the task needs are gone from the source's binlog: drop the task and create it anew, with \
              full sync, and keep binlogs longer (binlog_expire_logs_seconds)"

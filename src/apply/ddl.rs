@@ -17,12 +17,13 @@ use crate::{
     binlog::query::QueryStatus,
     failure::{Failure, Kind, kind_of},
     model::{
+        change::Site,
         gtid::{Gtid, GtidSet},
         history::{Details, HistoryEntry},
-        name::TableName,
+        name::{OWN_DATABASE, TableName},
         stored::StoredName,
     },
-    plan::assemble::INTENDED,
+    plan::{assemble::INTENDED, path},
     sql::{
         ident,
         literal::{self, SESSION},
@@ -112,6 +113,32 @@ pub async fn apply(session: &mut Session, job: &Job<'_>) -> Result<u64, Failure>
         run(session, job).await?;
     }
     Ok(number)
+}
+
+/// Runs a statement that changes rows, in one transaction with the checkpoint that passes it. `path` are the sites that
+/// the change has been at. Returns what has been applied then.
+///
+/// # Errors
+/// [`Failure`]; nothing has been changed then, except where the connection was lost during the commit.
+pub async fn change_rows(session: &mut Session, job: &Job<'_>, path: &[Site]) -> Result<GtidSet, Failure> {
+    let mut applied = job.applied.clone();
+    applied.insert(job.gtid);
+    let update = checkpoint::update_slot(job.link, LINK_SLOT, job.epoch, &path::print(path), 0, &applied);
+    let doing = || format!("running what stands for the statement {} at the destination", job.gtid);
+    let failed = |error: mysql_async::Error| Failure::mysql(doing(), &error);
+    session.run("BEGIN").await.map_err(failed)?;
+    let result = match session.run(update).await {
+        Ok(1) => session.run(job.statement).await.map(drop).map_err(failed),
+        Ok(_) => Err(checkpoint::fenced(job.link)),
+        Err(error) => Err(failed(error)),
+    };
+    match result {
+        Ok(()) => session.run("COMMIT").await.map(|_| applied).map_err(failed),
+        Err(failure) => {
+            session.run("ROLLBACK").await.map_err(failed)?;
+            Err(failure)
+        }
+    }
 }
 
 /// Keeps a statement on a shadow for the time when the shadow takes the table's place; nothing is run. Moves the
@@ -347,10 +374,12 @@ async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
             .map_err(|error| Failure::mysql(doing("preparing"), &error))?;
     }
     if let Some(database) = job.default_database {
-        session
-            .run(format!("USE {}", ident::quoted(database)))
-            .await
-            .map_err(|error| Failure::mysql(doing("choosing the default database of"), &error))?;
+        let mut chosen = session.run(format!("USE {}", ident::quoted(database))).await;
+        // Its database is no concern of the task and is not here. If it names a table without a database it fails.
+        if matches!(&chosen, Err(mysql_async::Error::Server(error)) if error.code == 1049) {
+            chosen = session.run(format!("USE {OWN_DATABASE}")).await;
+        }
+        chosen.map_err(|error| Failure::mysql(doing("choosing the default database of"), &error))?;
     }
     let result = match job.encoded {
         Some((_, statement)) => session.run(statement).await,

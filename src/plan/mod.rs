@@ -4,11 +4,11 @@
 //! - [`name_case`]: how names are written at the destination.
 //! - [`path`]: the loop filter: a transaction goes to a server only if that server is not on its path.
 //! - [`bind`]: binds a table as the binlog describes it to the table at the destination, column by column.
+//! - [`stored`]: which views, routines, triggers and events travel.
 //! - [`fitness`]: whether the columns that are listed for a table can travel.
 //! - [`compare`]: in what a table that is there differs from what it should be.
 //! - [`operations`]: which operation of an `ONLY` list a statement is.
 //! - [`copied`]: how changes meet the rows that full sync has copied.
-//! - [`stored`]: which views, routines, triggers and events travel.
 //! - `xa`: what has been prepared and not committed.
 //! - [`assemble`]: makes whole transactions of binlog events, dropping what does not go through as early as it can.
 

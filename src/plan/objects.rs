@@ -223,9 +223,17 @@ impl Objects {
                 (None, _) => pattern::matches(source, database).then(|| database.to_owned()),
             }
         };
+        // `NOT db.*`
+        let excluded = |source: &str| {
+            let excludes = |rule: &ObjectRule| matches!(rule, ObjectRule::Exclude { database, table: None } if pattern::matches(database, source));
+            rules.iter().any(excludes)
+        };
         // Both lists have the same rules in the same places.
         rules.iter().zip(&self.rules).find_map(|(rule, written)| {
             let name = found(rule)?;
+            if excluded(if self.mapped_back { &name } else { database }) {
+                return None;
+            }
             let ObjectRule::Include(selection) = written else {
                 return None;
             };
@@ -495,5 +503,27 @@ mod tests {
         let forward = Objects::new(Direction::Forward, &rules, None).in_case(Upper);
         assert_eq!(forward.map_database("Shop").as_deref(), Some("SHOP"));
         assert_eq!(reverse.map_database("shop").as_deref(), Some("shop"));
+    }
+    #[test]
+    fn a_database_that_is_left_out_is_not_selected_as_a_whole() {
+        let rules = [
+            include(r"app\_%", None, None),
+            include("old", None, Some(("new", None))),
+            ObjectRule::Exclude {
+                database: r"app\_2".into(),
+                table: None,
+            },
+        ];
+        for (direction, database, expected) in [
+            (Direction::Forward, "app_1", Some("app_1")),
+            (Direction::Forward, "app_2", None),
+            (Direction::Forward, "old", Some("new")),
+            (Direction::Reverse, "app_1", Some("app_1")),
+            (Direction::Reverse, "app_2", None),
+            (Direction::Reverse, "new", Some("old")),
+        ] {
+            let found = Objects::new(direction, &rules, None).map_database(database);
+            assert_eq!(found.as_deref(), expected, "{database} {direction:?}");
+        }
     }
 }

@@ -26,7 +26,44 @@ fn is_utf8(charset: &str) -> bool {
     charset.starts_with("utf8") || charset == "binary"
 }
 
-/// What a statement says.
+/// How many bytes of a statement are UTF-8 whatever its character set is: the server writes CREATE VIEW, PROCEDURE and
+/// FUNCTION anew up to the name, in its own character set, and puts the rest behind it as it came.
+fn written_by_the_server(raw: &[u8]) -> usize {
+    let find = |word: &[u8]| {
+        raw.windows(word.len())
+            .position(|at| at == word)
+            .map(|at| at + word.len())
+    };
+    let words: [&[u8]; 3] = [b" VIEW `", b" PROCEDURE `", b" FUNCTION `"];
+    let begins = raw.starts_with(b"CREATE ") || raw.starts_with(b"ALTER ");
+    let Some(name) = words.iter().filter_map(|word| find(word)).min().filter(|_| begins) else {
+        return 0;
+    };
+    let mut at = name;
+    loop {
+        match (raw.get(at), raw.get(at + 1), raw.get(at + 2)) {
+            (None, ..) => return 0,
+            (Some(b'`'), Some(b'`'), _) => at += 2,
+            (Some(b'`'), Some(b'.'), Some(b'`')) => at += 3,
+            (Some(b'`'), ..) => break,
+            _ => at += 1,
+        }
+    }
+    let is_utf8 = raw.get(..at).is_some_and(|head| std::str::from_utf8(head).is_ok());
+    if is_utf8 { at } else { 0 }
+}
+
+/// What a statement of the binlog says.
+///
+/// # Errors
+/// See [`decode`].
+pub async fn decode_logged(conn: &mut Conn, raw: &[u8], charset: &str) -> Result<String, Failure> {
+    let (head, rest) = raw.split_at_checked(written_by_the_server(raw)).unwrap_or((&[], raw));
+    let rest = decode(conn, rest, charset).await?;
+    Ok(format!("{}{rest}", String::from_utf8_lossy(head)))
+}
+
+/// What a text says.
 ///
 /// # Errors
 /// [`Failure`] if the server refuses, or the statement is none in that character set.
@@ -65,4 +102,34 @@ pub async fn encode(conn: &mut Conn, text: &str, charset: &str) -> Result<Option
     };
     let back = decode(conn, &bytes, charset).await?;
     Ok((back == text).then_some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_the_server_has_written_are_told_from_the_rest() {
+        let check = |raw: &[u8], expected: &[u8]| {
+            assert_eq!(
+                raw.get(..written_by_the_server(raw)),
+                Some(expected),
+                "{}",
+                raw.escape_ascii()
+            );
+        };
+        check(
+            "CREATE DEFINER=`é`@`h` VIEW `d`.`vé` AS select".as_bytes(),
+            "CREATE DEFINER=`é`@`h` VIEW `d`.`vé".as_bytes(),
+        );
+        check(
+            b"CREATE DEFINER=`a`@`h` PROCEDURE `p``q`(x \xe9)",
+            b"CREATE DEFINER=`a`@`h` PROCEDURE `p``q",
+        );
+        // As the client sent them.
+        check(b"CREATE VIEW `v\xe9` AS SELECT 1", b"");
+        check(b"create procedure `p`", b"");
+        check(b"CREATE TABLE t (a INT)", b"");
+        check(b"CREATE VIEW `v", b"");
+    }
 }

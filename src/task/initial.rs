@@ -72,7 +72,10 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
             for warning in found.warnings {
                 link.tell(Level::Warning, warning).await;
             }
-            if let Some(reason) = stored::existing(&mut source, &mut destination, &link.objects, &link.options).await? {
+            if forward
+                && let Some(reason) =
+                    stored::existing(&mut source, &mut destination, &link.objects, &link.options).await?
+            {
                 return Err(Failure::data(reason));
             }
         }
@@ -88,7 +91,9 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         .await?;
         if link.options.schema_sync {
             make_tables(link, &mut source, &mut destination, &definitions).await?;
-            stored::make(link, &mut source, &mut destination, &programs, taken.stage.is_some()).await?;
+            if forward {
+                stored::make(link, &mut source, &mut destination, &programs, taken.stage.is_some()).await?;
+            }
         }
         if link.two_way && forward {
             prepare_reverse(link, &mut source, &mut destination).await?;
@@ -186,7 +191,8 @@ async fn definitions_at_a_position(
 ) -> Result<(GtidSet, Vec<Definition>, Vec<schema::stored::Definition>), Failure> {
     let read = async |source: &mut Conn| -> Result<_, Failure> {
         let tables = definitions(source, link).await?;
-        let programs = match link.options.schema_sync {
+        // DDL goes forward only, and so does what it would have to keep up with.
+        let programs = match link.options.schema_sync && link.key.direction == Direction::Forward {
             true => stored::definitions(source, &link.objects).await?,
             false => Vec::new(),
         };
@@ -270,7 +276,9 @@ pub async fn refusal(
     reasons.extend(existing::unfit_columns(&mut source, key.direction, objects, both_ways, &pairs).await?);
     let found = existing::look([&mut source, &mut destination], objects, options, &pairs).await?;
     reasons.extend(found.refusals);
-    reasons.extend(stored::existing(&mut source, &mut destination, objects, options).await?);
+    if key.direction == Direction::Forward {
+        reasons.extend(stored::existing(&mut source, &mut destination, objects, options).await?);
+    }
     for conn in [source, destination] {
         conn.disconnect()
             .await

@@ -10,6 +10,7 @@
 //! kept whole, wait until nothing is.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -128,6 +129,7 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
         large: None,
         filling: None,
         receiver,
+        told: HashSet::new(),
         persisted: watermark_sender,
         unwritten: Unwritten::default(),
         version,
@@ -254,6 +256,8 @@ struct Scheduler {
     filling: Option<Filling>,
     /// What the destination makes of views and the like.
     receiver: Receiver,
+    /// Why statements were ignored: each reason is told once.
+    told: HashSet<&'static str>,
     persisted: watch::Sender<Arc<GtidSet>>,
     unwritten: Unwritten,
     version: u32,
@@ -520,11 +524,13 @@ impl Scheduler {
             Verdict::Ignored(why) => {
                 ddl::withdraw(session.conn(), &link.key, gtid).await?;
                 self.log(record("ignored", None)).await?;
-                link.tell(
-                    Level::Warning,
-                    format!("the DDL statement {gtid} is not run at the destination: {why}"),
-                )
-                .await;
+                if self.told.insert(why) {
+                    let message = format!(
+                        "the DDL statement {gtid} is not run at the destination: {why}; it and others like it stand in \
+                         sync.ddl"
+                    );
+                    link.tell(Level::Warning, message).await;
+                }
             }
             Verdict::Stop(reason) => {
                 self.log(record("failed", None)).await?;
@@ -597,9 +603,8 @@ impl Scheduler {
         Ok(self.pass(statement, dealt))
     }
 
-    /// The statement has been dealt with.
+    /// The statement has been dealt with. Rows that come behind it under the same GTID are still to be applied.
     fn pass(&mut self, statement: &Statement, dealt: Dealt) -> Dealt {
-        // Rows that come behind it under the same GTID are still to be applied.
         if !statement.within {
             let number = self.watermark.begin_transaction(&statement.header);
             self.watermark.finish(number);
@@ -646,13 +651,41 @@ impl Scheduler {
             Decision::Apply(text) => {
                 // What was intended before is another statement.
                 ddl::withdraw(session.conn(), &self.link.key, gtid).await?;
-                let rewritten = statements::as_written(&text, self.version);
-                self.run_statements(session, statement, vec![rewritten]).await?
+                match statements::as_written(&text, self.version) {
+                    Some(rewritten) => self.run_statements(session, statement, vec![rewritten]).await?,
+                    None => {
+                        self.change_rows(session, statement, &text).await?;
+                        None
+                    }
+                }
             }
         };
         let (store, task, direction) = (self.link.store.clone(), self.link.task.clone(), self.link.key.direction);
         in_store(move || store.decided(&task, direction)).await?;
         Ok(voids)
+    }
+
+    /// Runs a statement that changes rows in the place of another one.
+    async fn change_rows(&mut self, session: &mut Session, statement: &Statement, text: &str) -> Result<(), Failure> {
+        let details = Details::default();
+        let job = self.job(statement, 0, text, &details);
+        match ddl::change_rows(session, &job, &statement.header.path).await {
+            Ok(applied) => {
+                // Passed here even inside of a transaction: done twice would be worse than anything.
+                let number = self.watermark.begin_transaction(&statement.header);
+                self.watermark.finish(number);
+                (self.unwritten.any, self.unwritten.changes) = (true, true);
+                self.persisted.send_replace(Arc::new(applied));
+                self.log(self.record(statement, "applied", Some(text))).await
+            }
+            Err(failure) => {
+                if failure.kind == Kind::Data {
+                    self.log(self.record(statement, "failed", Some(text))).await?;
+                    self.leave_undecided(&statement.header.gtid).await?;
+                }
+                Err(failure)
+            }
+        }
     }
 
     /// A statement can't be carried: it waits for what the operator decides.
@@ -777,7 +810,9 @@ impl Scheduler {
                 self.link.tell(Level::Info, told).await;
             }
             let job = self.job(statement, step, &rewritten.text, &rewritten.details);
-            let applied = ddl::finish(session, &job, number, step + 1 == count).await?;
+            // What stands inside of a transaction is passed with the transaction.
+            let passes = step + 1 == count && !statement.within;
+            let applied = ddl::finish(session, &job, number, passes).await?;
             self.persisted.send_replace(Arc::new(applied));
             voids = Some((number, rewritten.details.voids));
         }
@@ -808,12 +843,15 @@ impl Scheduler {
             Err(_) => return result,
         };
         // Listed before the checkpoint passes it: what is done stands in the list, come what may.
-        let mut record = self.record(statement, outcome, Some(&rewritten.text));
-        if step > 0 {
-            record.source_position.push_str(&format!("#{step}"));
-        }
+        let record = DdlRecord {
+            source_position: match step {
+                0 => statement.header.gtid.to_string(),
+                step => format!("{}#{step}", statement.header.gtid),
+            },
+            ..self.record(statement, outcome, Some(&rewritten.text))
+        };
         self.log(record).await?;
-        if outcome == "failed" {
+        if result.is_err() {
             self.leave_undecided(&statement.header.gtid).await?;
         }
         result

@@ -281,7 +281,7 @@ impl Reader {
                 if let (Some(raw), Some(collation)) = (statement.raw.take(), statement.status.charset_client)
                     && let Some(charset) = charset::of_collation(&mut self.destination, collation).await?
                 {
-                    statement.text = charset::decode(&mut self.destination, &raw, &charset).await?;
+                    statement.text = charset::decode_logged(&mut self.destination, &raw, &charset).await?;
                 }
                 let (done, wait) = oneshot::channel();
                 let intended = self.assembler.intended().cloned();

@@ -132,10 +132,6 @@ pub fn judge(
     if matches!(parsed.kind, Kind::Trigger(Object::Create)) && objects.online().fills_a_shadow(&parsed) {
         return Verdict::Ignored("it fills the shadow of a table for an online schema change; its rows are carried");
     }
-    // Of a list of tables those go on for which `ONLY` has this kind of statement.
-    let operation = operations::of_ddl(&parsed.kind);
-    let carried =
-        |name: &TableName| selected(name) && operation.is_none_or(|operation| objects.carries(name, operation));
     let whole = parsed.targets().any(|target| selected(&target.name));
     match parsed.kind {
         _ if parsed.stored_kind().is_some() && !whole => {
@@ -150,8 +146,19 @@ pub fn judge(
         Kind::AlterDatabase if !whole => {
             return Verdict::Ignored("only tables of the database are among the objects of this task");
         }
+        Kind::CreateDatabase if !whole => return create_in_part(statement, &parsed, objects),
         _ => {}
     }
+    // Of a list of tables those go on for which `ONLY` has this kind of statement.
+    let operation = operations::of_ddl(&parsed.kind);
+    let carried = |name: &TableName| {
+        // What it says of a database it says of its routines, triggers and events.
+        let asked = match parsed.stored_kind() {
+            None | Some(StoredKind::View) => name.clone(),
+            Some(_) => TableName::new(&name.database, ""),
+        };
+        selected(name) && operation.is_none_or(|operation| objects.carries(&asked, operation))
+    };
     if whole && !parsed.targets().any(|target| carried(&target.name)) {
         return Verdict::Excluded;
     }
@@ -165,9 +172,6 @@ pub fn judge(
             database: database.unwrap_or_default(),
             whole,
         };
-    }
-    if parsed.kind == Kind::CreateDatabase && !whole {
-        return create_in_part(statement, &parsed, objects);
     }
     rewrite(statement, &parsed, objects, keys, &carried)
 }
@@ -287,13 +291,11 @@ fn rewrite(
         ),
         ..Rewritten::default()
     };
-    for name in limited.targets().filter_map(|target| map(target.role, &target.name)) {
-        match parsed.stored_kind() {
-            Some(kind) => rewritten.stored.push(StoredName { kind, name }),
-            None if name.table.is_empty() => rewritten.databases.push(name.database),
-            None => rewritten.tables.push(name),
-        }
-    }
+    let targets = limited.targets();
+    rewritten.touch(
+        parsed.stored_kind(),
+        targets.filter_map(|target| map(target.role, &target.name)),
+    );
     if let Some(body) = limited.body.as_ref().filter(|body| body.needs_default_database) {
         let mapped = |home: &String| objects.map_database(home).unwrap_or_else(|| home.clone());
         rewritten.default_database = body.home.as_ref().map(mapped);
@@ -301,8 +303,9 @@ fn rewrite(
     Verdict::Apply(Box::new(rewritten))
 }
 
-/// A statement that the operator has written for the destination, with the destination's names.
-pub fn as_written(text: &str, version: u32) -> Rewritten {
+/// A statement that the operator has written for the destination, with the destination's names; `None` if it changes rows
+/// and no definitions.
+pub fn as_written(text: &str, version: u32) -> Option<Rewritten> {
     let context = StatementContext {
         default_database: None,
         sql_mode: 0,
@@ -310,15 +313,33 @@ pub fn as_written(text: &str, version: u32) -> Rewritten {
     };
     // What can't be told apart is run all the same; then no digest tells after a crash whether it took effect.
     let parsed = ddl::classify(text, &context).ok();
-    let names = parsed
-        .iter()
-        .flat_map(|parsed| parsed.targets().map(|target| target.name.clone()));
-    let (databases, tables): (Vec<TableName>, Vec<TableName>) = names.partition(|name| name.table.is_empty());
-    Rewritten {
+    if parsed
+        .as_ref()
+        .is_some_and(|parsed| matches!(parsed.kind, Kind::Dml(_)))
+    {
+        return None;
+    }
+    let mut rewritten = Rewritten {
         text: text.to_owned(),
-        tables,
-        databases: databases.into_iter().map(|name| name.database).collect(),
         ..Rewritten::default()
+    };
+    if let Some(parsed) = parsed {
+        let targets = parsed.targets().map(|target| target.name.clone());
+        rewritten.touch(parsed.stored_kind(), targets);
+    }
+    Some(rewritten)
+}
+
+impl Rewritten {
+    /// Takes down what it makes, changes or drops.
+    fn touch(&mut self, kind: Option<StoredKind>, names: impl Iterator<Item = TableName>) {
+        for name in names {
+            match kind {
+                Some(kind) => self.stored.push(StoredName { kind, name }),
+                None if name.table.is_empty() => self.databases.push(name.database),
+                None => self.tables.push(name),
+            }
+        }
     }
 }
 
@@ -566,47 +587,6 @@ mod tests {
         check("INSERT INTO t VALUES (1)", Reverse, None, "stop");
         check("CREATE TABLE causeway.x (a INT)", Reverse, None, "nothing");
     }
-
-    #[test]
-    fn only_what_is_listed_of_columns_and_operations_goes_on() {
-        let column = |name: &str, to: Option<&str>| SelectedColumn {
-            name: name.into(),
-            to: to.map(Into::into),
-        };
-        let rules = [
-            ObjectRule::Include(Selection {
-                database: "shop".into(),
-                table: Some("t".into()),
-                columns: Some(vec![column("id", None), column("a", Some("b"))]),
-                operations: Some([Operation::Insert, Operation::Ddl].into()),
-                ..Selection::default()
-            }),
-            ObjectRule::Include(Selection {
-                database: "shop".into(),
-                operations: Some([Operation::AlterTable, Operation::Database].into()),
-                ..Selection::default()
-            }),
-        ];
-        let check = |text: &str, expected: &str| check_with(&rules, text, Direction::Forward, None, expected);
-        check(
-            "ALTER TABLE t MODIFY a BIGINT",
-            "ALTER TABLE `shop`.`t` MODIFY `b` BIGINT",
-        );
-        check("ALTER TABLE t MODIFY c BIGINT", "ignored");
-        check("ALTER TABLE t DROP COLUMN a", "stop");
-        check("DROP INDEX by_a ON t", "DROP INDEX by_a ON `shop`.`t`");
-        check("DROP INDEX by_c ON t", "ignored");
-        check("ALTER TABLE u ADD c INT", "ALTER TABLE `shop`.`u` ADD c INT");
-        check("TRUNCATE TABLE t", "TRUNCATE TABLE `shop`.`t`");
-        check("TRUNCATE TABLE u", "excluded");
-        check("DROP TABLE u, t, x", "DROP TABLE `shop`.`t`");
-        check("CREATE TABLE w (id INT)", "excluded");
-        check("CREATE INDEX i ON u (id)", "excluded");
-        check(
-            "ALTER DATABASE shop CHARACTER SET latin1",
-            "ALTER DATABASE `shop` CHARACTER SET latin1",
-        );
-    }
     #[test]
     fn views_and_programs_go_with_a_whole_database_only() {
         use Direction::{Forward, Reverse};
@@ -658,6 +638,29 @@ mod tests {
     }
 
     #[test]
+    fn a_view_of_a_table_with_a_list_of_columns_is_refused() {
+        let whole = || Selection {
+            database: "shop".into(),
+            ..Selection::default()
+        };
+        let listed = Selection {
+            table: Some("t".into()),
+            columns: Some(vec![SelectedColumn {
+                name: "id".into(),
+                to: None,
+            }]),
+            ..whole()
+        };
+        let rules = [ObjectRule::Include(listed), ObjectRule::Include(whole())];
+        let check = |text: &str, expected: &str| check_with(&rules, text, Direction::Forward, None, expected);
+        check("CREATE VIEW v AS SELECT id FROM t", "stop");
+        check(
+            "CREATE VIEW v AS SELECT id FROM u",
+            "CREATE VIEW `shop`.`v` AS SELECT id FROM u",
+        );
+    }
+
+    #[test]
     fn databases_are_made_and_dropped_as_far_as_they_are_selected() {
         let forward = |text, expected| check(text, Direction::Forward, None, expected);
         forward("CREATE DATABASE shop", "CREATE DATABASE `copy`");
@@ -671,5 +674,47 @@ mod tests {
         forward("DROP DATABASE crm", "drop in part");
         forward("DROP DATABASE other", "nothing");
         forward("CREATE DATABASE other", "nothing");
+    }
+
+    #[test]
+    fn only_what_is_listed_of_columns_and_operations_goes_on() {
+        let column = |name: &str, to: Option<&str>| SelectedColumn {
+            name: name.into(),
+            to: to.map(Into::into),
+        };
+        let rules = [
+            ObjectRule::Include(Selection {
+                database: "shop".into(),
+                table: Some("t".into()),
+                columns: Some(vec![column("id", None), column("a", Some("b"))]),
+                operations: Some([Operation::Insert, Operation::Ddl].into()),
+                ..Selection::default()
+            }),
+            ObjectRule::Include(Selection {
+                database: "shop".into(),
+                operations: Some([Operation::AlterTable, Operation::Database].into()),
+                ..Selection::default()
+            }),
+        ];
+        let check = |text: &str, expected: &str| check_with(&rules, text, Direction::Forward, None, expected);
+        check(
+            "ALTER TABLE t MODIFY a BIGINT",
+            "ALTER TABLE `shop`.`t` MODIFY `b` BIGINT",
+        );
+        check("ALTER TABLE t MODIFY c BIGINT", "ignored");
+        check("ALTER TABLE t DROP COLUMN a", "stop");
+        check("DROP INDEX by_a ON t", "DROP INDEX by_a ON `shop`.`t`");
+        check("DROP INDEX by_c ON t", "ignored");
+        check("ALTER TABLE u ADD c INT", "ALTER TABLE `shop`.`u` ADD c INT");
+        check("TRUNCATE TABLE t", "TRUNCATE TABLE `shop`.`t`");
+        check("TRUNCATE TABLE u", "excluded");
+        check("CREATE VIEW v AS SELECT id FROM u", "excluded");
+        check("DROP TABLE u, t, x", "DROP TABLE `shop`.`t`");
+        check("CREATE TABLE w (id INT)", "excluded");
+        check("CREATE INDEX i ON u (id)", "excluded");
+        check(
+            "ALTER DATABASE shop CHARACTER SET latin1",
+            "ALTER DATABASE `shop` CHARACTER SET latin1",
+        );
     }
 }

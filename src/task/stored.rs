@@ -5,7 +5,7 @@
 //! or applied, because it is made with a guard ([`crate::ddl::Statement::received`]), and an event is made so that it
 //! does not run.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use mysql_async::{Conn, prelude::Queryable};
 
@@ -138,7 +138,7 @@ fn at_destination(objects: &Objects, name: &StoredName) -> Option<StoredName> {
     })
 }
 
-/// Makes what is not there. What an attempt before this one has made (`resumed`) is made anew, as it may have been altered at
+/// Makes the databases that are selected as a whole, and what of `definitions` is not there. What an attempt before this one has made (`resumed`) is made anew, as it may have been altered at
 /// the source since; what was there before all of them stays.
 ///
 /// # Errors
@@ -150,6 +150,12 @@ pub async fn make(
     definitions: &[Definition],
     resumed: bool,
 ) -> Result<(), Failure> {
+    // Also where nothing is in them yet.
+    for from in whole_databases(source, &link.objects).await? {
+        if let Some(to) = link.objects.map_database(&from) {
+            create::database(source, destination, &from, &to).await?;
+        }
+    }
     if definitions.is_empty() {
         return Ok(());
     }
@@ -161,16 +167,6 @@ pub async fn make(
         replaces: resumed && link.options.existing_tables == ExistingTables::Error,
         notes: Vec::new(),
     };
-    let databases: BTreeSet<(&str, String)> = definitions
-        .iter()
-        .filter_map(|definition| {
-            let database = definition.name.name.database.as_str();
-            Some((database, link.objects.map_database(database)?))
-        })
-        .collect();
-    for (from, to) in databases {
-        create::database(source, destination, from, &to).await?;
-    }
     let mut waiting: Vec<&Definition> = definitions.iter().collect();
     loop {
         let mut later = Vec::new();

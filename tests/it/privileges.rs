@@ -68,7 +68,19 @@ const TABLES: &str = "CREATE DATABASE shop;
 const DDL: &str = "CREATE TABLE shop.later (id INT PRIMARY KEY, child INT, FOREIGN KEY (child) REFERENCES shop.child (id));
     INSERT INTO shop.later VALUES (1, 1); ALTER TABLE shop.child ADD COLUMN more INT DEFAULT 7; CREATE INDEX v ON shop.child (v);
     DROP INDEX v ON shop.child; RENAME TABLE shop.later TO shop.last; TRUNCATE TABLE shop.last; DROP TABLE shop.last;
-    ALTER DATABASE shop CHARACTER SET latin1; CREATE TABLE shop.copied LIKE shop.parent;";
+    ALTER DATABASE shop CHARACTER SET latin1; CREATE TABLE shop.copied LIKE shop.parent; CREATE TABLE shop.filled (PRIMARY KEY (id)) SELECT * FROM shop.parent;
+    CREATE DEFINER = sync VIEW shop.v AS SELECT id FROM shop.parent; CREATE OR REPLACE DEFINER = sync VIEW shop.v AS SELECT v FROM shop.parent;
+    CREATE DEFINER = sync PROCEDURE shop.p() DELETE FROM shop.last; ALTER PROCEDURE shop.p COMMENT 'x';
+    CREATE DEFINER = sync FUNCTION shop.f() RETURNS INT READS SQL DATA RETURN 1; DROP FUNCTION shop.f;
+    CREATE DEFINER = sync EVENT shop.e ON SCHEDULE EVERY 1 DAY DO DO 1; ALTER DEFINER = sync EVENT shop.e COMMENT 'x'; DROP EVENT shop.e;
+    DROP PROCEDURE shop.p; DROP VIEW shop.v;";
+
+/// What a whole database has besides tables.
+const PROGRAMS: &str = "CREATE DEFINER = sync VIEW shop.early AS SELECT id FROM shop.parent;
+    CREATE DEFINER = sync PROCEDURE shop.early() SELECT 1; CREATE DEFINER = sync FUNCTION shop.early() RETURNS INT NO SQL RETURN 1;
+    CREATE DEFINER = sync EVENT shop.early ON SCHEDULE EVERY 1 DAY DO DO 1;
+    CREATE DEFINER = sync TRIGGER shop.early BEFORE DELETE ON shop.child FOR EACH ROW
+    BEGIN IF @causeway_applying IS NULL THEN SET @deleted = OLD.id ; END IF; END;";
 
 #[tokio::test]
 async fn the_documented_privileges_suffice() {
@@ -76,6 +88,7 @@ async fn the_documented_privileges_suffice() {
     sql(&pair.hq, TABLES).await;
     make_account(&pair.hq, &["Source", "Destination", "Causeway"]).await;
     make_account(&pair.branch, &["Source", "Destination", "Schema changes", "Causeway"]).await;
+    sql(&pair.hq, PROGRAMS).await;
     let proxy = Proxy::start().await;
     register(&proxy, &pair).await;
     sql(&proxy, "CREATE SYNC TASK orders BETWEEN hq AND branch OBJECTS (shop.*) WITH (conflict_policy = 'overwrite') REVERSE WITH (conflict_policy = 'ignore')")
@@ -138,6 +151,10 @@ async fn a_missing_privilege_is_named() {
     for (server, privilege, parts) in [
         // In the order in which they are needed: what is made once is not made again.
         (&pair.hq, "REPLICATION CLIENT ON *.*", &["REPLICATION CLIENT", "hq"][..]),
+        (&pair.hq, "SHOW_ROUTINE ON *.*", &["SHOW_ROUTINE", "*.*"]),
+        (&pair.hq, "SHOW VIEW ON shop.*", &["SHOW VIEW", "shop"]),
+        (&pair.hq, "TRIGGER ON shop.*", &["TRIGGER", "shop"]),
+        (&pair.hq, "EVENT ON shop.*", &["EVENT", "shop"]),
         (&pair.branch, "CREATE ON causeway.*", &["CREATE", "causeway"]),
         (&pair.branch, "INSERT ON causeway.*", &["INSERT", "checkpoint"]),
         (&pair.branch, "UPDATE ON causeway.*", &["UPDATE", "checkpoint"]),
@@ -181,6 +198,16 @@ async fn a_missing_privilege_is_named() {
         ("INDEX ON shop.*", true, "CREATE INDEX i# ON shop.child (v)"),
         ("CREATE ON shop.*", true, "CREATE TABLE shop.t# (id INT PRIMARY KEY)"),
         ("DROP ON shop.*", true, "DROP TABLE shop.t108"),
+        (
+            "CREATE VIEW ON shop.*",
+            true,
+            "CREATE DEFINER = sync VIEW shop.v# AS SELECT 1 AS one",
+        ),
+        (
+            "TRIGGER ON shop.*",
+            true,
+            "CREATE DEFINER = sync TRIGGER shop.g# BEFORE INSERT ON shop.child FOR EACH ROW SET @a = 1",
+        ),
     ]) {
         let (here, there) = if at_hq {
             (&pair.hq, &pair.branch)
