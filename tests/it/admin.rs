@@ -628,6 +628,16 @@ async fn wrong_statements_get_their_error_and_change_nothing() {
         ("USE shop".into(), 1049, "sync"),
         ("SHOW TABLES FROM shop".into(), 1049, "sync"),
         ("DESCRIBE sync.absent".into(), 1146, ""),
+        (
+            between("OBJECTS (shop.% (id))"),
+            1231,
+            "columns are listed for more than one table",
+        ),
+        (
+            between("OBJECTS (shop.t ONLY (SELECT))"),
+            1064,
+            "one of INSERT, UPDATE, DELETE, DDL",
+        ),
         // Of the language, not supported yet.
         (between("OBJECTS (shop.t CONFLICT 'ignore')"), 1235, "not supported yet"),
         (

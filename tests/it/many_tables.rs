@@ -84,18 +84,18 @@ async fn thousands_of_tables_start_with_few_statements_each_and_little_memory() 
     for number in (FILLED_EVERY..=TABLES).step_by(1000) {
         assert_eq!(cell(branch, &format!("SELECT COUNT(*) FROM many.t{number}")).await, "3");
     }
-    // A change of every table, on both sides.
+    // Changes of some hundreds of them, on both sides: each is looked at when its first change comes.
     let mut text = String::from("USE many;");
-    for number in 1..=TABLES {
+    for number in (1..=TABLES).step_by(10) {
         text += &format!("INSERT INTO t{number} (id, name) VALUES (10, 'hq');");
     }
     let begin = Instant::now();
     sql(hq, &text).await;
     sql(branch, &text.replace("10, 'hq'", "11, 'branch'")).await;
     proxy.wait_synced("many").await;
-    println!("a change of every table on both sides: {:?}", begin.elapsed());
+    println!("changes of a tenth of the tables on both sides: {:?}", begin.elapsed());
     println!("memory: {} MiB", peak_mib(&proxy));
-    for number in (1..=TABLES).step_by(997) {
+    for number in (1..=TABLES).step_by(1000) {
         let names = format!("SELECT GROUP_CONCAT(name ORDER BY id) FROM many.t{number} WHERE id >= 10");
         assert_eq!(
             [cell(hq, &names).await, cell(branch, &names).await],
