@@ -572,7 +572,7 @@ impl Scheduler {
             }
             Verdict::Stop(reason) => {
                 self.log(record("failed", None)).await?;
-                return Err(self.undecided(gtid, &reason).await);
+                return Err(self.undecided(session, gtid, &reason).await);
             }
             Verdict::Apply(rewritten) if rewritten.has_rows => {
                 let number = self.run_statement_with_rows(session, statement, *rewritten).await?;
@@ -631,7 +631,7 @@ impl Scheduler {
                              to another definition: an ALTER TABLE does that at the destination",
                             cut_over.table, statement.header.position
                         );
-                        return Err(self.undecided(gtid, &reason).await);
+                        return Err(self.undecided(session, gtid, &reason).await);
                     }
                 }
                 let numbers: Vec<u64> = kept.iter().map(|entry| entry.number).collect();
@@ -667,11 +667,11 @@ impl Scheduler {
     ) -> Result<Option<(u64, Vec<TableName>)>, Failure> {
         let gtid = &statement.header.gtid;
         let voids = match decision {
-            // Rows that come behind it under the same GTID are still to be applied.
+            // What comes behind it under the same GTID is still to be dealt with; the decision is on all its statements.
             Decision::Skip if statement.within => {
                 ddl::withdraw(session.conn(), &self.link.key, gtid).await?;
                 self.skipped(statement).await?;
-                None
+                return Ok(None);
             }
             Decision::Skip => {
                 // The checkpoint is past it before the decision is forgotten: it would be asked for again.
@@ -730,9 +730,11 @@ impl Scheduler {
         }
     }
 
-    /// A statement can't be carried: it waits for what the operator decides.
-    async fn undecided(&self, gtid: &Gtid, reason: &str) -> Failure {
-        match self.leave_undecided(gtid).await {
+    /// A statement can't be carried: it waits for what the operator decides. The checkpoint comes to be right before it: of
+    /// decisions on earlier statements there is no trace any more.
+    async fn undecided(&self, session: &mut Session, gtid: &Gtid, reason: &str) -> Failure {
+        let written = ddl::checkpoint(session, &self.link.key, self.epoch, self.watermark.done()).await;
+        match written.and(self.leave_undecided(gtid).await) {
             Ok(()) => Failure::undecided(format!(
                 "{reason}. Decide on it: RESUME SYNC TASK {0} SKIP passes it by, RESUME SYNC TASK {0} APPLY '…' runs another \
                  statement at the destination in its place, and RESUME alone tries it again",
