@@ -121,7 +121,7 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     if link.options.full_sync {
         link.status.enter(State::Full, None);
         link.status.enter_phase(Phase::Full);
-        copy_tables(link, &mut source, &mut destination, taken.epoch).await?;
+        copy_tables(link, &mut source, &mut destination, taken.epoch, None).await?;
         let until = executed(&mut source).await?;
         match forward {
             true => tolerant_until = until,
@@ -233,7 +233,7 @@ async fn definitions(source: &mut Conn, link: &Link) -> Result<Vec<Definition>, 
 }
 
 /// `AUTO_INCREMENT=` moves with every insert.
-fn without_counter(create: &str) -> String {
+pub(super) fn without_counter(create: &str) -> String {
     match create.split_once(" AUTO_INCREMENT=") {
         Some((head, tail)) => format!("{head}{}", tail.trim_start_matches(|c: char| c.is_ascii_digit())),
         None => create.to_owned(),
@@ -294,7 +294,7 @@ pub async fn refusal(
     Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
 }
 
-async fn make_tables(
+pub(super) async fn make_tables(
     link: &Link,
     source: &mut Conn,
     destination: &mut Conn,
@@ -353,9 +353,18 @@ async fn prepare_reverse(link: &Link, source: &mut Conn, destination: &mut Conn)
         .map_err(|error| Failure::mysql("preparing the reverse direction", &error))
 }
 
-async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epoch: u64) -> Result<(), Failure> {
+/// Copies the rows of the tables of a link, or of `some` of them, as far as they have not been copied.
+pub(super) async fn copy_tables(
+    link: &Link,
+    source: &mut Conn,
+    destination: &mut Conn,
+    epoch: u64,
+    some: Option<&[TableName]>,
+) -> Result<(), Failure> {
     let mut pairs = selected_tables(source, &|table| link.copies(table)).await?;
-    if link.key.direction == Direction::Reverse {
+    if let Some(some) = some {
+        pairs.retain(|(from, ..)| some.contains(from));
+    } else if link.key.direction == Direction::Reverse {
         // DDL does not go this way: what was not there when the copy began stays out.
         let copied = copied::load(destination, &link.key).await?;
         pairs.retain(|(from, ..)| copied.contains_key(from));

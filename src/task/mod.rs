@@ -3,6 +3,7 @@
 //! - [`supervisor`]: what the operator wants of each task, and the tasks that are at work.
 //! - [`link`]: one direction of a task, from taking over its checkpoint to following changes; retries.
 //! - [`initial`]: schema sync and full sync.
+//! - [`join`]: tables that come into a link that already follows changes.
 //! - [`existing`]: which tables are there before that, and in what they differ.
 //! - [`objects`]: what each direction has, as the servers write names.
 //! - [`narrow`]: row changes that `ONLY` leaves out.
@@ -19,6 +20,7 @@ pub mod databases;
 pub mod existing;
 pub mod history;
 pub mod initial;
+pub mod join;
 pub mod link;
 pub mod narrow;
 pub mod objects;

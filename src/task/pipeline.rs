@@ -41,7 +41,10 @@ use crate::{
         status::{ConflictRecord, DdlRecord, Level, State},
         task::{Decision, Direction},
     },
-    plan::assemble::{Intended, Statement},
+    plan::{
+        assemble::{Intended, Statement},
+        moves::Moves,
+    },
     schedule::{
         cascade,
         causality::{Assignment, Causality},
@@ -55,11 +58,12 @@ use crate::{
 use super::{
     databases, existing,
     initial::version_number,
+    join,
     link::Link,
     reader::{self, Dealt, Item},
     receiver::{Adapted, Receiver},
     row_filter,
-    statements::{self, Rewritten, Verdict},
+    statements::{self, Known, Rewritten, Verdict},
     status::now_us,
 };
 
@@ -510,7 +514,10 @@ impl Scheduler {
         intended: Option<&Intended>,
     ) -> Result<Dealt, Failure> {
         let link = self.link.clone();
-        let keys = existing::keys_of_listed(session.conn(), &link.objects).await?;
+        let known = Known {
+            keys: existing::keys_of_listed(session.conn(), &link.objects).await?,
+            covered: link.copied.borrow().covering(&statement.header.gtid),
+        };
         let verdict = statements::judge(
             statement,
             link.key.direction,
@@ -518,7 +525,7 @@ impl Scheduler {
             link.options.exclude_ddl,
             self.version,
             intended.map(|intended| intended.statement.as_str()),
-            &keys,
+            &known,
         );
         let gtid = &statement.header.gtid;
         let mut dealt = Dealt::default();
@@ -579,7 +586,7 @@ impl Scheduler {
                 dealt.voids = Some((number, Vec::new()));
             }
             Verdict::Apply(rewritten) => {
-                dealt.voids = self.run_statements(session, statement, vec![*rewritten]).await?;
+                dealt.voids = self.run_statements(session, statement, vec![*rewritten], true).await?;
             }
             Verdict::DropDatabase { database, whole } => {
                 let (rewritten, stays) =
@@ -591,8 +598,9 @@ impl Scheduler {
                     );
                     link.tell(Level::Warning, message).await;
                 }
-                dealt.voids = self.run_statements(session, statement, vec![rewritten]).await?;
+                dealt.voids = self.run_statements(session, statement, vec![rewritten], true).await?;
             }
+            Verdict::Move(moves) => dealt.voids = self.moved(session, statement, &moves).await?,
             Verdict::Hide(text, shadow) => {
                 let details = Details {
                     shadow: Some(shadow),
@@ -620,10 +628,12 @@ impl Scheduler {
                     true => {
                         Err("the task has not seen what was done to the shadow, as it began before the task".to_owned())
                     }
-                    false => statements::unhidden(statement, &texts, &cut_over, &link.objects, self.version, &keys),
+                    false => {
+                        statements::unhidden(statement, &texts, &cut_over, &link.objects, self.version, &known.keys)
+                    }
                 };
                 match steps {
-                    Ok(steps) => dealt.voids = self.run_statements(session, statement, steps).await?,
+                    Ok(steps) => dealt.voids = self.run_statements(session, statement, steps, true).await?,
                     Err(reason) => {
                         self.log(record("failed", None)).await?;
                         let reason = format!(
@@ -639,6 +649,41 @@ impl Scheduler {
             }
         }
         Ok(self.pass(statement, dealt))
+    }
+
+    /// Tables have come into the selection, or left it. Returns as [`Scheduler::run_statements`].
+    async fn moved(
+        &mut self,
+        session: &mut Session,
+        statement: &Statement,
+        moves: &Moves,
+    ) -> Result<Option<(u64, Vec<TableName>)>, Failure> {
+        let (link, gtid) = (self.link.clone(), &statement.header.gtid);
+        let mark = gtid.to_string();
+        let renames = moves.renames(&link.objects, mark.rsplit(':').next().unwrap_or_default());
+        let mut voids = None;
+        if renames.is_empty() {
+            self.log(self.record(statement, "ignored", None)).await?;
+        } else {
+            // The checkpoint passes the statement when what comes in has been copied.
+            let step = statements::renaming(&renames, moves.joins.clone());
+            voids = self.run_statements(session, statement, vec![step], false).await?;
+        }
+        for (old, new) in &moves.leaves {
+            let Some(there) = link.objects.map(old) else { continue };
+            let aside = renames.iter().find(|(from, _)| *from == there);
+            let name = aside.map_or(&there, |(_, to)| to);
+            let message = format!(
+                "{old} was renamed to {new} ({gtid}), which is not among the objects of this task: it is followed no more, and \
+                 stays at the destination as {name}"
+            );
+            link.tell(Level::Warning, message).await;
+        }
+        if let Err(reason) = join::run(&link, self.epoch, gtid, &moves.joins).await? {
+            self.log(self.record(statement, "failed", None)).await?;
+            return Err(self.undecided(gtid, &reason).await);
+        }
+        Ok(voids)
     }
 
     /// The statement has been dealt with. Rows that come behind it under the same GTID are still to be applied.
@@ -690,7 +735,7 @@ impl Scheduler {
                 // What was intended before is another statement.
                 ddl::withdraw(session.conn(), &self.link.key, gtid).await?;
                 match statements::as_written(&text, self.version) {
-                    Some(rewritten) => self.run_statements(session, statement, vec![rewritten]).await?,
+                    Some(rewritten) => self.run_statements(session, statement, vec![rewritten], true).await?,
                     None => {
                         self.change_rows(session, statement, &text).await?;
                         None
@@ -799,12 +844,14 @@ impl Scheduler {
         }
     }
 
-    /// Runs what comes of a statement at the destination. Returns the last number, and whose rows were replaced.
+    /// Runs what comes of a statement at the destination; the checkpoint `passes` it with the last. Returns the last number,
+    /// and whose rows were replaced.
     async fn run_statements(
         &mut self,
         session: &mut Session,
         statement: &Statement,
         steps: Vec<Rewritten>,
+        passes: bool,
     ) -> Result<Option<(u64, Vec<TableName>)>, Failure> {
         let count = steps.len();
         let mut voids = None;
@@ -849,7 +896,7 @@ impl Scheduler {
             }
             let job = self.job(statement, step, &rewritten.text, &rewritten.details);
             // What stands inside of a transaction is passed with the transaction.
-            let passes = step + 1 == count && !statement.within;
+            let passes = passes && step + 1 == count && !statement.within;
             let applied = ddl::finish(session, &job, number, passes).await?;
             self.persisted.send_replace(Arc::new(applied));
             voids = Some((number, rewritten.details.voids));

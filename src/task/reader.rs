@@ -1,10 +1,6 @@
 //! The front of the pipeline: reads the source's binlog and makes transactions of it.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    sync::atomic::Ordering,
-};
+use std::{collections::HashMap, sync::Arc, sync::atomic::Ordering};
 
 use mysql_async::Conn;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -46,7 +42,7 @@ use super::{
     link::Link,
     narrow::narrowed,
     row_filter::Filters,
-    statements::{self, Verdict},
+    statements::{self, Known, Verdict},
 };
 
 /// Changes a link keeps in memory at a time, in KiB ([`crate::model::change::Change::bytes`]).
@@ -359,7 +355,7 @@ impl Reader {
             link.options.exclude_ddl,
             self.version,
             None,
-            &HashSet::new(),
+            &Known::default(),
         ) {
             Verdict::Nothing => Ok(true),
             Verdict::Stop(reason) => Err(Failure::data(reason)),
