@@ -5,6 +5,8 @@
 //! selected *comes in* and has to be copied, one that is not selected any more *leaves* and stays at the destination as it
 //! is.
 
+use std::collections::HashSet;
+
 use crate::{ddl, model::name::TableName};
 
 use super::objects::Objects;
@@ -18,11 +20,15 @@ pub struct Moves {
     pub leaves: Vec<(TableName, TableName)>,
     /// Tables that stay selected: old name, new name.
     pub stays: Vec<(TableName, TableName)>,
+    /// Former names of tables that have been copied by their new name already: what is at the destination by the former
+    /// one is of no use any more.
+    pub superseded: Vec<TableName>,
 }
 
 impl Moves {
-    /// Of a RENAME TABLE, or an ALTER TABLE … RENAME. `None`: no table crosses the border.
-    pub fn of(statement: &ddl::Statement, objects: &Objects) -> Option<Self> {
+    /// Of a RENAME TABLE, or an ALTER TABLE … RENAME. `covered` are tables that were copied after it had been run. `None`: no
+    /// table crosses the border.
+    pub fn of(statement: &ddl::Statement, objects: &Objects, covered: &HashSet<TableName>) -> Option<Self> {
         // Where each table is now, and where it was at first.
         let mut places: Vec<(TableName, TableName)> = Vec::new();
         for (old, new) in statement.renamed_tables() {
@@ -34,13 +40,15 @@ impl Moves {
         let mut moves = Moves::default();
         for (now, first) in places.into_iter().filter(|(now, first)| now != first) {
             match (objects.map(&first).is_some(), objects.map(&now).is_some()) {
+                (true, true) if covered.contains(&now) => moves.superseded.push(first),
                 (true, true) => moves.stays.push((first, now)),
                 (true, false) => moves.leaves.push((first, now)),
                 (false, true) => moves.joins.push(now),
                 (false, false) => {}
             }
         }
-        (!moves.joins.is_empty() || !moves.leaves.is_empty()).then_some(moves)
+        let crossed = !moves.joins.is_empty() || !moves.leaves.is_empty() || !moves.superseded.is_empty();
+        crossed.then_some(moves)
     }
 
     /// The renames that the destination needs, in order, with its names: what leaves makes way where its name is needed,
@@ -95,7 +103,7 @@ mod tests {
             sql_mode: 0,
             server_version: 90_704,
         };
-        let moves = Moves::of(&ddl::classify(text, &context).unwrap(), &objects);
+        let moves = Moves::of(&ddl::classify(text, &context).unwrap(), &objects, &HashSet::new());
         let found = moves.map(|moves| {
             let renames = moves.renames(&objects, "7").into_iter();
             (

@@ -19,6 +19,7 @@ use crate::{
         self,
         create::{self, Definition},
     },
+    sql::{ident, literal},
 };
 
 use super::{initial, link::Link};
@@ -63,10 +64,7 @@ pub async fn run(link: &Link, epoch: u64, gtid: &Gtid, tables: &[TableName]) -> 
             )));
         }
     }
-    let (position, definitions) = definitions_at_a_position(&mut source, &pairs).await?;
-    for statement in copied::begin(&link.key, &fresh, &position) {
-        write(&mut destination, statement).await?;
-    }
+    let definitions = begin(link, &mut source, &mut destination, &pairs, &fresh).await?;
     for (table, _) in &pairs {
         link.tell(
             Level::Info,
@@ -101,6 +99,49 @@ pub async fn run(link: &Link, epoch: u64, gtid: &Gtid, tables: &[TableName]) -> 
             .map_err(|error| Failure::mysql("closing a connection", &error))?;
     }
     Ok(Ok(()))
+}
+
+/// Fixes the position of the copies of `fresh` tables. Returns the definitions of all.
+async fn begin(
+    link: &Link,
+    source: &mut Conn,
+    destination: &mut Conn,
+    pairs: &[(TableName, TableName)],
+    fresh: &[TableName],
+) -> Result<Vec<Definition>, Failure> {
+    let (position, definitions) = definitions_at_a_position(source, pairs).await?;
+    for statement in copied::begin(&link.key, fresh, &position) {
+        write(destination, statement).await?;
+    }
+    Ok(definitions)
+}
+
+/// Tables that full sync meets and that the destination does not have as they are now, as they were made, renamed or
+/// altered since it began: they get a position of their own, and their copy starts over.
+///
+/// # Errors
+/// [`Failure`] if a server is out of reach or refuses.
+pub(super) async fn start_over(
+    link: &Link,
+    source: &mut Conn,
+    destination: &mut Conn,
+    pairs: &[(TableName, TableName)],
+) -> Result<(), Failure> {
+    for (table, to) in pairs {
+        let message = format!("{table} was made or altered during full sync: its copy starts over");
+        link.tell(Level::Info, message).await;
+        let drop = format!(
+            "DROP TABLE IF EXISTS {}; DELETE FROM causeway.copy WHERE {} AND source_database = {} AND source_table = {}",
+            ident::quoted_table(to),
+            link.key.condition(),
+            literal::string(&table.database),
+            literal::string(&table.table)
+        );
+        write(destination, drop).await?;
+    }
+    let names: Vec<TableName> = pairs.iter().map(|(table, _)| table.clone()).collect();
+    let definitions = begin(link, source, destination, pairs, &names).await?;
+    initial::make_tables(link, source, destination, &definitions).await
 }
 
 async fn write(conn: &mut Conn, statement: String) -> Result<(), Failure> {

@@ -662,12 +662,16 @@ impl Scheduler {
         let mark = gtid.to_string();
         let renames = moves.renames(&link.objects, mark.rsplit(':').next().unwrap_or_default());
         let mut voids = None;
-        if renames.is_empty() {
+        let superseded = moves.superseded.iter().filter_map(|old| link.objects.map(old));
+        let mut steps: Vec<Rewritten> = superseded.map(|there| statements::dropping(&there)).collect();
+        if !renames.is_empty() {
+            steps.push(statements::renaming(&renames, moves.joins.clone()));
+        }
+        if steps.is_empty() {
             self.log(self.record(statement, "ignored", None)).await?;
         } else {
             // The checkpoint passes the statement when what comes in has been copied.
-            let step = statements::renaming(&renames, moves.joins.clone());
-            voids = self.run_statements(session, statement, vec![step], false).await?;
+            voids = self.run_statements(session, statement, steps, false).await?;
         }
         for (old, new) in &moves.leaves {
             let Some(there) = link.objects.map(old) else { continue };

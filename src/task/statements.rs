@@ -116,7 +116,7 @@ pub fn judge(
     }
     if direction == Direction::Forward
         && !exclude_ddl
-        && let Some(moves) = Moves::of(&parsed, objects)
+        && let Some(moves) = Moves::of(&parsed, objects, &known.covered)
     {
         return Verdict::Move(moves);
     }
@@ -382,6 +382,15 @@ pub fn renaming(renames: &[(TableName, TableName)], voids: Vec<TableName>) -> Re
             voids,
             ..Details::default()
         },
+        ..Rewritten::default()
+    }
+}
+
+/// The statement that drops a table of the destination that another one has taken the place of.
+pub fn dropping(table: &TableName) -> Rewritten {
+    Rewritten {
+        text: format!("DROP TABLE IF EXISTS {}", ident::quoted_table(table)),
+        tables: vec![table.clone()],
         ..Rewritten::default()
     }
 }
