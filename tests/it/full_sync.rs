@@ -278,14 +278,22 @@ async fn tables_that_are_altered_renamed_or_made_during_full_sync_arrive_whole()
     )
     .await;
     eventually("full sync is over", async || {
-        let state = rows(&proxy, "SELECT state, last_error FROM sync.status WHERE direction = 'forward'").await;
+        let state = rows(
+            &proxy,
+            "SELECT state, last_error FROM sync.status WHERE direction = 'forward'",
+        )
+        .await;
         assert_ne!(state[0][0], "failed", "{state:?}");
         (state[0][0] == "running").then_some(())
     })
     .await;
     proxy.wait_synced("s").await;
     assert_same(&pair.hq, &pair.branch, "s").await;
-    sql(&pair.branch, "UPDATE s.altered SET w = 0 WHERE id < 10; INSERT INTO s.other VALUES (99999, 1, 'b')").await;
+    sql(
+        &pair.branch,
+        "UPDATE s.altered SET w = 0 WHERE id < 10; INSERT INTO s.other VALUES (99999, 1, 'b')",
+    )
+    .await;
     proxy.wait_synced("s").await;
     assert_same(&pair.hq, &pair.branch, "s").await;
 }
