@@ -365,14 +365,13 @@ pub async fn finish(session: &mut Session, job: &Job<'_>, number: u64, last: boo
 }
 
 async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
-    let prepare = session_of(job);
+    let settings = session_of(job);
+    let prepare: Vec<String> = settings.iter().map(|(name, value)| format!("{name} = {value}")).collect();
     let doing = |what: &str| format!("{what} the DDL statement of {} at the destination", job.gtid);
-    if !prepare.is_empty() {
-        session
-            .run(format!("SET {prepare}"))
-            .await
-            .map_err(|error| Failure::mysql(doing("preparing"), &error))?;
-    }
+    session
+        .run(format!("SET {}", prepare.join(", ")))
+        .await
+        .map_err(|error| Failure::mysql(doing("preparing"), &error))?;
     if let Some(database) = job.default_database {
         let mut chosen = session.run(format!("USE {}", ident::quoted(database))).await;
         // Its database is no concern of the task and is not here. If it names a table without a database it fails.
@@ -385,7 +384,8 @@ async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
         Some((_, statement)) => session.run(statement).await,
         None => session.run(job.statement).await,
     };
-    let restored = session.run(format!("SET {SESSION}")).await;
+    let defaults: Vec<String> = settings.iter().map(|(name, _)| format!("{name} = DEFAULT")).collect();
+    let restored = session.run(format!("SET {}, {SESSION}", defaults.join(", "))).await;
     if job.default_database.is_some() {
         // The one that every session of ours has, see `connect`.
         let restored = session.run("USE information_schema").await;
@@ -408,30 +408,32 @@ async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
 }
 
 /// The settings a DDL depends on, as the source had them. Collations go by number, as in the binlog.
-fn session_of(job: &Job<'_>) -> String {
+fn session_of(job: &Job<'_>) -> Vec<(&'static str, String)> {
     let status = job.status;
-    let mut settings = Vec::new();
-    if let Some((charset, _)) = job.encoded {
-        settings.push(format!("character_set_client = {charset}"));
-    }
-    if let Some(mode) = status.sql_mode {
-        // What the destination's parser sees is our text, which is escaped for no mode in particular: the modes that
-        // change how text is read are the source's too.
-        settings.push(format!("sql_mode = {mode}"));
-    }
-    if let Some(checks) = status.foreign_key_checks() {
-        settings.push(format!("foreign_key_checks = {}", u8::from(checks)));
-    }
-    if let Some(collation) = status.collation_connection {
-        settings.push(format!("collation_connection = {collation}"));
-    }
-    if let Some(collation) = status.collation_server {
-        settings.push(format!("collation_server = {collation}"));
-    }
-    if let Some(zone) = &status.time_zone {
-        settings.push(format!("time_zone = {}", literal::string(zone)));
-    }
-    settings.join(", ")
+    let (increment, offset) = status.auto_increment.unwrap_or((1, 1));
+    let mut settings = vec![
+        // ALTER TABLE gives numbers to the rows that are there.
+        ("auto_increment_increment", increment.to_string()),
+        ("auto_increment_offset", offset.to_string()),
+    ];
+    let mut set = |name, value: Option<String>| settings.extend(value.map(|value| (name, value)));
+    let number = |collation: Option<u16>| collation.map(|number| number.to_string());
+    let switch = |on: Option<bool>| on.map(|on| u8::from(on).to_string());
+    set("character_set_client", job.encoded.map(|(charset, _)| charset.to_string()));
+    // What the destination's parser sees is our text, which is escaped for no mode in particular: the modes that
+    // change how text is read are the source's too.
+    set("sql_mode", status.sql_mode.map(|mode| mode.to_string()));
+    set("foreign_key_checks", switch(status.foreign_key_checks()));
+    set("collation_connection", number(status.collation_connection));
+    set("collation_server", number(status.collation_server));
+    set("default_collation_for_utf8mb4", number(status.default_collation_for_utf8mb4));
+    set("explicit_defaults_for_timestamp", switch(status.explicit_defaults_for_timestamp));
+    set("default_table_encryption", switch(status.default_table_encryption));
+    set("time_zone", status.time_zone.as_deref().map(literal::string));
+    // What a new column with the current time gets, and when an event begins.
+    let fraction = status.microseconds.unwrap_or(0);
+    set("timestamp", status.timestamp.map(|seconds| format!("{seconds}.{fraction:06}")));
+    settings
 }
 
 /// What the statement touches, as it is now. `AUTO_INCREMENT` moves with every insert and is left out; the time of

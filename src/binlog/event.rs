@@ -341,7 +341,7 @@ fn read(header: &Header, body: &Bytes) -> Result<Event, Malformed> {
         EventType::ANONYMOUS_GTID => Event::Gtid(gtid_event::untagged(body, true)?),
         EventType::GTID_TAGGED => Event::Gtid(gtid_event::tagged(body)?),
         EventType::PREVIOUS_GTIDS => Event::PreviousGtids(gtid_event::previous_gtids(body)?),
-        EventType::QUERY => Event::Query(Query::parse(body)?),
+        EventType::QUERY => Event::Query(Query::parse(body, header.timestamp)?),
         EventType::XID => Event::Xid { xid: cursor.u64()? },
         EventType::XA_PREPARE => {
             let one_phase = cursor.u8()? != 0;

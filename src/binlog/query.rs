@@ -53,7 +53,9 @@ pub struct QueryStatus {
     pub invoker: Option<(String, String)>,
     /// The databases it touches; `None` also if there are too many to be listed.
     pub databases: Option<Vec<String>>,
-    /// The microseconds of the statement's start.
+    /// When the statement began, for its clock: seconds since the epoch.
+    pub timestamp: Option<u32>,
+    /// The microseconds of the statement's start, if it used them.
     pub microseconds: Option<u32>,
     /// `explicit_defaults_for_timestamp` (since 8.0).
     pub explicit_defaults_for_timestamp: Option<bool>,
@@ -82,15 +84,16 @@ impl QueryStatus {
 }
 
 impl Query {
-    /// Reads the event without header and checksum.
-    pub(crate) fn parse(body: &Bytes) -> Result<Self, Malformed> {
+    /// Reads the event without header and checksum. `timestamp` is the header's.
+    pub(crate) fn parse(body: &Bytes, timestamp: u32) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(body);
         let thread_id = cursor.u32()?;
         cursor.u32()?; // how long it ran, in seconds
         let schema_len = usize::from(cursor.u8()?);
         let error_code = cursor.u16()?;
         let status_len = usize::from(cursor.u16()?);
-        let status = status(cursor.take(status_len)?)?;
+        let mut status = status(cursor.take(status_len)?)?;
+        status.timestamp = Some(timestamp);
         let schema = identifier(cursor.take(schema_len)?)?;
         if cursor.u8()? != 0 {
             return Err(Malformed(

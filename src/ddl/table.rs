@@ -144,8 +144,8 @@ fn walk(cursor: &mut Cursor<'_>, own: &TableName, of: Of) -> Shape<Definition> {
         } else if depth == 0 && of == Of::Create && cursor.is_word("START") && cursor.is_word_at(1, "TRANSACTION") {
             let start = cursor.position();
             cursor.accept_all(&["START", "TRANSACTION"]);
+            // The table's options come behind it.
             definition.start_transaction = Some(start..cursor.end_of_last());
-            cursor.expect_end()?;
         } else if cursor.accept("REFERENCES") {
             // Not the default database: a parent without a database stands in the child's.
             cursor.object_in(Role::ForeignKeyParent, Some(&own.database))?;

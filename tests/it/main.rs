@@ -11,6 +11,7 @@ mod cascades;
 mod column_ddl;
 mod columns;
 mod conflicts;
+mod ddl_table;
 mod decisions;
 mod demo;
 mod existing_tables;
