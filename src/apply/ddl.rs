@@ -366,7 +366,10 @@ pub async fn finish(session: &mut Session, job: &Job<'_>, number: u64, last: boo
 
 async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
     let settings = session_of(job);
-    let prepare: Vec<String> = settings.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    let prepare: Vec<String> = settings
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
     let doing = |what: &str| format!("{what} the DDL statement of {} at the destination", job.gtid);
     session
         .run(format!("SET {}", prepare.join(", ")))
@@ -419,20 +422,32 @@ fn session_of(job: &Job<'_>) -> Vec<(&'static str, String)> {
     let mut set = |name, value: Option<String>| settings.extend(value.map(|value| (name, value)));
     let number = |collation: Option<u16>| collation.map(|number| number.to_string());
     let switch = |on: Option<bool>| on.map(|on| u8::from(on).to_string());
-    set("character_set_client", job.encoded.map(|(charset, _)| charset.to_string()));
+    set(
+        "character_set_client",
+        job.encoded.map(|(charset, _)| charset.to_string()),
+    );
     // What the destination's parser sees is our text, which is escaped for no mode in particular: the modes that
     // change how text is read are the source's too.
     set("sql_mode", status.sql_mode.map(|mode| mode.to_string()));
     set("foreign_key_checks", switch(status.foreign_key_checks()));
     set("collation_connection", number(status.collation_connection));
     set("collation_server", number(status.collation_server));
-    set("default_collation_for_utf8mb4", number(status.default_collation_for_utf8mb4));
-    set("explicit_defaults_for_timestamp", switch(status.explicit_defaults_for_timestamp));
+    set(
+        "default_collation_for_utf8mb4",
+        number(status.default_collation_for_utf8mb4),
+    );
+    set(
+        "explicit_defaults_for_timestamp",
+        switch(status.explicit_defaults_for_timestamp),
+    );
     set("default_table_encryption", switch(status.default_table_encryption));
     set("time_zone", status.time_zone.as_deref().map(literal::string));
     // What a new column with the current time gets, and when an event begins.
     let fraction = status.microseconds.unwrap_or(0);
-    set("timestamp", status.timestamp.map(|seconds| format!("{seconds}.{fraction:06}")));
+    set(
+        "timestamp",
+        status.timestamp.map(|seconds| format!("{seconds}.{fraction:06}")),
+    );
     settings
 }
 

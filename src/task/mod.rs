@@ -8,7 +8,7 @@
 //! - [`existing`]: which tables are there before that, and in what they differ.
 //! - [`objects`]: what each direction has, as the servers write names.
 //! - [`narrow`]: row changes that `ONLY` leaves out.
-//! - [`pipeline`]: the changes: reads, plans, schedules and applies them.
+//! - [`pipeline`]: the changes: reads, plans, schedules and applies them; what becomes of a statement in its turn.
 //! - [`history`]: rows of the reverse direction that are older than a DDL of the forward one.
 //! - [`row_filter`]: changes are judged by the filters of their tables.
 //! - [`stored`], [`receiver`]: views, routines, triggers and events.

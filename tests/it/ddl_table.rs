@@ -27,7 +27,9 @@ struct Case {
 }
 
 fn cases(file: &str) -> Vec<Case> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/live_ddl").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/live_ddl")
+        .join(file);
     let content = std::fs::read_to_string(path).unwrap();
     let blocks = content.strip_prefix("=== ").unwrap().split("\n=== ");
     blocks.map(case).collect()
@@ -43,7 +45,11 @@ fn case(block: &str) -> Case {
         set: None,
         names: None,
         statement: statement.trim_end().to_owned(),
-        expected: expected.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect(),
+        expected: expected
+            .lines()
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect(),
     };
     for setting in settings {
         match setting.split_once(' ').unwrap_or((setting, "")) {
@@ -64,7 +70,10 @@ impl Case {
         }
         let mut statement = self.statement.clone().into_bytes();
         if let Some(charset) = &self.names {
-            let encode = format!("SELECT CAST(CONVERT(_utf8mb4 0x{} USING {charset}) AS BINARY)", hex(&statement));
+            let encode = format!(
+                "SELECT CAST(CONVERT(_utf8mb4 0x{} USING {charset}) AS BINARY)",
+                hex(&statement)
+            );
             statement = conn.query_first(encode).await?.unwrap();
             conn.query_drop(format!("SET NAMES {charset}")).await?;
         }
@@ -112,7 +121,10 @@ async fn definitions(server: &LocalServer, suffix: &str) -> Definitions {
             Ok(row) => row.unwrap(),
             // A view whose table is gone.
             Err(error) => {
-                found.insert(plain(&format!("{kind} {object}"), suffix), format!("{error}").replace(suffix, ""));
+                found.insert(
+                    plain(&format!("{kind} {object}"), suffix),
+                    format!("{error}").replace(suffix, ""),
+                );
                 continue;
             }
         };
@@ -127,7 +139,10 @@ async fn definitions(server: &LocalServer, suffix: &str) -> Definitions {
             "TABLE" | "VIEW" | "DATABASE" => drop(cells.remove(0)),
             _ => {}
         }
-        found.insert(plain(&format!("{kind} {object}"), suffix), plain(&cells.join("\n"), suffix));
+        found.insert(
+            plain(&format!("{kind} {object}"), suffix),
+            plain(&cells.join("\n"), suffix),
+        );
     }
     conn.disconnect().await.unwrap();
     found
@@ -148,7 +163,9 @@ fn plain(text: &str, suffix: &str) -> String {
     if !suffix.is_empty() {
         text = text.replace(suffix, "");
     }
-    text = text.replace("BEGIN IF @causeway_applying IS NULL THEN\n", "").replace("\n; END IF; END", "");
+    text = text
+        .replace("BEGIN IF @causeway_applying IS NULL THEN\n", "")
+        .replace("\n; END IF; END", "");
     for state in [" DISABLE ON REPLICA", " DISABLE", " ENABLE"] {
         for preserve in ["ON COMPLETION PRESERVE", "ON COMPLETION NOT PRESERVE"] {
             text = text.replace(&format!("{preserve}{state}"), preserve);
@@ -164,7 +181,13 @@ fn difference(source: &Definitions, destination: &Definitions) -> Option<String>
         let (here, there) = (source.get(name), destination.get(name));
         if here != there {
             let text = |found: Option<&String>| found.cloned().unwrap_or_else(|| "is not there".to_owned());
-            writeln!(told, "{name}\nat the source: {}\nat the destination: {}", text(here), text(there)).unwrap();
+            writeln!(
+                told,
+                "{name}\nat the source: {}\nat the destination: {}",
+                text(here),
+                text(there)
+            )
+            .unwrap();
         }
     }
     (!told.is_empty()).then_some(told)
@@ -173,11 +196,21 @@ fn difference(source: &Definitions, destination: &Definitions) -> Option<String>
 /// A pair in step, where the databases get `suffix` at the destination.
 async fn in_step(suffix: &str, rules: &str) -> (Pair, Proxy) {
     let pair = Pair::start_with(ServerOptions::default(), ServerOptions::default()).await;
-    sql(&pair.hq, "CREATE DATABASE shop; CREATE DATABASE crm; CREATE DATABASE part").await;
+    sql(
+        &pair.hq,
+        "CREATE DATABASE shop; CREATE DATABASE crm; CREATE DATABASE part",
+    )
+    .await;
     let proxy = Proxy::start().await;
     proxy.register(&pair).await;
-    let objects = DATABASES.map(|name| format!("`{name}`.* AS `{name}{suffix}`.*")).join(", ");
-    sql(&proxy, &format!("CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS ({rules}{objects}) WITH (heartbeat = OFF)")).await;
+    let objects = DATABASES
+        .map(|name| format!("`{name}`.* AS `{name}{suffix}`.*"))
+        .join(", ");
+    sql(
+        &proxy,
+        &format!("CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS ({rules}{objects}) WITH (heartbeat = OFF)"),
+    )
+    .await;
     sql(&proxy, "START SYNC TASK t").await;
     proxy.wait_state("t", "running").await;
     (pair, proxy)
@@ -204,24 +237,31 @@ async fn both_sides_agree_after_every_statement(suffix: &str) {
         if let Err(error) = case.run(&pair.hq).await {
             let told = format!("'{}' at the source: {error}\n{}\n\n", case.title, case.statement);
             assert!(all, "{told}");
-            eprintln!("{told}"); differences += &told;
+            eprintln!("{told}");
+            differences += &told;
             continue;
         }
         if let Some(error) = arrives(&proxy).await {
             let told = format!("'{}' does not travel: {error}\n{}\n\n", case.title, case.statement);
             assert!(all, "{told}");
-            eprintln!("{told}"); differences += &told;
+            eprintln!("{told}");
+            differences += &told;
             sql(&proxy, "RESUME SYNC TASK t SKIP").await;
             proxy.wait_state("t", "running").await;
             proxy.wait_synced("t").await;
         }
         let (source, destination) = (definitions(&pair.hq, "").await, definitions(&pair.branch, suffix).await);
         if let Some(difference) = difference(&source, &destination) {
-            let applied = "SELECT applied_statement FROM sync.ddl WHERE direction = 'forward' ORDER BY rowid DESC LIMIT 1";
+            let applied =
+                "SELECT applied_statement FROM sync.ddl WHERE direction = 'forward' ORDER BY rowid DESC LIMIT 1";
             let applied = rows(&proxy, applied).await;
-            let told = format!("after '{}':\n{}\nwhich became {applied:?}\n{difference}\n", case.title, case.statement);
+            let told = format!(
+                "after '{}':\n{}\nwhich became {applied:?}\n{difference}\n",
+                case.title, case.statement
+            );
             assert!(all, "{told}");
-            eprintln!("{told}"); differences += &told;
+            eprintln!("{told}");
+            differences += &told;
         }
     }
     assert!(differences.is_empty(), "{differences}");

@@ -1,0 +1,119 @@
+//! Statements that can't be carried: they wait for the operator's word, and are dealt with as it says.
+
+use std::sync::Arc;
+
+use crate::{
+    apply::{ddl, session::Session},
+    failure::{Failure, Kind},
+    model::{
+        gtid::Gtid,
+        history::Details,
+        name::TableName,
+        status::{DdlRecord, Level},
+        task::Decision,
+    },
+    plan::assemble::Statement,
+};
+
+use super::{Scheduler, in_store};
+use crate::task::statements;
+
+impl Scheduler {
+    /// What the operator has decided on a statement.
+    pub(super) async fn decision(&self, gtid: &Gtid) -> Result<Option<Decision>, Failure> {
+        let (store, task) = (self.link.store.clone(), self.link.task.clone());
+        let (direction, gtid) = (self.link.key.direction, gtid.to_string());
+        in_store(move || store.decision(&task, direction, &gtid)).await
+    }
+
+    /// Does with a statement what the operator has decided.
+    pub(super) async fn decided(
+        &mut self,
+        session: &mut Session,
+        statement: &Statement,
+        decision: Decision,
+    ) -> Result<Option<(u64, Vec<TableName>)>, Failure> {
+        let gtid = &statement.header.gtid;
+        let voids = match decision {
+            Decision::Skip => {
+                ddl::withdraw(session.conn(), &self.link.key, gtid).await?;
+                self.log(DdlRecord {
+                    task: self.link.task.clone(),
+                    direction: self.link.key.direction,
+                    source_position: gtid.to_string(),
+                    statement: statement.text.clone(),
+                    outcome: "ignored",
+                    applied_statement: None,
+                })
+                .await?;
+                self.link
+                    .tell(
+                        Level::Warning,
+                        format!("the statement {gtid} was passed by, as the operator decided"),
+                    )
+                    .await;
+                None
+            }
+            Decision::Apply(text) => {
+                // What was intended before is another statement.
+                ddl::withdraw(session.conn(), &self.link.key, gtid).await?;
+                match statements::as_written(&text, self.version) {
+                    Some(rewritten) => self.run_statements(session, statement, vec![rewritten], true).await?,
+                    None => {
+                        self.change_rows(session, statement, &text).await?;
+                        None
+                    }
+                }
+            }
+        };
+        let (store, task, direction) = (self.link.store.clone(), self.link.task.clone(), self.link.key.direction);
+        in_store(move || store.decided(&task, direction)).await?;
+        Ok(voids)
+    }
+
+    /// Runs a statement that changes rows in the place of another one.
+    pub(super) async fn change_rows(
+        &mut self,
+        session: &mut Session,
+        statement: &Statement,
+        text: &str,
+    ) -> Result<(), Failure> {
+        let details = Details::default();
+        let job = self.job(statement, 0, text, &details);
+        match ddl::change_rows(session, &job, &statement.header.path).await {
+            Ok(applied) => {
+                // Passed here even inside of a transaction: done twice would be worse than anything.
+                let number = self.watermark.begin_transaction(&statement.header);
+                self.watermark.finish(number);
+                (self.unwritten.any, self.unwritten.changes) = (true, true);
+                self.persisted.send_replace(Arc::new(applied));
+                self.log(self.record(statement, "applied", Some(text))).await
+            }
+            Err(failure) => {
+                if failure.kind == Kind::Data {
+                    self.log(self.record(statement, "failed", Some(text))).await?;
+                    self.leave_undecided(&statement.header.gtid).await?;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// A statement can't be carried: it waits for what the operator decides.
+    pub(super) async fn undecided(&self, gtid: &Gtid, reason: &str) -> Failure {
+        match self.leave_undecided(gtid).await {
+            Ok(()) => Failure::undecided(format!(
+                "{reason}. Decide on it: RESUME SYNC TASK {0} SKIP passes it by, RESUME SYNC TASK {0} APPLY '…' runs another \
+                 statement at the destination in its place, and RESUME alone tries it again",
+                self.link.task
+            )),
+            Err(failure) => failure,
+        }
+    }
+
+    pub(super) async fn leave_undecided(&self, gtid: &Gtid) -> Result<(), Failure> {
+        let (store, task) = (self.link.store.clone(), self.link.task.clone());
+        let (direction, gtid) = (self.link.key.direction, gtid.to_string());
+        in_store(move || store.leave_undecided(&task, direction, &gtid)).await
+    }
+}
