@@ -219,18 +219,33 @@ async fn entries(conn: &mut Conn, link: &LinkKey, condition: &str) -> Result<Vec
         .collect()
 }
 
+/// Passes a statement by: takes back its intent, and moves the checkpoint past it. Returns what has been applied then.
+///
+/// # Errors
+/// [`Failure`]; the statement is still to be dealt with then.
+pub async fn skip(session: &mut Session, job: &Job<'_>) -> Result<GtidSet, Failure> {
+    let mut applied = job.applied.clone();
+    applied.insert(job.gtid);
+    transaction(session, job.link, job.epoch, &applied, withdrawal(job.link, job.gtid)).await?;
+    Ok(applied)
+}
+
+fn withdrawal(link: &LinkKey, gtid: &Gtid) -> String {
+    format!(
+        "UPDATE causeway.ddl SET state = '{WITHDRAWN}' WHERE {} AND state = '{INTENDED}' \
+         AND (gtid = '{gtid}' OR gtid LIKE '{gtid}#%')",
+        link.condition()
+    )
+}
+
 /// Takes back the intent of a statement that is passed by after all.
 ///
 /// # Errors
 /// [`Failure`] if the server refuses.
 pub async fn withdraw(conn: &mut Conn, link: &LinkKey, gtid: &Gtid) -> Result<(), Failure> {
-    conn.query_drop(format!(
-        "UPDATE causeway.ddl SET state = '{WITHDRAWN}' WHERE {} AND state = '{INTENDED}' \
-         AND (gtid = '{gtid}' OR gtid LIKE '{gtid}#%')",
-        link.condition()
-    ))
-    .await
-    .map_err(|error| Failure::mysql("withdrawing a DDL statement", &error))
+    conn.query_drop(withdrawal(link, gtid))
+        .await
+        .map_err(|error| Failure::mysql("withdrawing a DDL statement", &error))
 }
 
 /// Waits until no earlier session of the link runs a statement any more, and keeps later ones waiting.
@@ -432,6 +447,11 @@ fn session_of(job: &Job<'_>) -> Vec<(&'static str, String)> {
     set("foreign_key_checks", switch(status.foreign_key_checks()));
     set("collation_connection", number(status.collation_connection));
     set("collation_server", number(status.collation_server));
+    // That of the default database, if there was one, which is set with it.
+    set(
+        "collation_database",
+        number(status.collation_database.or(status.collation_server)),
+    );
     set(
         "default_collation_for_utf8mb4",
         number(status.default_collation_for_utf8mb4),

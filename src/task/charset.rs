@@ -29,23 +29,24 @@ fn is_utf8(charset: &str) -> bool {
 /// How many bytes of a statement are UTF-8 whatever its character set is: the server writes CREATE VIEW, PROCEDURE and
 /// FUNCTION anew up to the name, in its own character set, and puts the rest behind it as it came.
 fn written_by_the_server(raw: &[u8]) -> usize {
-    let find = |word: &[u8]| {
-        raw.windows(word.len())
-            .position(|at| at == word)
-            .map(|at| at + word.len())
+    let find = |word: &str, quote: u8| {
+        let word = [word.as_bytes(), &[quote]].concat();
+        let at = raw.windows(word.len()).position(|at| at == word)?;
+        Some((at + word.len(), quote))
     };
-    let words: [&[u8]; 3] = [b" VIEW `", b" PROCEDURE `", b" FUNCTION `"];
+    // Under ANSI_QUOTES it writes names in double quotes.
+    let words = [" VIEW ", " PROCEDURE ", " FUNCTION "];
+    let names = words.iter().flat_map(|word| [find(word, b'`'), find(word, b'"')]);
     let begins = raw.starts_with(b"CREATE ") || raw.starts_with(b"ALTER ");
-    let Some(name) = words.iter().filter_map(|word| find(word)).min().filter(|_| begins) else {
+    let Some((mut at, quote)) = names.flatten().min().filter(|_| begins) else {
         return 0;
     };
-    let mut at = name;
     loop {
         match (raw.get(at), raw.get(at + 1), raw.get(at + 2)) {
             (None, ..) => return 0,
-            (Some(b'`'), Some(b'`'), _) => at += 2,
-            (Some(b'`'), Some(b'.'), Some(b'`')) => at += 3,
-            (Some(b'`'), ..) => break,
+            (Some(one), Some(two), _) if *one == quote && *two == quote => at += 2,
+            (Some(one), Some(b'.'), Some(two)) if *one == quote && *two == quote => at += 3,
+            (Some(one), ..) if *one == quote => break,
             _ => at += 1,
         }
     }
@@ -125,6 +126,10 @@ mod tests {
         check(
             b"CREATE DEFINER=`a`@`h` PROCEDURE `p``q`(x \xe9)",
             b"CREATE DEFINER=`a`@`h` PROCEDURE `p``q",
+        );
+        check(
+            "CREATE DEFINER=\"a\"@\"h\" FUNCTION \"d\".\"fé\"(x".as_bytes(),
+            "CREATE DEFINER=\"a\"@\"h\" FUNCTION \"d\".\"fé".as_bytes(),
         );
         // As the client sent them.
         check(b"CREATE VIEW `v\xe9` AS SELECT 1", b"");

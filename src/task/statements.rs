@@ -128,10 +128,13 @@ pub fn judge(
         }
         Kind::TableMaintenance | Kind::Account(_) | Kind::ServerAdministration => return Verdict::Nothing,
         Kind::CreateTable { temporary: true, .. } | Kind::DropTable { temporary: true, .. } => return Verdict::Nothing,
-        Kind::Dml(_) if concerns || parsed.targets().next().is_none() => {
+        Kind::Dml(verb) if concerns || parsed.targets().next().is_none() => {
+            let tables: Vec<String> = parsed.targets().map(|target| target.name.to_string()).collect();
             return Verdict::Stop(format!(
-                "a change at {} was logged as a statement, not as rows; set binlog_format=ROW at the source (also for \
-                 the sessions that write), and start the task again with full sync",
+                "a change ({} {}) at {} was logged as a statement, not as rows; set binlog_format=ROW at the source (also \
+                 for the sessions that write), and start the task again with full sync",
+                format!("{verb:?}").to_uppercase(),
+                tables.join(", "),
                 statement.header.position
             ));
         }
@@ -320,7 +323,17 @@ fn rewrite(
         let mapped = |home: &String| objects.map_database(home).unwrap_or_else(|| home.clone());
         rewritten.default_database = body.home.as_ref().map(mapped);
     }
+    if parsed.kind == Kind::AlterTable && converts_to_default(&statement.text) && !statement.database.is_empty() {
+        let home = &statement.database;
+        rewritten.default_database = Some(objects.map_database(home).unwrap_or_else(|| home.clone()));
+    }
     Verdict::Apply(Box::new(rewritten))
+}
+
+/// Whether it may be `CONVERT TO CHARACTER SET DEFAULT`, which means that of the default database and not of the table's.
+fn converts_to_default(text: &str) -> bool {
+    let text = text.to_ascii_uppercase();
+    text.contains("CONVERT") && text.contains("DEFAULT")
 }
 
 /// A statement that the operator has written for the destination, with the destination's names; `None` if it changes rows

@@ -5,13 +5,7 @@ use std::sync::Arc;
 use crate::{
     apply::{ddl, session::Session},
     failure::{Failure, Kind},
-    model::{
-        gtid::Gtid,
-        history::Details,
-        name::TableName,
-        status::{DdlRecord, Level},
-        task::Decision,
-    },
+    model::{gtid::Gtid, history::Details, name::TableName, status::Level, task::Decision},
     plan::assemble::Statement,
 };
 
@@ -35,23 +29,18 @@ impl Scheduler {
     ) -> Result<Option<(u64, Vec<TableName>)>, Failure> {
         let gtid = &statement.header.gtid;
         let voids = match decision {
-            Decision::Skip => {
+            // Rows that come behind it under the same GTID are still to be applied.
+            Decision::Skip if statement.within => {
                 ddl::withdraw(session.conn(), &self.link.key, gtid).await?;
-                self.log(DdlRecord {
-                    task: self.link.task.clone(),
-                    direction: self.link.key.direction,
-                    source_position: gtid.to_string(),
-                    statement: statement.text.clone(),
-                    outcome: "ignored",
-                    applied_statement: None,
-                })
-                .await?;
-                self.link
-                    .tell(
-                        Level::Warning,
-                        format!("the statement {gtid} was passed by, as the operator decided"),
-                    )
-                    .await;
+                self.skipped(statement).await?;
+                None
+            }
+            Decision::Skip => {
+                // The checkpoint is past it before the decision is forgotten: it would be asked for again.
+                let details = Details::default();
+                let applied = ddl::skip(session, &self.job(statement, 0, "", &details)).await?;
+                self.persisted.send_replace(Arc::new(applied));
+                self.skipped(statement).await?;
                 None
             }
             Decision::Apply(text) => {
@@ -69,6 +58,15 @@ impl Scheduler {
         let (store, task, direction) = (self.link.store.clone(), self.link.task.clone(), self.link.key.direction);
         in_store(move || store.decided(&task, direction)).await?;
         Ok(voids)
+    }
+
+    /// Says that a statement was passed by.
+    async fn skipped(&self, statement: &Statement) -> Result<(), Failure> {
+        self.log(self.record(statement, "ignored", None)).await?;
+        let gtid = &statement.header.gtid;
+        let message = format!("the statement {gtid} was passed by, as the operator decided");
+        self.link.tell(Level::Warning, message).await;
+        Ok(())
     }
 
     /// Runs a statement that changes rows in the place of another one.
