@@ -219,6 +219,14 @@ async fn entries(conn: &mut Conn, link: &LinkKey, condition: &str) -> Result<Vec
         .collect()
 }
 
+/// Writes down what has been applied.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn checkpoint(session: &mut Session, link: &LinkKey, epoch: u64, applied: &GtidSet) -> Result<(), Failure> {
+    transaction(session, link, epoch, applied, "DO 0".to_owned()).await
+}
+
 /// Passes a statement by: takes back its intent, and moves the checkpoint past it. Returns what has been applied then.
 ///
 /// # Errors

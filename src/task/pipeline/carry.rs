@@ -99,7 +99,7 @@ impl Scheduler {
             }
             Verdict::Stop(reason) => {
                 self.log(record("failed", None)).await?;
-                return Err(self.undecided(gtid, &reason).await);
+                return Err(self.undecided(session, gtid, &reason).await);
             }
             Verdict::Apply(rewritten) if rewritten.has_rows => {
                 let number = self.run_statement_with_rows(session, statement, *rewritten).await?;
@@ -161,7 +161,7 @@ impl Scheduler {
                              to another definition: an ALTER TABLE does that at the destination",
                             cut_over.table, statement.header.position
                         );
-                        return Err(self.undecided(gtid, &reason).await);
+                        return Err(self.undecided(session, gtid, &reason).await);
                     }
                 }
                 let numbers: Vec<u64> = kept.iter().map(|entry| entry.number).collect();
@@ -205,7 +205,7 @@ impl Scheduler {
         }
         if let Err(reason) = join::run(&link, self.epoch, gtid, &moves.joins).await? {
             self.log(self.record(statement, "failed", None)).await?;
-            return Err(self.undecided(gtid, &reason).await);
+            return Err(self.undecided(session, gtid, &reason).await);
         }
         Ok(voids)
     }

@@ -29,11 +29,11 @@ impl Scheduler {
     ) -> Result<Option<(u64, Vec<TableName>)>, Failure> {
         let gtid = &statement.header.gtid;
         let voids = match decision {
-            // Rows that come behind it under the same GTID are still to be applied.
+            // What comes behind it under the same GTID is still to be dealt with; the decision is on all its statements.
             Decision::Skip if statement.within => {
                 ddl::withdraw(session.conn(), &self.link.key, gtid).await?;
                 self.skipped(statement).await?;
-                None
+                return Ok(None);
             }
             Decision::Skip => {
                 // The checkpoint is past it before the decision is forgotten: it would be asked for again.
@@ -97,9 +97,11 @@ impl Scheduler {
         }
     }
 
-    /// A statement can't be carried: it waits for what the operator decides.
-    pub(super) async fn undecided(&self, gtid: &Gtid, reason: &str) -> Failure {
-        match self.leave_undecided(gtid).await {
+    /// A statement can't be carried: it waits for what the operator decides. The checkpoint comes to be right before it: of
+    /// decisions on earlier statements there is no trace any more.
+    pub(super) async fn undecided(&self, session: &mut Session, gtid: &Gtid, reason: &str) -> Failure {
+        let written = ddl::checkpoint(session, &self.link.key, self.epoch, self.watermark.done()).await;
+        match written.and(self.leave_undecided(gtid).await) {
             Ok(()) => Failure::undecided(format!(
                 "{reason}. Decide on it: RESUME SYNC TASK {0} SKIP passes it by, RESUME SYNC TASK {0} APPLY '…' runs another \
                  statement at the destination in its place, and RESUME alone tries it again",
