@@ -61,6 +61,19 @@ impl Failure {
         }
     }
 
+    /// The source refused to give rows of a table.
+    pub fn reading(table: &TableName, error: &mysql_async::Error) -> Self {
+        let failure = Self::mysql(format_args!("reading {table}"), error);
+        match error {
+            // Unknown column, no such table: it has been altered or renamed since its definition was read.
+            mysql_async::Error::Server(error) if matches!(error.code, 1054 | 1146) => Self {
+                kind: Kind::Definitions,
+                ..failure
+            },
+            _ => failure,
+        }
+    }
+
     /// The destination refused a change of rows.
     pub fn writing(table: &TableName, error: &mysql_async::Error) -> Self {
         let failure = Self::mysql(format_args!("writing to {table} at the destination"), error);

@@ -132,7 +132,7 @@ pub async fn boundary(
             rows.saturating_sub(1)
         ))
         .await
-        .map_err(|error| Failure::mysql(format_args!("looking for key ranges of {}", table.name), &error))?;
+        .map_err(|error| Failure::reading(&table.name, &error))?;
     let Some(row) = row else { return Ok(None) };
     let mut values = Vec::with_capacity(keys.len());
     for (value, key) in row.unwrap().into_iter().zip(&keys) {

@@ -6,7 +6,10 @@ use mysql_async::{Conn, QueryResult, Row, TextProtocol, Value, prelude::Queryabl
 
 use crate::{
     failure::Failure,
-    model::table::{Family, Table, TableColumn},
+    model::{
+        name::TableName,
+        table::{Family, Table, TableColumn},
+    },
     sql::{ident, literal, set},
 };
 
@@ -110,7 +113,7 @@ pub(super) struct Reading<'c> {
     result: QueryResult<'c, 'static, TextProtocol>,
     columns: Vec<TableColumn>,
     keys: Vec<TableColumn>,
-    table: String,
+    table: TableName,
     held: Vec<Held>,
 }
 
@@ -131,7 +134,7 @@ pub(super) async fn open<'c>(
     bounds: &Bounds,
     filter: Option<&str>,
 ) -> Result<Reading<'c>, Failure> {
-    let failed = |error: mysql_async::Error| Failure::mysql(format_args!("reading {}", source.name), &error);
+    let failed = |error: mysql_async::Error| Failure::reading(&source.name, &error);
     let keys = key_columns(source)?;
     let columns: Vec<TableColumn> = copied
         .iter()
@@ -170,7 +173,7 @@ pub(super) async fn open<'c>(
         result,
         columns,
         keys,
-        table: source.name.to_string(),
+        table: source.name.clone(),
         held: Vec::new(),
     })
 }
@@ -183,7 +186,7 @@ impl Reading<'_> {
                 .result
                 .next()
                 .await
-                .map_err(|error| Failure::mysql(format_args!("reading {}", self.table), &error))?;
+                .map_err(|error| Failure::reading(&self.table, &error))?;
             let Some(row) = row else { return Ok(None) };
             let (row, held) = self.literals(&row.unwrap())?;
             match held {

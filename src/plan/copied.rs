@@ -4,7 +4,10 @@
 //! that the first range shows is in all of them. One between the two may or may not be in the copy, so the last word on
 //! its row counts, whatever is there. From the later state on every before image holds.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::model::{
     change::Mode,
@@ -58,6 +61,12 @@ impl Copied {
         }
         let tolerant = self.all_until.contains(gtid) || copy.is_some_and(|copy| copy.until.contains(gtid));
         Meets::Rows(if tolerant { Mode::Tolerant } else { Mode::Strict })
+    }
+
+    /// The tables whose copy has seen the transaction `gtid` in every row.
+    pub fn covering(&self, gtid: &Gtid) -> HashSet<TableName> {
+        let tables = self.tables.iter().filter(|(_, copy)| copy.from.contains(gtid));
+        tables.map(|(name, _)| name.clone()).collect()
     }
 
     /// Forgets copies that no change from `applied` on can meet any more; gives their names.

@@ -9,6 +9,7 @@
 //! - [`fitness`]: whether the columns that are listed for a table can travel.
 //! - [`compare`]: in what a table that is there differs from what it should be.
 //! - [`operations`]: which operation of an `ONLY` list a statement is.
+//! - [`moves`]: tables that a RENAME takes into the selection, or out of it.
 //! - [`copied`]: how changes meet the rows that full sync has copied.
 //! - `xa`: what has been prepared and not committed.
 //! - [`assemble`]: makes whole transactions of binlog events, dropping what does not go through as early as it can.
@@ -19,6 +20,7 @@ pub mod compare;
 pub mod copied;
 pub mod filter;
 pub mod fitness;
+pub mod moves;
 pub mod name_case;
 pub mod objects;
 pub mod online;

@@ -17,7 +17,7 @@ use crate::{
         name::TableName,
         server::ServerDefinition,
         status::{Level, Phase, State},
-        task::{Direction, TaskOptions},
+        task::{Direction, ExistingTables, TaskOptions},
     },
     plan::{copied::Copied, objects::Objects, path},
     schema::{
@@ -27,7 +27,7 @@ use crate::{
     sql::ident,
 };
 
-use super::{existing, link::Link, status::LinkStatus, stored};
+use super::{existing, join, link::Link, status::LinkStatus, stored};
 
 /// Where a table of the source goes that a link has to copy itself; `None` if it has not.
 type Copies<'a> = dyn Fn(&TableName) -> Option<TableName> + Sync + 'a;
@@ -121,11 +121,11 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     if link.options.full_sync {
         link.status.enter(State::Full, None);
         link.status.enter_phase(Phase::Full);
-        copy_tables(link, &mut source, &mut destination, taken.epoch).await?;
+        copy_tables(link, &mut source, &mut destination, taken.epoch, None).await?;
         let until = executed(&mut source).await?;
-        match forward {
-            true => tolerant_until = until,
-            false => complete.push(copied::complete(&link.key, &until)),
+        complete.push(copied::complete(&link.key, &until));
+        if forward {
+            tolerant_until = until;
         }
     }
     checkpoint::set_stage(
@@ -233,7 +233,7 @@ async fn definitions(source: &mut Conn, link: &Link) -> Result<Vec<Definition>, 
 }
 
 /// `AUTO_INCREMENT=` moves with every insert.
-fn without_counter(create: &str) -> String {
+pub(super) fn without_counter(create: &str) -> String {
     match create.split_once(" AUTO_INCREMENT=") {
         Some((head, tail)) => format!("{head}{}", tail.trim_start_matches(|c: char| c.is_ascii_digit())),
         None => create.to_owned(),
@@ -294,7 +294,7 @@ pub async fn refusal(
     Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
 }
 
-async fn make_tables(
+pub(super) async fn make_tables(
     link: &Link,
     source: &mut Conn,
     destination: &mut Conn,
@@ -353,9 +353,44 @@ async fn prepare_reverse(link: &Link, source: &mut Conn, destination: &mut Conn)
         .map_err(|error| Failure::mysql("preparing the reverse direction", &error))
 }
 
-async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epoch: u64) -> Result<(), Failure> {
+/// Copies the rows of the tables of a link, or of `some` of them, as far as they have not been copied. A table that is
+/// made, renamed or altered meanwhile starts over.
+pub(super) async fn copy_tables(
+    link: &Link,
+    source: &mut Conn,
+    destination: &mut Conn,
+    epoch: u64,
+    some: Option<&[TableName]>,
+) -> Result<(), Failure> {
+    let mut since = executed(source).await?;
+    let (mut tables, _) = tables_to_copy(link, source, destination, some).await?;
+    loop {
+        copy_all(link, destination, epoch, tables).await?;
+        let now = executed(source).await?;
+        if now == since {
+            return Ok(());
+        }
+        since = now;
+        let again;
+        (tables, again) = tables_to_copy(link, source, destination, some).await?;
+        if !again {
+            return Ok(());
+        }
+    }
+}
+
+/// The tables of the copy as they are now, and whether one had to start over.
+async fn tables_to_copy(
+    link: &Link,
+    source: &mut Conn,
+    destination: &mut Conn,
+    some: Option<&[TableName]>,
+) -> Result<(Vec<CopyTable>, bool), Failure> {
+    let forward = link.key.direction == Direction::Forward;
     let mut pairs = selected_tables(source, &|table| link.copies(table)).await?;
-    if link.key.direction == Direction::Reverse {
+    if let Some(some) = some {
+        pairs.retain(|(from, ..)| some.contains(from));
+    } else if !forward {
         // DDL does not go this way: what was not there when the copy began stays out.
         let copied = copied::load(destination, &link.key).await?;
         pairs.retain(|(from, ..)| copied.contains_key(from));
@@ -367,21 +402,61 @@ async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epo
         .await;
     }
     link.status.tables(pairs.iter().cloned(), Phase::Full);
-    let mut copied = Vec::with_capacity(pairs.len());
-    let (froms, tos): (Vec<TableName>, Vec<TableName>) =
-        pairs.iter().map(|(from, to, _)| (from.clone(), to.clone())).unzip();
+    let pairs: Vec<(TableName, TableName)> = pairs.into_iter().map(|(from, to, _)| (from, to)).collect();
+    let (mut copied, over) = fitting(link, source, destination, &pairs).await?;
+    if over.is_empty() {
+        return Ok((copied, false));
+    }
+    join::start_over(link, source, destination, &over).await?;
+    let (anew, _) = fitting(link, source, destination, &over).await?;
+    copied.extend(anew);
+    Ok((copied, true))
+}
+
+/// The tables that the destination has as they are at the source, and those whose copy has to start over.
+async fn fitting(
+    link: &Link,
+    source: &mut Conn,
+    destination: &mut Conn,
+    pairs: &[(TableName, TableName)],
+) -> Result<(Vec<CopyTable>, Vec<(TableName, TableName)>), Failure> {
+    let (froms, tos): (Vec<TableName>, Vec<TableName>) = pairs.iter().cloned().unzip();
     let mut sources = schema::tables::read(source, &froms).await?;
     let mut destinations = schema::tables::read(destination, &tos).await?;
-    for (from, to, _) in pairs {
-        match (sources.remove(&from), destinations.remove(&to)) {
-            (Some(here), Some(there)) => copied.push(CopyTable {
-                source: Arc::new(here),
-                destination: Arc::new(there),
-                columns: link.objects.columns(&from),
-                filter: link.objects.filter(&from).map(str::to_owned),
-            }),
-            // Made or dropped since the position was taken: the statement that did it is still to come.
+    let may_start_over = link.options.schema_sync
+        && link.options.incremental_sync
+        && link.options.existing_tables == ExistingTables::Error
+        && link.key.direction == Direction::Forward;
+    let (mut copied, mut over) = (Vec::with_capacity(pairs.len()), Vec::new());
+    for (from, to) in pairs {
+        match (sources.remove(from), destinations.remove(to)) {
+            (Some(here), Some(there)) => {
+                let columns = link.objects.columns(from);
+                // Its values would be left out of the rest of the copy.
+                let lacks = here
+                    .columns
+                    .iter()
+                    .filter(|column| !column.generated)
+                    .find(|column| columns.to(&column.name).is_some_and(|to| there.position(to).is_none()));
+                match lacks {
+                    None => copied.push(CopyTable {
+                        source: Arc::new(here),
+                        destination: Arc::new(there),
+                        columns,
+                        filter: link.objects.filter(from).map(str::to_owned),
+                    }),
+                    Some(_) if may_start_over => over.push((from.clone(), to.clone())),
+                    Some(column) => {
+                        return Err(Failure::data(format!(
+                            "{to} has no column for {} of {from}; make the definitions equal, then RESUME the task",
+                            column.name
+                        )));
+                    }
+                }
+            }
+            // Dropped since the position was taken: the statement that did it is still to come.
             (None, _) => {}
+            (Some(_), None) if may_start_over => over.push((from.clone(), to.clone())),
             (Some(_), None)
                 if link.options.schema_sync
                     && link.options.incremental_sync
@@ -394,6 +469,10 @@ async fn copy_tables(link: &Link, source: &mut Conn, destination: &mut Conn, epo
             }
         }
     }
+    Ok((copied, over))
+}
+
+async fn copy_all(link: &Link, destination: &mut Conn, epoch: u64, copied: Vec<CopyTable>) -> Result<(), Failure> {
     link.status.reset_copied();
     let writers = usize::from(link.options.workers);
     let slots: Vec<u16> = (0..link.options.workers)

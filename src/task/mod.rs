@@ -3,22 +3,26 @@
 //! - [`supervisor`]: what the operator wants of each task, and the tasks that are at work.
 //! - [`link`]: one direction of a task, from taking over its checkpoint to following changes; retries.
 //! - [`initial`]: schema sync and full sync.
+//! - [`join`]: tables that come into a link that already follows changes.
+//! - [`cascades`]: foreign keys whose actions nobody would carry.
 //! - [`existing`]: which tables are there before that, and in what they differ.
 //! - [`objects`]: what each direction has, as the servers write names.
 //! - [`narrow`]: row changes that `ONLY` leaves out.
-//! - [`pipeline`]: the changes: reads, plans, schedules and applies them.
+//! - [`pipeline`]: the changes: reads, plans, schedules and applies them; what becomes of a statement in its turn.
 //! - [`history`]: rows of the reverse direction that are older than a DDL of the forward one.
 //! - [`row_filter`]: changes are judged by the filters of their tables.
 //! - [`stored`], [`receiver`]: views, routines, triggers and events.
 //! - [`statements`]: what becomes of a DDL in each direction.
 //! - [`status`]: what is shown of a link while it is at work.
 
+pub mod cascades;
 pub mod charset;
 pub mod check;
 pub mod databases;
 pub mod existing;
 pub mod history;
 pub mod initial;
+pub mod join;
 pub mod link;
 pub mod narrow;
 pub mod objects;

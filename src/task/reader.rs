@@ -1,12 +1,12 @@
 //! The front of the pipeline: reads the source's binlog and makes transactions of it.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    sync::atomic::Ordering,
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
-use mysql_async::Conn;
+use mysql_async::{Conn, prelude::Queryable};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
@@ -46,11 +46,14 @@ use super::{
     link::Link,
     narrow::narrowed,
     row_filter::Filters,
-    statements::{self, Verdict},
+    statements::{self, Known, Verdict},
 };
 
 /// Changes a link keeps in memory at a time, in KiB ([`crate::model::change::Change::bytes`]).
 const MEMORY_KIB: u32 = 64 << 10;
+
+/// How often the source is asked whether it is there, while its stream is not read.
+const SOURCE_ASKED_EVERY: Duration = Duration::from_secs(2);
 
 /// When a transaction is passed on in parts.
 const LIMITS: Limits = Limits {
@@ -359,7 +362,7 @@ impl Reader {
             link.options.exclude_ddl,
             self.version,
             None,
-            &HashSet::new(),
+            &Known::default(),
         ) {
             Verdict::Nothing => Ok(true),
             Verdict::Stop(reason) => Err(Failure::data(reason)),
@@ -616,14 +619,21 @@ impl Reader {
     }
 
     /// Waits until the forward link has done all that its source has executed by now. It depends on this link in
-    /// nothing, so this ends.
+    /// nothing, so this ends. Meanwhile nobody reads the stream, so it is asked whether the source is still there.
     async fn forward_catches_up(&mut self) -> Result<(), Failure> {
         let executed = initial::executed(&mut self.destination).await?;
         let mut applied = self.link.shared.forward.watch_applied();
-        let caught_up = applied.wait_for(|applied| executed.is_subset_of(applied)).await;
-        caught_up
-            .map(drop)
-            .map_err(|_| Failure::environment("the forward link has ended"))
+        loop {
+            let caught_up = async { applied.wait_for(|applied| executed.is_subset_of(applied)).await.is_ok() };
+            match tokio::time::timeout(SOURCE_ASKED_EVERY, caught_up).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(Failure::environment("the forward link has ended")),
+                Err(_) => {
+                    let asked = self.source().await?.ping().await;
+                    asked.map_err(|error| Failure::mysql("asking whether the source is there", &error))?;
+                }
+            }
+        }
     }
 
     /// The statements of the forward link that the rows read now are older than.

@@ -10,7 +10,8 @@ use crate::{
         stored::{StoredKind, StoredName},
         task::Direction,
     },
-    plan::{self, assemble, objects::Objects, online::CutOver, operations},
+    plan::{self, assemble, moves::Moves, objects::Objects, online::CutOver, operations},
+    sql::ident,
 };
 
 /// What is to be done.
@@ -26,6 +27,8 @@ pub enum Verdict {
     Hide(String, TableName),
     /// The shadow, hidden so far, takes the table's place: what was kept for it is run on the table.
     CutOver(CutOver),
+    /// It takes tables into the selection, or out of it.
+    Move(Moves),
     /// The shadow is gone.
     Unhide(Vec<TableName>),
     /// DDL goes forward only: it stays where it was made, and is listed.
@@ -64,6 +67,15 @@ pub struct Rewritten {
     pub has_rows: bool,
 }
 
+/// What is known of both servers that a verdict depends on.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// See [`Keys`].
+    pub keys: Keys,
+    /// Tables of the source that were copied after the statement had been run there: for them it is in the copy.
+    pub covered: HashSet<TableName>,
+}
+
 /// Keys and constraints, in lower case, of the destination's counterparts of tables of which columns are listed.
 pub type Keys = HashSet<(TableName, String)>;
 
@@ -76,8 +88,9 @@ pub fn judge(
     exclude_ddl: bool,
     version: u32,
     echo: Option<&str>,
-    keys: &Keys,
+    known: &Known,
 ) -> Verdict {
+    let keys = &known.keys;
     let context = StatementContext {
         default_database: (!statement.database.is_empty()).then_some(statement.database.as_str()),
         sql_mode: statement.status.sql_mode.unwrap_or(0),
@@ -93,12 +106,19 @@ pub fn judge(
     {
         return Verdict::Nothing;
     }
-    let selected = |name: &TableName| mapped(objects, parsed.stored_kind(), name).is_some();
+    let selected =
+        |name: &TableName| !known.covered.contains(name) && mapped(objects, parsed.stored_kind(), name).is_some();
     if direction == Direction::Forward
         && objects.online().is_hidden()
         && let Some(verdict) = on_a_shadow(&parsed, objects, exclude_ddl)
     {
         return verdict;
+    }
+    if direction == Direction::Forward
+        && !exclude_ddl
+        && let Some(moves) = Moves::of(&parsed, objects, &known.covered)
+    {
+        return Verdict::Move(moves);
     }
     let concerns = parsed.targets().any(|target| selected(&target.name)) || concerns_in_part(&parsed, objects);
     match &parsed.kind {
@@ -356,6 +376,38 @@ impl Rewritten {
     }
 }
 
+/// The statement that renames the destination's tables as [`Moves::renames`] says; `voids` are the tables of the source that
+/// others are put into the place of.
+pub fn renaming(renames: &[(TableName, TableName)], voids: Vec<TableName>) -> Rewritten {
+    let pair =
+        |(old, new): &(TableName, TableName)| format!("{} TO {}", ident::quoted_table(old), ident::quoted_table(new));
+    let pairs: Vec<String> = renames.iter().map(pair).collect();
+    let mut tables: Vec<TableName> = renames
+        .iter()
+        .flat_map(|(old, new)| [old.clone(), new.clone()])
+        .collect();
+    tables.sort();
+    tables.dedup();
+    Rewritten {
+        text: format!("RENAME TABLE {}", pairs.join(", ")),
+        tables,
+        details: Details {
+            voids,
+            ..Details::default()
+        },
+        ..Rewritten::default()
+    }
+}
+
+/// The statement that drops a table of the destination that another one has taken the place of.
+pub fn dropping(table: &TableName) -> Rewritten {
+    Rewritten {
+        text: format!("DROP TABLE IF EXISTS {}", ident::quoted_table(table)),
+        tables: vec![table.clone()],
+        ..Rewritten::default()
+    }
+}
+
 /// What a statement means for rows that are older.
 fn details(parsed: &Statement, objects: &Objects) -> Details {
     let removed = || parsed.targets().map(|target| target.name.clone()).collect();
@@ -548,11 +600,15 @@ mod tests {
             false,
             90_704,
             echo,
-            &keys,
+            &Known {
+                keys,
+                ..Known::default()
+            },
         ) {
             Verdict::Nothing => "nothing".to_owned(),
             Verdict::Echo => "echo".to_owned(),
             Verdict::Hide(..) | Verdict::CutOver(_) | Verdict::Unhide(_) => "hidden".to_owned(),
+            Verdict::Move(_) => "moves".to_owned(),
             Verdict::Apply(rewritten) => rewritten.text,
             Verdict::Refused => "refused".to_owned(),
             Verdict::Excluded => "excluded".to_owned(),

@@ -32,7 +32,7 @@ use crate::{
 };
 
 use super::{
-    check, initial,
+    cascades, check, initial,
     link::{Link, Shared},
     objects, row_filter,
     status::LinkStatus,
@@ -357,6 +357,11 @@ impl Supervisor {
                     });
                 }
             }
+            let followed = match definition.two_way {
+                true => vec![&source, &destination],
+                false => vec![&source],
+            };
+            reasons.extend(cascades::refusal(&followed, &forward).await?);
             Ok::<_, Failure>((!reasons.is_empty()).then(|| reasons.join("; ")))
         };
         match refusal.await {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use causeway::demo::mysqld::{LocalServer, ServerOptions};
 
 use crate::support::{
-    ask::{cell, connect, eventually, rows, sql},
+    ask::{cell, connect, eventually, rows, sql, try_sql},
     cluster::{Pair, Proxy},
     compare::assert_same,
 };
@@ -288,5 +288,33 @@ async fn cascades_during_full_sync_leave_no_orphans() {
         assert_equal(&pair, &proxy, "full sync under load").await;
         let orphans = "SELECT COUNT(*) FROM f.a_leaf LEFT JOIN f.c2 ON c2.id = a_leaf.c2 WHERE a_leaf.c2 IS NOT NULL AND c2.id IS NULL";
         assert_eq!(cell(&pair.branch, orphans).await, "0");
+    }
+}
+
+#[tokio::test]
+async fn a_child_whose_parent_is_left_out_is_refused_where_nobody_would_hear_of_it() {
+    for (native, refused) in [("ON", true), ("OFF", false)] {
+        let (pair, proxy) = start(native, native).await;
+        sql(
+            &pair.hq,
+            "CREATE DATABASE part; USE part; CREATE TABLE p (id INT PRIMARY KEY);
+             CREATE TABLE c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id) ON DELETE SET NULL)",
+        )
+        .await;
+        sql(
+            &pair.branch,
+            "CREATE DATABASE part; CREATE TABLE part.p (id INT PRIMARY KEY)",
+        )
+        .await;
+        sql(&proxy, "CREATE SYNC TASK part BETWEEN hq AND branch OBJECTS (part.c)").await;
+        let started = try_sql(&proxy, "START SYNC TASK part").await;
+        match (refused, started) {
+            (true, Err(error)) => assert!(
+                error.to_string().contains("part.c has a foreign key") && error.to_string().contains("add the parent"),
+                "{error}"
+            ),
+            (false, Ok(())) => {}
+            (_, other) => panic!("innodb_native_foreign_keys={native}: {other:?}"),
+        }
     }
 }

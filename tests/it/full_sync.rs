@@ -234,3 +234,66 @@ async fn rows_that_exist_at_the_destination_stay_when_that_is_asked_for() {
         [["1", "changed"], ["2", "changed"], ["3", "changed"], ["9", "branch"]]
     );
 }
+
+#[tokio::test]
+async fn tables_that_are_altered_renamed_or_made_during_full_sync_arrive_whole() {
+    let pair = Pair::start().await;
+    let fill = |table: &str| {
+        format!(
+            "INSERT INTO s.{table} WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 60000)
+             SELECT n, n * 2, REPEAT('x', 50) FROM n"
+        )
+    };
+    sql(
+        &pair.hq,
+        &format!(
+            "CREATE DATABASE s; SET SESSION cte_max_recursion_depth = 100000;
+             CREATE TABLE s.altered (id INT PRIMARY KEY, v INT, f VARCHAR(100)); {};
+             CREATE TABLE s.renamed LIKE s.altered; {}; CREATE TABLE s.plain LIKE s.altered; {}",
+            fill("altered"),
+            fill("renamed"),
+            fill("plain")
+        ),
+    )
+    .await;
+    let proxy = Proxy::start().await;
+    proxy.register(&pair).await;
+    sql(
+        &proxy,
+        "CREATE SYNC TASK s BETWEEN hq AND branch OBJECTS (s.*) WITH (heartbeat = OFF, workers = 1)",
+    )
+    .await;
+    sql(&proxy, "START SYNC TASK s").await;
+    eventually("some rows have been copied", async || {
+        let rows = "SELECT COALESCE(SUM(rows_copied), 0) FROM sync.objects";
+        (cell(&proxy, rows).await != "0").then_some(())
+    })
+    .await;
+    sql(
+        &pair.hq,
+        "ALTER TABLE s.altered RENAME COLUMN v TO w; UPDATE s.altered SET w = w + 1 WHERE id % 3 = 0;
+         RENAME TABLE s.renamed TO s.other; DELETE FROM s.other WHERE id % 5 = 0;
+         CREATE TABLE s.new_one (id INT PRIMARY KEY); INSERT INTO s.new_one VALUES (1), (2);
+         ALTER TABLE s.plain ADD COLUMN n INT DEFAULT 3; UPDATE s.plain SET n = 4 WHERE id < 100",
+    )
+    .await;
+    eventually("full sync is over", async || {
+        let state = rows(
+            &proxy,
+            "SELECT state, last_error FROM sync.status WHERE direction = 'forward'",
+        )
+        .await;
+        assert_ne!(state[0][0], "failed", "{state:?}");
+        (state[0][0] == "running").then_some(())
+    })
+    .await;
+    proxy.wait_synced("s").await;
+    assert_same(&pair.hq, &pair.branch, "s").await;
+    sql(
+        &pair.branch,
+        "UPDATE s.altered SET w = 0 WHERE id < 10; INSERT INTO s.other VALUES (99999, 1, 'b')",
+    )
+    .await;
+    proxy.wait_synced("s").await;
+    assert_same(&pair.hq, &pair.branch, "s").await;
+}

@@ -27,6 +27,7 @@ mod online;
 mod only;
 mod pressure;
 mod privileges;
+mod renames;
 mod reverse_objects;
 mod row_filter;
 mod servers;
