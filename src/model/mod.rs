@@ -3,6 +3,7 @@
 pub mod change;
 pub mod columns;
 pub mod filter;
+pub mod fit;
 pub mod grants;
 pub mod gtid;
 pub mod history;

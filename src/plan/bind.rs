@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use crate::model::{
     change::{Binding, Mode, Target},
     columns::ColumnMap,
+    fit,
     table::{Family, Table, TableColumn},
     table_map::{BINARY_COLLATION, Column, ColumnKind, TableMap},
 };
@@ -156,7 +157,7 @@ pub fn bind(
         }
         if let Some(old) = unknown.before(name, found).filter(|old| fits(column, old)) {
             retyped.insert(found.name.clone(), old.clone());
-        } else if !fits(column, found) {
+        } else if !fits(column, found) || !same_meaning(column, found) {
             return Err(BindError::Type {
                 source_table,
                 destination,
@@ -230,6 +231,22 @@ pub fn column_names(map: &TableMap, definition: Option<&Table>) -> Result<Vec<St
         }
     }
     Ok(definition.columns.iter().map(|column| column.name.clone()).collect())
+}
+
+/// Whether texts and members in the rows stand for the same in a column of this definition, as far as the binlog says.
+fn same_meaning(column: &Column, found: &TableColumn) -> bool {
+    if let Family::Text { charset, .. } = &found.family {
+        let from = column.collation.and_then(|collation| fit::charset_of(collation.into()));
+        return from.is_none_or(|from| fit::holds_charset(&from, charset));
+    }
+    let Some(members) = &column.members else { return true };
+    let there = fit::members(&found.column_type);
+    let pairs = members.iter().zip(&there);
+    // A member that is not UTF-8, or that the server shows with a '?' in place of what it can't show, can't be told.
+    let differs = |(member, there): (&Vec<u8>, &String)| {
+        !there.contains('?') && str::from_utf8(member).is_ok_and(|member| member != there)
+    };
+    !pairs.into_iter().any(differs)
 }
 
 /// Whether values of a binlog column can be written to a column of this definition without a change of meaning.

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, mem::discriminant};
 
 use crate::model::{
     columns::ColumnMap,
+    fit,
     table::{Family, Index, Table, TableColumn},
 };
 
@@ -101,6 +102,9 @@ impl Comparison<'_> {
                 "column {name} is {}, which can't take values of {}",
                 there.column_type, here.column_type
             ));
+        }
+        if let Some(objection) = fit::objection(here, there) {
+            return self.breaking(format!("column {name} would get other values: {objection}"));
         }
         if here.column_type != there.column_type {
             self.harmless(format!(

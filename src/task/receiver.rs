@@ -239,7 +239,7 @@ pub fn guarding_statements(create: &str, context: &StatementContext<'_>) -> Opti
         })
     })?;
     Some(format!(
-        "DROP TRIGGER {}; DELIMITER //\n{guarded} //\nDELIMITER ;",
+        "DELIMITER //\nDROP TRIGGER {} //\n{guarded} //\nDELIMITER ;",
         crate::sql::ident::quoted_table(&trigger)
     ))
 }
