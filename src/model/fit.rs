@@ -73,10 +73,18 @@ pub fn members(column_type: &str) -> Vec<String> {
     while let Some('\'') = chars.next() {
         let mut member = String::new();
         while let Some(char) = chars.next() {
-            if char == '\'' && chars.next_if_eq(&'\'').is_none() {
-                break;
-            }
-            member.push(char);
+            // The server doubles quotes, and writes other special characters with a backslash.
+            member.push(match char {
+                '\'' if chars.next_if_eq(&'\'').is_none() => break,
+                '\\' => match chars.next() {
+                    Some('0') => '\0',
+                    Some('n') => '\n',
+                    Some('r') => '\r',
+                    Some(other) => other,
+                    None => break,
+                },
+                char => char,
+            });
         }
         members.push(member);
         chars.next_if_eq(&',');
@@ -158,6 +166,7 @@ mod tests {
     #[test]
     fn members_are_read_with_their_quotes() {
         assert_eq!(members("enum('a','it''s',',')"), ["a", "it's", ","]);
+        assert_eq!(members(r"enum('a\\b','\0\n')"), [r"a\b", "\0\n"]);
         assert_eq!(members("set('x')"), ["x"]);
         assert!(members("year").is_empty() && members("enum(").is_empty());
     }

@@ -286,7 +286,11 @@ async fn triggers_of_both_sides_fire_once_for_each_change_of_a_client() {
     for message in &messages {
         let (_, statements) = message.split_once("was made in: ").unwrap();
         let mut conn = connect(&pair.hq).await;
-        let (drop, create) = statements.strip_prefix("DELIMITER //\n").unwrap().split_once(" //\n").unwrap();
+        let (drop, create) = statements
+            .strip_prefix("DELIMITER //\n")
+            .unwrap()
+            .split_once(" //\n")
+            .unwrap();
         conn.query_drop(drop).await.unwrap();
         conn.query_drop(create.strip_suffix(" //\nDELIMITER ;").unwrap())
             .await
