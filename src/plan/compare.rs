@@ -453,11 +453,20 @@ mod tests {
         check(
             &|table, _| {
                 table.columns[1].family = Family::Text {
+                    charset: "utf8mb4".into(),
+                    collation: "utf8mb4_bin".into(),
+                };
+            },
+            &["column a has collation utf8mb4_bin, and utf8mb4_0900_ai_ci at the source"],
+        );
+        check(
+            &|table, _| {
+                table.columns[1].family = Family::Text {
                     charset: "latin1".into(),
                     collation: "latin1_bin".into(),
                 };
             },
-            &["column a has collation latin1_bin, and utf8mb4_0900_ai_ci at the source"],
+            &["!column a would get other values: the character sets differ (utf8mb4 and latin1)"],
         );
     }
 
