@@ -381,7 +381,17 @@ impl Supervisor {
         if running.as_ref().is_some_and(|running| !running.handle.is_finished()) {
             return Err(error(code::TASK_STATE, format!("task {name} is running already")));
         }
-        self.refuse(&task).await?;
+        if let Err(refused) = self.refuse(&task).await {
+            // A client shows the beginning of a long error only; the whole stands in sync.events.
+            let event = EventRecord {
+                task: Some(name.to_string()),
+                direction: None,
+                level: Level::Error,
+                message: refused.message.clone(),
+            };
+            self.store.record_event(&event).map_err(|cause| store_error(&cause))?;
+            return Err(refused);
+        }
         self.store
             .set_wanted(name, Wanted::Running, "")
             .map_err(|cause| store_error(&cause))?;
