@@ -393,7 +393,13 @@ async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
         .iter()
         .map(|(name, value)| format!("{name} = {value}"))
         .collect();
-    let doing = |what: &str| format!("{what} the DDL statement of {} at the destination", job.gtid);
+    let tables: Vec<String> = job.tables.iter().map(TableName::to_string).collect();
+    let on = if tables.is_empty() {
+        String::new()
+    } else {
+        format!(" on {}", tables.join(", "))
+    };
+    let doing = |what: &str| format!("{what} the DDL statement of {}{on} at the destination", job.gtid);
     session
         .run(format!("SET {}", prepare.join(", ")))
         .await
