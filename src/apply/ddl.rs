@@ -80,6 +80,13 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// Everything that has been applied once the statement has.
+    fn applied_with_it(&self) -> GtidSet {
+        let mut applied = self.applied.clone();
+        applied.insert(self.gtid);
+        applied
+    }
+
     /// What the statement is called in `causeway.ddl`.
     fn origin(&self) -> String {
         match self.step {
@@ -121,8 +128,7 @@ pub async fn apply(session: &mut Session, job: &Job<'_>) -> Result<u64, Failure>
 /// # Errors
 /// [`Failure`]; nothing has been changed then, except where the connection was lost during the commit.
 pub async fn change_rows(session: &mut Session, job: &Job<'_>, path: &[Site]) -> Result<GtidSet, Failure> {
-    let mut applied = job.applied.clone();
-    applied.insert(job.gtid);
+    let applied = job.applied_with_it();
     let update = checkpoint::update_slot(job.link, LINK_SLOT, job.epoch, &path::print(path), 0, &applied);
     let doing = || format!("running what stands for the statement {} at the destination", job.gtid);
     let failed = |error: mysql_async::Error| Failure::mysql(doing(), &error);
@@ -147,27 +153,34 @@ pub async fn change_rows(session: &mut Session, job: &Job<'_>, path: &[Site]) ->
 /// # Errors
 /// [`Failure`]; nothing is kept then.
 pub async fn hide(session: &mut Session, job: &Job<'_>) -> Result<GtidSet, Failure> {
-    let mut applied = job.applied.clone();
-    applied.insert(job.gtid);
+    let applied = job.applied_with_it();
     let number = next_number(session.conn(), job.link).await?;
     transaction(session, job.link, job.epoch, &applied, insert(job, number, HIDDEN, "")?).await?;
     Ok(applied)
 }
 
-/// The statements that were kept for the shadow of `table` (the destination's name), in their order, with their numbers.
+/// The statements that were kept for `shadows` (the source's names), in their order.
 ///
 /// # Errors
 /// [`Failure`] if the server refuses.
-pub async fn hidden(conn: &mut Conn, link: &LinkKey) -> Result<Vec<HistoryEntry>, Failure> {
-    entries(conn, link, &format!("state = '{HIDDEN}'")).await
+pub async fn hidden(conn: &mut Conn, link: &LinkKey, shadows: &[TableName]) -> Result<Vec<HistoryEntry>, Failure> {
+    let mut kept = entries(conn, link, &format!("state = '{HIDDEN}'")).await?;
+    kept.retain(|entry| {
+        entry
+            .details
+            .shadow
+            .as_ref()
+            .is_some_and(|shadow| shadows.contains(shadow))
+    });
+    Ok(kept)
 }
 
 /// Forgets statements that were kept by [`hide`].
 ///
 /// # Errors
 /// [`Failure`] if the server refuses.
-pub async fn forget_hidden(conn: &mut Conn, link: &LinkKey, numbers: &[u64]) -> Result<(), Failure> {
-    let list: Vec<String> = numbers.iter().map(u64::to_string).collect();
+pub async fn forget_hidden(conn: &mut Conn, link: &LinkKey, kept: &[HistoryEntry]) -> Result<(), Failure> {
+    let list: Vec<String> = kept.iter().map(|entry| entry.number.to_string()).collect();
     if list.is_empty() {
         return Ok(());
     }
@@ -232,8 +245,7 @@ pub async fn checkpoint(session: &mut Session, link: &LinkKey, epoch: u64, appli
 /// # Errors
 /// [`Failure`]; the statement is still to be dealt with then.
 pub async fn skip(session: &mut Session, job: &Job<'_>) -> Result<GtidSet, Failure> {
-    let mut applied = job.applied.clone();
-    applied.insert(job.gtid);
+    let applied = job.applied_with_it();
     transaction(session, job.link, job.epoch, &applied, withdrawal(job.link, job.gtid)).await?;
     Ok(applied)
 }
@@ -371,10 +383,10 @@ async fn intend(session: &mut Session, job: &Job<'_>, digest: &str) -> Result<u6
 /// # Errors
 /// [`Failure`]; the next try finds the intent, and that the statement has taken effect.
 pub async fn finish(session: &mut Session, job: &Job<'_>, number: u64, last: bool) -> Result<GtidSet, Failure> {
-    let mut applied = job.applied.clone();
-    if last {
-        applied.insert(job.gtid);
-    }
+    let applied = match last {
+        true => job.applied_with_it(),
+        false => job.applied.clone(),
+    };
     let done = format!(
         "UPDATE causeway.ddl SET state = '{DONE}' WHERE {} AND number = {number}",
         job.link.condition()

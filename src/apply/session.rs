@@ -21,19 +21,28 @@ pub struct Outcome {
     pub error: Option<mysql_async::Error>,
 }
 
+/// The longest packet that a server takes, in bytes.
+///
+/// # Errors
+/// [`Failure`] if the server does not answer.
+pub async fn max_allowed_packet(conn: &mut Conn) -> Result<usize, Failure> {
+    let max: Option<usize> = conn
+        .query_first("SELECT @@max_allowed_packet")
+        .await
+        .map_err(|error| Failure::mysql("reading max_allowed_packet", &error))?;
+    Ok(max.unwrap_or(1 << 22))
+}
+
 impl Session {
     /// Takes over a connection made by [`crate::connect::open`].
     ///
     /// # Errors
     /// If the server does not answer.
     pub async fn new(mut conn: Conn) -> Result<Self, Failure> {
-        let max: Option<usize> = conn
-            .query_first("SELECT @@max_allowed_packet")
-            .await
-            .map_err(|error| Failure::mysql("reading max_allowed_packet", &error))?;
+        let max_allowed_packet = max_allowed_packet(&mut conn).await?;
         Ok(Self {
             conn,
-            max_allowed_packet: max.unwrap_or(1 << 22),
+            max_allowed_packet,
         })
     }
 

@@ -217,22 +217,9 @@ impl Objects {
             return None;
         }
         let rules = if self.up_to_case() { &self.folded } else { &self.rules };
-        let found = |rule: &ObjectRule| {
-            let ObjectRule::Include(Selection {
-                database: source,
-                table: None,
-                to_database,
-                ..
-            }) = rule
-            else {
-                return None;
-            };
-            match (to_database, self.mapped_back) {
-                // A renamed database is one database, not a pattern.
-                (Some(to), false) => (source == database).then(|| to.clone()),
-                (Some(to), true) => (to == database).then(|| source.clone()),
-                (None, _) => pattern::matches(source, database).then(|| database.to_owned()),
-            }
+        let found = |rule: &ObjectRule| match rule {
+            ObjectRule::Include(selection) if selection.table.is_none() => self.counterpart(selection, database),
+            _ => None,
         };
         // `NOT db.*`
         let excluded = |source: &str| {
@@ -255,6 +242,17 @@ impl Objects {
         })
     }
 
+    /// What a rule calls a database at the other side, if it is about this one.
+    fn counterpart(&self, selection: &Selection, database: &str) -> Option<String> {
+        let source = &selection.database;
+        match (&selection.to_database, self.mapped_back) {
+            // A renamed database is one database, not a pattern.
+            (Some(to), false) => (source == database).then(|| to.clone()),
+            (Some(to), true) => (to == database).then(|| source.clone()),
+            (None, _) => pattern::matches(source, database).then(|| database.to_owned()),
+        }
+    }
+
     /// The name at the link's source of a table at its destination: the reverse of [`Self::map`].
     pub fn origin(&self, destination: &TableName) -> Option<TableName> {
         let found = match self.mapped_back {
@@ -269,21 +267,9 @@ impl Objects {
         if is_system_database(database) || self.map_database(database).is_some() {
             return BTreeSet::new();
         }
-        let of_rule = |rule: &ObjectRule| {
-            let ObjectRule::Include(Selection {
-                database: source,
-                table: Some(_),
-                to_database,
-                ..
-            }) = rule
-            else {
-                return None;
-            };
-            match (to_database, self.mapped_back) {
-                (Some(to), false) => (source == database).then(|| to.clone()),
-                (Some(to), true) => (to == database).then(|| source.clone()),
-                (None, _) => pattern::matches(source, database).then(|| database.to_owned()),
-            }
+        let of_rule = |rule: &ObjectRule| match rule {
+            ObjectRule::Include(selection) if selection.table.is_some() => self.counterpart(selection, database),
+            _ => None,
         };
         let found = self.rules.iter().filter_map(of_rule);
         match self.mapped_back {

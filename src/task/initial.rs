@@ -48,7 +48,7 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     if taken.stage != Some(Stage::Full) {
         link.status.enter(State::Schema, None);
         link.status.enter_phase(Phase::Schema);
-        let (position, definitions, programs) = definitions_at_a_position(&mut source, link).await?;
+        let (position, definitions, programs) = definitions_at_a_position(&mut source, link, None).await?;
         // The reverse link follows changes from a position that was fixed before the forward one copied its first row.
         let applied = match (forward, taken.stage) {
             (true, _) => position.clone(),
@@ -185,13 +185,17 @@ async fn selected_tables(
         .collect())
 }
 
-/// The definitions of the selected tables and of what else is carried with their databases, and a position at which they
-/// hold: a DDL between the two would be lost, or run twice.
-async fn definitions_at_a_position(
+/// The definitions of the selected tables and of what else is carried with their databases, or of `some` tables (source,
+/// destination) alone, and a position at which they hold: a DDL between the two would be lost, or run twice.
+pub(super) async fn definitions_at_a_position(
     source: &mut Conn,
     link: &Link,
+    some: Option<&[(TableName, TableName)]>,
 ) -> Result<(GtidSet, Vec<Definition>, Vec<schema::stored::Definition>), Failure> {
     let read = async |source: &mut Conn| -> Result<_, Failure> {
+        if let Some(some) = some {
+            return Ok((create::read(source, some).await?, Vec::new()));
+        }
         let tables = definitions(source, link).await?;
         // DDL goes forward only, and so does what it would have to keep up with.
         let programs = match link.options.schema_sync && link.key.direction == Direction::Forward {
@@ -233,7 +237,7 @@ async fn definitions(source: &mut Conn, link: &Link) -> Result<Vec<Definition>, 
 }
 
 /// `AUTO_INCREMENT=` moves with every insert.
-pub(super) fn without_counter(create: &str) -> String {
+fn without_counter(create: &str) -> String {
     match create.split_once(" AUTO_INCREMENT=") {
         Some((head, tail)) => format!("{head}{}", tail.trim_start_matches(|c: char| c.is_ascii_digit())),
         None => create.to_owned(),

@@ -10,22 +10,12 @@ use crate::{
     apply::copied,
     connect,
     failure::Failure,
-    model::{
-        gtid::{Gtid, GtidSet},
-        name::TableName,
-        status::Level,
-    },
-    schema::{
-        self,
-        create::{self, Definition},
-    },
+    model::{gtid::Gtid, name::TableName, status::Level},
+    schema::{self, create::Definition},
     sql::{ident, literal},
 };
 
 use super::{initial, link::Link};
-
-/// Times the definitions are read again until no statement comes between them and the position.
-const STABLE_ATTEMPTS: usize = 20;
 
 /// Brings in `tables`, as the statement `gtid` has moved them. Goes on where an earlier try has ended. `Err` with a reason
 /// in it: the operator has to make room first.
@@ -109,7 +99,7 @@ async fn begin(
     pairs: &[(TableName, TableName)],
     fresh: &[TableName],
 ) -> Result<Vec<Definition>, Failure> {
-    let (position, definitions) = definitions_at_a_position(source, pairs).await?;
+    let (position, definitions, _) = initial::definitions_at_a_position(source, link, Some(pairs)).await?;
     for statement in copied::begin(&link.key, fresh, &position) {
         write(destination, statement).await?;
     }
@@ -148,26 +138,4 @@ async fn write(conn: &mut Conn, statement: String) -> Result<(), Failure> {
     conn.query_drop(statement)
         .await
         .map_err(|error| Failure::mysql("writing down which tables are copied", &error))
-}
-
-async fn definitions_at_a_position(
-    source: &mut Conn,
-    pairs: &[(TableName, TableName)],
-) -> Result<(GtidSet, Vec<Definition>), Failure> {
-    let mut before = create::read(source, pairs).await?;
-    for _ in 0..STABLE_ATTEMPTS {
-        let position = initial::executed(source).await?;
-        let after = create::read(source, pairs).await?;
-        let apart = |definitions: &[Definition]| -> Vec<String> {
-            let creates = definitions.iter().map(|definition| &definition.create);
-            creates.map(|create| initial::without_counter(create)).collect()
-        };
-        if apart(&before) == apart(&after) {
-            return Ok((position, after));
-        }
-        before = after;
-    }
-    Err(Failure::environment(
-        "the definitions of tables that have come into the selection keep changing; they are copied once they rest",
-    ))
 }

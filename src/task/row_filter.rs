@@ -13,6 +13,7 @@ use mysql_async::{Conn, prelude::Queryable};
 use tokio::sync::mpsc;
 
 use crate::{
+    apply::session::max_allowed_packet,
     connect,
     ddl::Condition,
     failure::{Failure, Kind},
@@ -450,14 +451,8 @@ impl Judge {
 impl Source {
     async fn open(server: &ServerDefinition) -> Result<Self, Failure> {
         let mut conn = connect::open(server).await?;
-        let max: Option<usize> = conn
-            .query_first("SELECT @@max_allowed_packet")
-            .await
-            .map_err(|error| Failure::mysql("reading max_allowed_packet", &error))?;
-        Ok(Self {
-            conn,
-            max_packet: max.unwrap_or(1 << 22),
-        })
+        let max_packet = max_allowed_packet(&mut conn).await?;
+        Ok(Self { conn, max_packet })
     }
 
     /// Makes a session table; and the database it is in, at a source that Causeway has written nothing to.

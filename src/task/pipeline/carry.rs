@@ -6,7 +6,7 @@ use crate::{
     apply::{ddl, session::Session},
     failure::{Failure, Kind},
     model::{
-        history::{Details, HistoryEntry},
+        history::Details,
         name::TableName,
         status::{DdlRecord, Level},
     },
@@ -17,7 +17,7 @@ use crate::{
     schema,
 };
 
-use super::{Filling, Scheduler};
+use super::{Filling, Scheduler, in_store};
 use crate::task::{
     databases, existing, join,
     reader::Dealt,
@@ -58,14 +58,6 @@ impl Scheduler {
             dealt.voids = self.decided(session, statement, decision).await?;
             return Ok(self.pass(statement, dealt));
         }
-        let record = |outcome, applied_statement: Option<String>| DdlRecord {
-            task: link.task.clone(),
-            direction: link.key.direction,
-            source_position: gtid.to_string(),
-            statement: statement.text.clone(),
-            outcome,
-            applied_statement,
-        };
         match verdict {
             Verdict::Nothing => {}
             Verdict::Echo => {
@@ -73,7 +65,7 @@ impl Scheduler {
                 self.ddl = self.ddl.max(dealt.echo.unwrap_or(0));
             }
             Verdict::Refused => {
-                self.log(record("refused", None)).await?;
+                self.log(self.record(statement, "refused", None)).await?;
                 link.tell(
                     Level::Warning,
                     format!(
@@ -84,11 +76,11 @@ impl Scheduler {
             }
             Verdict::Excluded => {
                 ddl::withdraw(session.conn(), &link.key, gtid).await?;
-                self.log(record("excluded", None)).await?;
+                self.log(self.record(statement, "excluded", None)).await?;
             }
             Verdict::Ignored(why) => {
                 ddl::withdraw(session.conn(), &link.key, gtid).await?;
-                self.log(record("ignored", None)).await?;
+                self.log(self.record(statement, "ignored", None)).await?;
                 if self.told.insert(why) {
                     let message = format!(
                         "the DDL statement {gtid} is not run at the destination: {why}; it and others like it stand in \
@@ -98,7 +90,7 @@ impl Scheduler {
                 }
             }
             Verdict::Stop(reason) => {
-                self.log(record("failed", None)).await?;
+                self.log(self.record(statement, "failed", None)).await?;
                 return Err(self.undecided(session, gtid, &reason).await);
             }
             Verdict::Apply(rewritten) if rewritten.has_rows => {
@@ -127,22 +119,16 @@ impl Scheduler {
                     ..Details::default()
                 };
                 let applied = ddl::hide(session, &self.job(statement, 0, &text, &details)).await?;
-                self.log(record("ignored", None)).await?;
+                self.log(self.record(statement, "ignored", None)).await?;
                 self.persisted.send_replace(Arc::new(applied));
             }
             Verdict::Unhide(shadows) => {
-                let kept = ddl::hidden(session.conn(), &link.key).await?;
-                let is_of =
-                    |entry: &&HistoryEntry| entry.details.shadow.as_ref().is_some_and(|it| shadows.contains(it));
-                let numbers: Vec<u64> = kept.iter().filter(is_of).map(|entry| entry.number).collect();
-                ddl::forget_hidden(session.conn(), &link.key, &numbers).await?;
+                let kept = ddl::hidden(session.conn(), &link.key, &shadows).await?;
+                ddl::forget_hidden(session.conn(), &link.key, &kept).await?;
             }
             Verdict::CutOver(cut_over) => {
-                let kept: Vec<HistoryEntry> = ddl::hidden(session.conn(), &link.key)
-                    .await?
-                    .into_iter()
-                    .filter(|entry| entry.details.shadow.as_ref() == Some(&cut_over.shadow))
-                    .collect();
+                let shadow = std::slice::from_ref(&cut_over.shadow);
+                let kept = ddl::hidden(session.conn(), &link.key, shadow).await?;
                 let texts: Vec<String> = kept.iter().map(|entry| entry.statement.clone()).collect();
                 let steps = match texts.is_empty() {
                     true => {
@@ -155,7 +141,7 @@ impl Scheduler {
                 match steps {
                     Ok(steps) => dealt.voids = self.run_statements(session, statement, steps, true).await?,
                     Err(reason) => {
-                        self.log(record("failed", None)).await?;
+                        self.log(self.record(statement, "failed", None)).await?;
                         let reason = format!(
                             "the online schema change of {} ends at {} and can't be carried: {reason}. It takes the table \
                              to another definition: an ALTER TABLE does that at the destination",
@@ -164,8 +150,7 @@ impl Scheduler {
                         return Err(self.undecided(session, gtid, &reason).await);
                     }
                 }
-                let numbers: Vec<u64> = kept.iter().map(|entry| entry.number).collect();
-                ddl::forget_hidden(session.conn(), &link.key, &numbers).await?;
+                ddl::forget_hidden(session.conn(), &link.key, &kept).await?;
             }
         }
         Ok(self.pass(statement, dealt))
@@ -392,10 +377,8 @@ impl Scheduler {
 
     pub(super) async fn log(&self, record: DdlRecord) -> Result<(), Failure> {
         let store = self.link.store.clone();
-        match tokio::task::spawn_blocking(move || store.record_ddl(&record)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Failure::data(format!("a DDL statement can't be taken down: {error}"))),
-            Err(error) => Err(Failure::data(format!("a DDL statement can't be taken down: {error}"))),
-        }
+        in_store(move || store.record_ddl(&record))
+            .await
+            .map_err(|failure| Failure::data(format!("a DDL statement can't be taken down: {failure}")))
     }
 }
