@@ -225,14 +225,20 @@ pub async fn applied(conn: &mut Conn, link: &LinkKey) -> Result<Option<GtidSet>,
         return Ok(None);
     }
     let rows: Vec<String> = conn
-        .query(format!("SELECT applied FROM causeway.checkpoint WHERE {}", link.condition()))
+        .query(format!(
+            "SELECT applied FROM causeway.checkpoint WHERE {}",
+            link.condition()
+        ))
         .await
         .map_err(|error| Failure::mysql("reading the checkpoint", &error))?;
     let mut applied = GtidSet::new();
     for row in rows {
         let set = row.parse::<GtidSet>();
         applied.union(&set.map_err(|error| {
-            Failure::data(format!("a row of causeway.checkpoint for {} is not a GTID set: {error}", link.task))
+            Failure::data(format!(
+                "a row of causeway.checkpoint for {} is not a GTID set: {error}",
+                link.task
+            ))
         })?);
     }
     Ok(Some(applied))

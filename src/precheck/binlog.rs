@@ -124,7 +124,10 @@ fn wanted(name: &str, facts: &Facts, variable: &str, value: &str) -> Vec<Finding
     let good = found == value || !facts.variables.contains_key(variable);
     let finding = (!good).then(|| {
         let shown = if found.is_empty() { "empty" } else { found };
-        fail(format!("server {name}: {variable} is {shown}"), set_text(name, variable, value))
+        fail(
+            format!("server {name}: {variable} is {shown}"),
+            set_text(name, variable, value),
+        )
     });
     finding.into_iter().collect()
 }
@@ -153,7 +156,10 @@ fn value_options(name: &str, facts: &Facts) -> Judged {
 
 fn metadata(name: &str, facts: &Facts) -> Judged {
     let findings = wanted(name, facts, "binlog_row_metadata", "FULL");
-    let warnings = findings.into_iter().map(|finding| Finding { fails: false, ..finding });
+    let warnings = findings.into_iter().map(|finding| Finding {
+        fails: false,
+        ..finding
+    });
     Judged::of(warnings.collect(), "FULL")
 }
 
@@ -163,7 +169,12 @@ fn gtid_mode(name: &str, facts: &Facts) -> Judged {
     let steps = ["OFF", "OFF_PERMISSIVE", "ON_PERMISSIVE", "ON"];
     let from = steps.iter().position(|step| *step == mode).unwrap_or(0);
     let mut statements = vec!["SET PERSIST enforce_gtid_consistency = ON".to_owned()];
-    statements.extend(steps.iter().skip(from + 1).map(|step| format!("SET PERSIST gtid_mode = {step}")));
+    statements.extend(
+        steps
+            .iter()
+            .skip(from + 1)
+            .map(|step| format!("SET PERSIST gtid_mode = {step}")),
+    );
     let remedy = at(name, &statements.join("; "));
     let findings = match mode {
         "ON" => Vec::new(),
@@ -191,7 +202,9 @@ fn replica_updates(way: &Way, facts: &Facts) -> Judged {
             remedy,
         )],
         (false, _) => vec![warn(
-            format!("server {name}: log_replica_updates is OFF; as soon as it is made a replica, what it receives is not carried"),
+            format!(
+                "server {name}: log_replica_updates is OFF; as soon as it is made a replica, what it receives is not carried"
+            ),
             remedy,
         )],
     };
@@ -202,8 +215,14 @@ fn filters(name: &str, facts: &Facts) -> Judged {
     let Some((only, not)) = &facts.binlog_filters else {
         return Judged::of(
             vec![fail(
-                format!("server {name} does not show the binlog's filters to account {}", server::shown(&facts.account)),
-                at(name, &format!("GRANT REPLICATION CLIENT ON *.* TO {}", server::shown(&facts.account))),
+                format!(
+                    "server {name} does not show the binlog's filters to account {}",
+                    server::shown(&facts.account)
+                ),
+                at(
+                    name,
+                    &format!("GRANT REPLICATION CLIENT ON *.* TO {}", server::shown(&facts.account)),
+                ),
             )],
             "",
         );
@@ -226,7 +245,9 @@ fn filters(name: &str, facts: &Facts) -> Judged {
 
 /// Why the changes of a database are not in the binlog, if they are not.
 pub(super) fn filtered_out(facts: &Facts, database: &str) -> bool {
-    let Some((only, not)) = &facts.binlog_filters else { return false };
+    let Some((only, not)) = &facts.binlog_filters else {
+        return false;
+    };
     let lists = |list: &str| list.split(',').any(|listed| listed.trim() == database);
     (!only.is_empty() && !lists(only)) || lists(not)
 }
@@ -234,8 +255,13 @@ pub(super) fn filtered_out(facts: &Facts, database: &str) -> bool {
 fn retention(way: &Way, facts: &Facts) -> Judged {
     let name = &way.source.name;
     let kept = facts.number_of("binlog_expire_logs_seconds").unwrap_or(0);
-    let purges = !facts.variables.contains_key("binlog_expire_logs_auto_purge") || facts.is_on("binlog_expire_logs_auto_purge");
-    let least = if way.options.full_sync { RETENTION_FULL } else { RETENTION };
+    let purges =
+        !facts.variables.contains_key("binlog_expire_logs_auto_purge") || facts.is_on("binlog_expire_logs_auto_purge");
+    let least = if way.options.full_sync {
+        RETENTION_FULL
+    } else {
+        RETENTION
+    };
     let hours = |seconds: u64| seconds / 3600;
     let found = match kept == 0 || !purges {
         true => "binlogs are not removed by themselves".to_owned(),
@@ -244,7 +270,10 @@ fn retention(way: &Way, facts: &Facts) -> Judged {
     let short = purges && kept != 0 && kept < least;
     let findings = short.then(|| {
         warn(
-            format!("server {name} keeps its binlogs for {found}; {} hours are advisable", hours(least)),
+            format!(
+                "server {name} keeps its binlogs for {found}; {} hours are advisable",
+                hours(least)
+            ),
             set(name, "binlog_expire_logs_seconds", &least.to_string()),
         )
     });
@@ -256,7 +285,11 @@ fn start_position(way: &Way, known: &Known<'_>) -> Judged {
         return Judged::pass("the task begins at the present position");
     };
     // The server breaks long sets into lines.
-    let purged = known.source.variable("gtid_purged").replace('\n', "").parse::<crate::model::gtid::GtidSet>();
+    let purged = known
+        .source
+        .variable("gtid_purged")
+        .replace('\n', "")
+        .parse::<crate::model::gtid::GtidSet>();
     let Ok(mut lost) = purged else {
         return Judged::skip("gtid_purged can't be read");
     };
@@ -271,7 +304,10 @@ fn start_position(way: &Way, known: &Known<'_>) -> Judged {
             ),
         )
     });
-    Judged::of(findings.into_iter().collect(), "everything the task has not read is there")
+    Judged::of(
+        findings.into_iter().collect(),
+        "everything the task has not read is there",
+    )
 }
 
 fn prepared(way: &Way, known: &Known<'_>) -> Judged {
@@ -281,7 +317,13 @@ fn prepared(way: &Way, known: &Known<'_>) -> Judged {
     let name = &way.source.name;
     match &known.source.prepared {
         None => Judged {
-            remedy: at(name, &format!("GRANT XA_RECOVER_ADMIN ON *.* TO {}", server::shown(&known.source.account))),
+            remedy: at(
+                name,
+                &format!(
+                    "GRANT XA_RECOVER_ADMIN ON *.* TO {}",
+                    server::shown(&known.source.account)
+                ),
+            ),
             ..Judged::skip(format!("server {name} does not show them to this account"))
         },
         Some(all) if all.is_empty() => Judged::pass("none"),

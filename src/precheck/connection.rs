@@ -4,7 +4,7 @@ use crate::model::server::{Address, SslMode};
 
 use super::{
     Finding, Item, Judged, Rule, Severity,
-    facts::{Server, Way},
+    facts::{Scope, Server},
     fail, here, warn,
 };
 
@@ -31,7 +31,11 @@ pub(super) const ITEMS: &[Item] = &[
         rule: Rule::Servers(|way, from, to| {
             let (mut findings, mut found) = (Vec::new(), Vec::new());
             for (server, facts) in [(&way.source, from), (&way.destination, to)] {
-                let shown = if facts.encryption.is_empty() { "none" } else { &facts.encryption };
+                let shown = if facts.encryption.is_empty() {
+                    "none"
+                } else {
+                    &facts.encryption
+                };
                 found.push(format!("server {}: {shown}", server.name));
                 findings.extend(encryption(server, &facts.encryption));
             }
@@ -43,7 +47,7 @@ pub(super) const ITEMS: &[Item] = &[
         looks_at: "the lists and definitions of the tables that the objects select, on both servers",
         why: "The other items about tables are judged by them.",
         severity: Severity::Fails,
-        rule: Rule::Any(selected),
+        rule: Rule::Found(selected),
     },
 ];
 
@@ -88,19 +92,13 @@ pub(super) fn encryption(server: &Server, protocol: &str) -> Option<Finding> {
     }
 }
 
-fn selected(way: &Way) -> Option<Judged> {
-    if way.source.facts.is_err() || way.destination.facts.is_err() {
-        return Some(Judged::skip("not looked at: a server can't be asked"));
-    }
-    let findings = way.scope.as_ref().err().map(|reason| {
+fn selected(scope: &Result<Scope, String>) -> Judged {
+    let findings = scope.as_ref().err().map(|reason| {
         fail(
-            reason.clone(),
+            reason,
             "mend what the message says; docs/privileges.md lists what the accounts need",
         )
     });
-    let tables = way.scope.as_ref().map_or(0, |scope| scope.tables.len());
-    Some(Judged::of(
-        findings.into_iter().collect(),
-        format!("{tables} tables are selected"),
-    ))
+    let tables = scope.as_ref().map_or(0, |scope| scope.tables.len());
+    Judged::of(findings.into_iter().collect(), format!("{tables} tables are selected"))
 }

@@ -59,6 +59,8 @@ pub enum Rule {
     Servers(fn(&Way, &Facts, &Facts) -> Option<Judged>),
     /// By what is selected, and what is there.
     Scope(fn(&Way, &Known<'_>) -> Option<Judged>),
+    /// By whether that could be found out.
+    Found(fn(&Result<Scope, String>) -> Judged),
 }
 
 /// All there is to know of a direction.
@@ -125,7 +127,7 @@ pub enum Depth {
 /// Judges a direction.
 pub fn judge(way: &Way, depth: Depth) -> Vec<PrecheckRow> {
     let rows = items().filter_map(|item| {
-        if depth == Depth::Servers && matches!(item.rule, Rule::Scope(_)) {
+        if depth == Depth::Servers && matches!(item.rule, Rule::Scope(_) | Rule::Found(_)) {
             return None;
         }
         let judged = item.judge(way)?;
@@ -143,10 +145,18 @@ pub fn judge(way: &Way, depth: Depth) -> Vec<PrecheckRow> {
 
 /// What `CHECK SERVER` asks of a server, by the names of its steps.
 pub fn of_server(server: &Server, facts: &Facts) -> Vec<(&'static str, Judged)> {
-    let shown = if facts.encryption.is_empty() { "none" } else { &facts.encryption };
+    let shown = if facts.encryption.is_empty() {
+        "none"
+    } else {
+        &facts.encryption
+    };
     let encrypted = connection::encryption(server, &facts.encryption);
     let mut steps = vec![("encryption", Judged::of(encrypted.into_iter().collect(), shown))];
-    steps.extend(binlog::STEPS.iter().map(|(name, rule)| (*name, rule(&server.name, facts))));
+    steps.extend(
+        binlog::STEPS
+            .iter()
+            .map(|(name, rule)| (*name, rule(&server.name, facts))),
+    );
     steps
 }
 
@@ -165,6 +175,7 @@ impl Item {
                 (Rule::Source(rule), Ok(source), _) => rule(way, source),
                 (Rule::Destination(rule), _, Ok(destination)) => rule(way, destination),
                 (Rule::Servers(rule), Ok(source), Ok(destination)) => rule(way, source, destination),
+                (Rule::Found(rule), _, _) => Some(rule(&way.scope)),
                 (Rule::Scope(rule), Ok(source), Ok(destination)) => match &way.scope {
                     Ok(scope) => rule(
                         way,
@@ -174,7 +185,9 @@ impl Item {
                             scope,
                         },
                     ),
-                    Err(_) => Some(Judged::skip("not looked at: see 'what is selected can be read'".to_owned())),
+                    Err(_) => Some(Judged::skip(
+                        "not looked at: see 'what is selected can be read'".to_owned(),
+                    )),
                 },
                 _ => None,
             },

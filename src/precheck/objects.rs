@@ -53,8 +53,16 @@ pub(super) const ITEMS: &[Item] = &[
         why: "A condition that the server does not take can't be judged.",
         severity: Severity::Fails,
         rule: Rule::Scope(|_, known| {
-            let findings = known.scope.wrong_filters.iter().map(|found| fail(found, "correct the condition: drop the task and create it anew"));
-            known.scope.objects.has_filters().then(|| Judged::of(findings.collect(), "all are understood"))
+            let findings = known
+                .scope
+                .wrong_filters
+                .iter()
+                .map(|found| fail(found, "correct the condition: drop the task and create it anew"));
+            known
+                .scope
+                .objects
+                .has_filters()
+                .then(|| Judged::of(findings.collect(), "all are understood"))
         }),
     },
     Item {
@@ -161,14 +169,43 @@ fn selected_objects(way: &Way, known: &Known<'_>) -> Option<Judged> {
     for rule in scope.objects.rules() {
         let ObjectRule::Include(selection) = rule else { continue };
         includes += 1;
-        let in_databases = || scope.source.databases.iter().filter(|database| !is_system_database(database)).any(|database| rule.is_about(database, ""));
-        let in_tables = || scope.source.tables.keys().any(|table| rule.is_about(&table.database, &table.table));
-        let there = if selection.table.is_none() { in_databases() } else { in_tables() };
+        let in_databases = || {
+            scope
+                .source
+                .databases
+                .iter()
+                .filter(|database| !is_system_database(database))
+                .any(|database| rule.is_about(database, ""))
+        };
+        let in_tables = || {
+            scope
+                .source
+                .tables
+                .keys()
+                .any(|table| rule.is_about(&table.database, &table.table))
+        };
+        let there = if selection.table.is_none() {
+            in_databases()
+        } else {
+            in_tables()
+        };
         if !there {
-            unmatched.push(format!("{}.{}", selection.database, selection.table.as_deref().unwrap_or("*")));
+            unmatched.push(format!(
+                "{}.{}",
+                selection.database,
+                selection.table.as_deref().unwrap_or("*")
+            ));
         }
     }
     let nothing = unmatched.len() == includes;
+    // A whole database may come with the statement that makes it.
+    let may_come = way.options.incremental_sync
+        && !way.options.exclude_ddl
+        && scope
+            .objects
+            .rules()
+            .iter()
+            .any(|rule| matches!(rule, ObjectRule::Include(selection) if selection.table.is_none()));
     let name = &way.source.name;
     let findings = (!unmatched.is_empty()).then(|| {
         let found = format!(
@@ -177,7 +214,11 @@ fn selected_objects(way: &Way, known: &Known<'_>) -> Option<Judged> {
         );
         let remedy = "correct the name in OBJECTS (create the task anew), make what is missing, or grant SELECT on it";
         // What a running task has lost meanwhile may come again.
-        if nothing && begins(scope) { fail(found, remedy) } else { warn(found, remedy) }
+        if nothing && !may_come && begins(scope) {
+            fail(found, remedy)
+        } else {
+            warn(found, remedy)
+        }
     });
     Some(Judged::of(
         findings.into_iter().collect(),
@@ -192,7 +233,13 @@ fn keys(way: &Way, known: &Known<'_>) -> Judged {
         .iter()
         .filter(|table| table.copied && seen(known, table).is_some_and(|seen| !seen.primary_key))
         .map(|table| &table.from)
-        .filter(|name| known.scope.definitions.get(*name).is_some_and(|table| table.row_key().is_none()))
+        .filter(|name| {
+            known
+                .scope
+                .definitions
+                .get(*name)
+                .is_some_and(|table| table.row_key().is_none())
+        })
         .collect();
     if keyless.is_empty() {
         return Judged::pass("each table has one");
@@ -211,32 +258,57 @@ fn keys(way: &Way, known: &Known<'_>) -> Judged {
     };
     let remedy = at(&way.source.name, &statements(&keyless, add));
     // One that came later stops the task when it has rows, and not before.
-    let finding = if begins(known.scope) { fail(found, remedy) } else { warn(found, remedy) };
+    let finding = if begins(known.scope) {
+        fail(found, remedy)
+    } else {
+        warn(found, remedy)
+    };
     Judged::of(vec![finding], "")
 }
 
 fn are_there(way: &Way, known: &Known<'_>) -> Judged {
     let scope = known.scope;
-    let copied: Vec<&Selected> = scope.tables.iter().filter(|table| table.copied && begins(scope)).collect();
+    let copied: Vec<&Selected> = scope
+        .tables
+        .iter()
+        .filter(|table| table.copied && begins(scope))
+        .collect();
     let databases: BTreeSet<&str> = copied.iter().map(|table| table.to.database.as_str()).collect();
-    let missing: Vec<&str> = databases.into_iter().filter(|database| !scope.destination.databases.contains(*database)).collect();
+    let missing: Vec<&str> = databases
+        .into_iter()
+        .filter(|database| !scope.destination.databases.contains(*database))
+        .collect();
     let name = &way.destination.name;
     let mut findings = Vec::new();
     if !missing.is_empty() {
         findings.push(fail(
-            format!("server {name} has no database {}, and schema_sync is OFF", some_of(&missing)),
-            at(name, &statements(&missing, |database| format!("CREATE DATABASE {}", quoted(database)))),
+            format!(
+                "server {name} has no database {}, and schema_sync is OFF",
+                some_of(&missing)
+            ),
+            at(
+                name,
+                &statements(&missing, |database| format!("CREATE DATABASE {}", quoted(database))),
+            ),
         ));
     }
     let tables: Vec<&TableName> = copied
         .iter()
         .map(|table| &table.to)
-        .filter(|table| scope.destination.databases.contains(&table.database) && !scope.destination.tables.contains_key(*table))
+        .filter(|table| {
+            scope.destination.databases.contains(&table.database) && !scope.destination.tables.contains_key(*table)
+        })
         .collect();
     if !tables.is_empty() {
         findings.push(fail(
-            format!("server {name} has no table {}, and schema_sync is OFF", some_of(&tables)),
-            here(&format!("ALTER SYNC TASK {} SET (schema_sync = ON, existing_tables = 'proceed')", quoted(&way.task))),
+            format!(
+                "server {name} has no table {}, and schema_sync is OFF",
+                some_of(&tables)
+            ),
+            here(&format!(
+                "ALTER SYNC TASK {} SET (schema_sync = ON, existing_tables = 'proceed')",
+                quoted(&way.task)
+            )),
         ));
     }
     Judged::of(findings, "they are there")
@@ -260,8 +332,8 @@ fn listed_columns(way: &Way, known: &Known<'_>) -> Option<Judged> {
     // The definition at the destination, which stands for the source's otherwise, has other columns.
     if lists && way.direction == Direction::Forward && known.source.variable("binlog_row_metadata") != "FULL" {
         findings.push(fail(
-            "OBJECTS lists columns, and the source's binlog does not say which columns its rows have (binlog_row_metadata = \
-             'FULL' is needed)",
+            "OBJECTS lists columns, and the source's binlog does not say which columns its rows have; that \
+             takes binlog_row_metadata = 'FULL' at the source",
             set(&way.source.name, "binlog_row_metadata", "'FULL'"),
         ));
     }
@@ -269,8 +341,16 @@ fn listed_columns(way: &Way, known: &Known<'_>) -> Option<Judged> {
 }
 
 fn in_the_binlog(way: &Way, known: &Known<'_>) -> Judged {
-    let databases: BTreeSet<&str> = known.scope.tables.iter().map(|table| table.from.database.as_str()).collect();
-    let left_out: Vec<&str> = databases.into_iter().filter(|database| binlog::filtered_out(known.source, database)).collect();
+    let databases: BTreeSet<&str> = known
+        .scope
+        .tables
+        .iter()
+        .map(|table| table.from.database.as_str())
+        .collect();
+    let left_out: Vec<&str> = databases
+        .into_iter()
+        .filter(|database| binlog::filtered_out(known.source, database))
+        .collect();
     let findings = (!left_out.is_empty()).then(|| {
         fail(
             format!("server {} keeps {} out of its binlog", way.source.name, some_of(&left_out)),
@@ -295,7 +375,11 @@ fn parents(way: &Way, known: &Known<'_>) -> Judged {
         let objects: Vec<String> = parents.iter().map(|parent| quoted_table(parent)).collect();
         warn(
             format!("parents that are not selected: {}", some_of(shown)),
-            here(&format!("ALTER SYNC TASK {} ADD OBJECTS ({})", quoted(&way.task), objects.join(", "))),
+            here(&format!(
+                "ALTER SYNC TASK {} ADD OBJECTS ({})",
+                quoted(&way.task),
+                objects.join(", ")
+            )),
         )
     });
     Judged::of(findings.into_iter().collect(), "all are selected")
@@ -309,9 +393,14 @@ fn cascades(way: &Way, known: &Known<'_>) -> Judged {
     // The task's source has the keys before the destination has got its tables.
     let (keys, selected): (_, &dyn Fn(&TableName) -> bool) = match way.direction {
         Direction::Forward => (&scope.source.foreign_keys, &|table| scope.objects.map(table).is_some()),
-        Direction::Reverse => (&scope.destination.foreign_keys, &|table| scope.objects.origin(table).is_some()),
+        Direction::Reverse => (&scope.destination.foreign_keys, &|table| {
+            scope.objects.origin(table).is_some()
+        }),
     };
-    let over: Vec<_> = keys.iter().filter(|key| key.acts && selected(&key.child) && !selected(&key.parent)).collect();
+    let over: Vec<_> = keys
+        .iter()
+        .filter(|key| key.acts && selected(&key.child) && !selected(&key.parent))
+        .collect();
     let findings = over.first().map(|key| {
         fail(
             format!(
@@ -329,7 +418,10 @@ fn cascades(way: &Way, known: &Known<'_>) -> Judged {
              RESTRICT)",
         )
     });
-    Judged::of(findings.into_iter().collect(), "none goes over the border of the selection")
+    Judged::of(
+        findings.into_iter().collect(),
+        "none goes over the border of the selection",
+    )
 }
 
 fn engines(way: &Way, known: &Known<'_>) -> Judged {
@@ -337,7 +429,8 @@ fn engines(way: &Way, known: &Known<'_>) -> Judged {
     let (source, destination) = (&way.source.name, &way.destination.name);
     let (mut read, mut made, mut written) = (Vec::new(), Vec::new(), Vec::new());
     for table in &scope.tables {
-        let without = |seen: Option<&TableSeen>| seen.filter(|seen| !seen.transactional).map(|seen| seen.engine.clone());
+        let without =
+            |seen: Option<&TableSeen>| seen.filter(|seen| !seen.transactional).map(|seen| seen.engine.clone());
         let there = scope.destination.tables.get(&table.to);
         if let Some(engine) = without(there) {
             written.push((&table.to, engine));
@@ -355,16 +448,36 @@ fn engines(way: &Way, known: &Known<'_>) -> Judged {
             return;
         }
         let shown = some_of(tables.iter().map(|(table, engine)| format!("{table} ({engine})")));
-        let remedy = at(server, &statements(&tables, |(table, _)| format!("ALTER TABLE {} ENGINE = InnoDB", quoted_table(table))));
+        let remedy = at(
+            server,
+            &statements(&tables, |(table, _)| {
+                format!("ALTER TABLE {} ENGINE = InnoDB", quoted_table(table))
+            }),
+        );
         findings.push(Finding {
             fails,
             found: format!("server {server}: {shown} {what}"),
             remedy,
         });
     };
-    add(destination, written, true, "can't be written in one transaction with the checkpoint");
-    add(source, made, true, "would be made with the same engine at the destination, and can't be written there in one transaction with the checkpoint");
-    add(source, read, false, "keeps rows of statements that are rolled back, which the binlog does not have");
+    add(
+        destination,
+        written,
+        true,
+        "can't be written in one transaction with the checkpoint",
+    );
+    add(
+        source,
+        made,
+        true,
+        "would be made with the same engine at the destination, and can't be written there in one transaction with the checkpoint",
+    );
+    add(
+        source,
+        read,
+        false,
+        "keeps rows of statements that are rolled back, which the binlog does not have",
+    );
     Judged::of(findings, "all have transactions")
 }
 
@@ -375,13 +488,24 @@ fn collations(way: &Way, known: &Known<'_>) -> Judged {
         .iter()
         .filter_map(|table| {
             let collations = &seen(known, table)?.collations;
-            let unknown = collations.iter().find(|collation| !scope.destination.collations.contains(*collation))?;
+            let unknown = collations
+                .iter()
+                .find(|collation| !scope.destination.collations.contains(*collation))?;
             Some((&table.from, unknown))
         })
         .collect();
     let findings = (!unknown.is_empty()).then(|| {
-        let shown = some_of(unknown.iter().map(|(table, collation)| format!("{collation} of {table}")));
-        let convert = |(table, _): &(&TableName, &String)| format!("ALTER TABLE {} CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci", quoted_table(table));
+        let shown = some_of(
+            unknown
+                .iter()
+                .map(|(table, collation)| format!("{collation} of {table}")),
+        );
+        let convert = |(table, _): &(&TableName, &String)| {
+            format!(
+                "ALTER TABLE {} CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",
+                quoted_table(table)
+            )
+        };
         Finding {
             fails: begins(scope) && way.options.schema_sync,
             found: format!("server {} does not know {shown}", way.destination.name),
@@ -415,7 +539,9 @@ fn events(way: &Way, known: &Known<'_>) -> Judged {
     let mut twice: Vec<&TableName> = Vec::new();
     for (event, _) in scope.destination.events.iter().filter(|(_, runs)| **runs) {
         let runs_at_source = scope.source.events.iter().any(|(name, runs)| {
-            *runs && name.table.eq_ignore_ascii_case(&event.table) && scope.objects.map_database(&name.database).as_ref() == Some(&event.database)
+            *runs
+                && name.table.eq_ignore_ascii_case(&event.table)
+                && scope.objects.map_database(&name.database).as_ref() == Some(&event.database)
         });
         if runs_at_source || (!way.two_way && written.contains(event.database.as_str())) {
             twice.push(event);
@@ -423,11 +549,20 @@ fn events(way: &Way, known: &Known<'_>) -> Judged {
     }
     let name = &way.destination.name;
     // DISABLE ON SLAVE before 8.0.22; that is understood by all.
-    let word = if known.destination.number >= (8, 0, 22) { "REPLICA" } else { "SLAVE" };
+    let word = if known.destination.number >= (8, 0, 22) {
+        "REPLICA"
+    } else {
+        "SLAVE"
+    };
     let findings = (!twice.is_empty()).then(|| {
         warn(
             format!("server {name}: {} run there", some_of(&twice)),
-            at(name, &statements(&twice, |event| format!("ALTER EVENT {} DISABLE ON {word}", quoted_table(event)))),
+            at(
+                name,
+                &statements(&twice, |event| {
+                    format!("ALTER EVENT {} DISABLE ON {word}", quoted_table(event))
+                }),
+            ),
         )
     });
     Judged::of(findings.into_iter().collect(), "none is done twice")
@@ -435,18 +570,30 @@ fn events(way: &Way, known: &Known<'_>) -> Judged {
 
 fn trusted(way: &Way, known: &Known<'_>) -> Option<Judged> {
     let (scope, there) = (known.scope, known.destination);
-    let made: Vec<&String> = scope.source.programs.iter().filter(|database| scope.objects.map_database(database).is_some()).collect();
+    let made: Vec<&String> = scope
+        .source
+        .programs
+        .iter()
+        .filter(|database| scope.objects.map_database(database).is_some())
+        .collect();
     if way.direction == Direction::Reverse || !way.options.schema_sync {
         return None;
     }
-    let barred = there.is_on("log_bin") && !there.is_on("log_bin_trust_function_creators") && !there.grants.has("SUPER");
+    let barred =
+        there.is_on("log_bin") && !there.is_on("log_bin_trust_function_creators") && !there.grants.has("SUPER");
     let name = &way.destination.name;
     let findings = (barred && !made.is_empty()).then(|| Finding {
         fails: begins(scope),
-        found: format!("server {name} lets this account make no triggers and functions, of which there are some in {}", some_of(made)),
+        found: format!(
+            "server {name} lets this account make no triggers and functions, of which there are some in {}",
+            some_of(made)
+        ),
         remedy: set(name, "log_bin_trust_function_creators", "ON"),
     });
-    Some(Judged::of(findings.into_iter().collect(), "they can be made, as far as there are any"))
+    Some(Judged::of(
+        findings.into_iter().collect(),
+        "they can be made, as far as there are any",
+    ))
 }
 
 fn online(way: &Way, known: &Known<'_>) -> Judged {
@@ -458,12 +605,19 @@ fn online(way: &Way, known: &Known<'_>) -> Judged {
         .keys()
         .filter(|name| {
             online.is_shadow(name)
-                && online.tables_of(name).iter().any(|table| scope.source.tables.contains_key(table) && scope.objects.map(table).is_some())
+                && online
+                    .tables_of(name)
+                    .iter()
+                    .any(|table| scope.source.tables.contains_key(table) && scope.objects.map(table).is_some())
         })
         .collect();
     let findings = (!shadows.is_empty()).then(|| {
         warn(
-            format!("server {}: {} look like tables of a change that is under way", way.source.name, some_of(&shadows)),
+            format!(
+                "server {}: {} look like tables of a change that is under way",
+                way.source.name,
+                some_of(&shadows)
+            ),
             format!(
                 "let the tool finish first; if none is at work, they are left over: {}",
                 statements(&shadows, |table| format!("DROP TABLE {}", quoted_table(table)))

@@ -51,7 +51,11 @@ pub(super) const ITEMS: &[Item] = &[
         why: "The source judges in a temporary table which changes are selected.",
         severity: Severity::Fails,
         rule: Rule::Scope(|way, known| {
-            known.scope.objects.has_filters().then(|| missing(way, known, Purpose::Filter))
+            known
+                .scope
+                .objects
+                .has_filters()
+                .then(|| missing(way, known, Purpose::Filter))
         }),
     },
 ];
@@ -133,17 +137,35 @@ pub fn needed(plan: &Plan<'_>) -> Vec<Need> {
     let makes = options.schema_sync && plan.copies;
     let ddl = forward && options.incremental_sync && !options.exclude_ddl;
     if options.incremental_sync {
-        need(Purpose::Read, true, &On::Server, &["REPLICATION SLAVE", "REPLICATION CLIENT"], true);
+        need(
+            Purpose::Read,
+            true,
+            &On::Server,
+            &["REPLICATION SLAVE", "REPLICATION CLIENT"],
+            true,
+        );
     }
     for (from, to) in &plan.databases {
         let (from, to) = (On::Database(from.clone()), On::Database(to.clone()));
         need(Purpose::Read, true, &from, &["SELECT"], true);
-        need(Purpose::Apply, false, &to, &["SELECT", "INSERT", "UPDATE", "DELETE"], true);
+        need(
+            Purpose::Apply,
+            false,
+            &to,
+            &["SELECT", "INSERT", "UPDATE", "DELETE"],
+            true,
+        );
         if makes {
             need(Purpose::Schema, false, &to, &["CREATE", "REFERENCES"], true);
         }
         if ddl {
-            need(Purpose::Schema, false, &to, &["ALTER", "CREATE", "DROP", "INDEX", "REFERENCES"], true);
+            need(
+                Purpose::Schema,
+                false,
+                &to,
+                &["ALTER", "CREATE", "DROP", "INDEX", "REFERENCES"],
+                true,
+            );
         }
     }
     for (from, to) in plan.whole.iter().filter(|_| forward) {
@@ -153,7 +175,14 @@ pub fn needed(plan: &Plan<'_>) -> Vec<Need> {
             need(Purpose::Read, true, &On::Server, &["SHOW_ROUTINE"], true);
         }
         if makes || ddl {
-            let all = ["CREATE VIEW", "SHOW VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "TRIGGER", "EVENT"];
+            let all = [
+                "CREATE VIEW",
+                "SHOW VIEW",
+                "CREATE ROUTINE",
+                "ALTER ROUTINE",
+                "TRIGGER",
+                "EVENT",
+            ];
             need(Purpose::Schema, false, &to, &all, true);
             need(Purpose::Schema, false, &On::Server, &["SHOW_ROUTINE"], true);
         }
@@ -195,7 +224,10 @@ fn missing(way: &Way, known: &Known<'_>, purpose: Purpose) -> Judged {
     // By server and what they are on, so that one GRANT gives all of them.
     let mut missing: BTreeMap<(bool, &On, bool), Vec<&str>> = BTreeMap::new();
     for need in known.scope.missing.iter().filter(|need| need.purpose == purpose) {
-        missing.entry((need.at_source, &need.on, need.fails)).or_default().push(need.privilege);
+        missing
+            .entry((need.at_source, &need.on, need.fails))
+            .or_default()
+            .push(need.privilege);
     }
     let findings = missing.into_iter().map(|((at_source, on, fails), privileges)| {
         let (server, facts) = match at_source {
@@ -208,8 +240,15 @@ fn missing(way: &Way, known: &Known<'_>, purpose: Purpose) -> Judged {
             "account {account} at server {server} lacks {privileges} on {} (docs/privileges.md says what for)",
             on.named()
         );
-        let remedy = at(server, &format!("GRANT {privileges} ON {} TO {account}", on.granted(facts)));
-        if fails { fail(found, remedy) } else { warn(found, remedy) }
+        let remedy = at(
+            server,
+            &format!("GRANT {privileges} ON {} TO {account}", on.granted(facts)),
+        );
+        if fails {
+            fail(found, remedy)
+        } else {
+            warn(found, remedy)
+        }
     });
     Judged::of(findings.collect(), "none is missing")
 }

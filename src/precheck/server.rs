@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{stored::Account, task::{ConflictPolicy, ObjectCase}};
+use crate::model::{
+    stored::Account,
+    task::{ConflictPolicy, ObjectCase},
+};
 
 use super::{
     Finding, Item, Judged, Known, Rule, Severity, at,
@@ -97,7 +100,10 @@ pub(super) const ITEMS: &[Item] = &[
         why: "A row or a statement that the source took may be more than the destination takes; then the task stops.",
         severity: Severity::Warns,
         rule: Rule::Servers(|way, from, to| {
-            let (here, there) = (from.number_of("max_allowed_packet")?, to.number_of("max_allowed_packet")?);
+            let (here, there) = (
+                from.number_of("max_allowed_packet")?,
+                to.number_of("max_allowed_packet")?,
+            );
             let (source, destination) = (&way.source.name, &way.destination.name);
             let found = format!("{here} bytes at {source}, {there} at {destination}");
             let smaller = (there < here).then(|| {
@@ -116,8 +122,16 @@ pub(super) const ITEMS: &[Item] = &[
         why: "A task that does not get its connections retries until the window ends.",
         severity: Severity::Warns,
         rule: Rule::Source(|way, facts| {
-            let copying = if way.options.full_sync { u64::from(way.options.workers) } else { 0 };
-            let other = if way.two_way { u64::from(way.other_options.workers) } else { 0 };
+            let copying = if way.options.full_sync {
+                u64::from(way.options.workers)
+            } else {
+                0
+            };
+            let other = if way.two_way {
+                u64::from(way.other_options.workers)
+            } else {
+                0
+            };
             connections(&way.source.name, facts, copying + other)
         }),
     },
@@ -126,9 +140,7 @@ pub(super) const ITEMS: &[Item] = &[
         looks_at: "`max_connections` and the connections there are, against the task's `workers`",
         why: "A task that does not get its connections retries until the window ends.",
         severity: Severity::Warns,
-        rule: Rule::Destination(|way, facts| {
-            connections(&way.destination.name, facts, u64::from(way.options.workers))
-        }),
+        rule: Rule::Destination(|way, facts| connections(&way.destination.name, facts, u64::from(way.options.workers))),
     },
     Item {
         name: "read-only destination",
@@ -218,7 +230,11 @@ fn server_id(way: &Way, from: &Facts, to: &Facts) -> Option<Judged> {
     let (here, there) = (from.number_of("server_id")?, to.number_of("server_id")?);
     let mut findings = Vec::new();
     // Another number than both have.
-    let free = here.max(there).wrapping_add(1).clamp(1, u64::from(u32::MAX)).to_string();
+    let free = here
+        .max(there)
+        .wrapping_add(1)
+        .clamp(1, u64::from(u32::MAX))
+        .to_string();
     if here == 0 {
         findings.push(fail(
             format!("server {}: server_id is 0", way.source.name),
@@ -226,11 +242,17 @@ fn server_id(way: &Way, from: &Facts, to: &Facts) -> Option<Judged> {
         ));
     } else if here == there && from.server_uuid != to.server_uuid {
         findings.push(warn(
-            format!("servers {} and {} both have the server_id {here}", way.source.name, way.destination.name),
+            format!(
+                "servers {} and {} both have the server_id {here}",
+                way.source.name, way.destination.name
+            ),
             set(&way.destination.name, "server_id", &free),
         ));
     }
-    let found = format!("server {}: {here}; server {}: {there}", way.source.name, way.destination.name);
+    let found = format!(
+        "server {}: {here}; server {}: {there}",
+        way.source.name, way.destination.name
+    );
     Some(Judged::of(findings, found))
 }
 
@@ -241,13 +263,13 @@ fn lower_case_table_names(way: &Way, from: &Facts, to: &Facts) -> Option<Judged>
     let wanted = way.options.object_case;
     if way.direction == crate::model::task::Direction::Forward {
         if let Err(reason) = crate::plan::name_case::NameCase::at(wanted, there) {
-            findings.push(fail(
-                reason,
-                here_set(way, "object_case = 'lower'"),
-            ));
+            findings.push(fail(reason, here_set(way, "object_case = 'lower'")));
         } else if there == 1 && here != 1 && wanted == ObjectCase::Source {
             findings.push(warn(
-                format!("server {} keeps all names in lower case ({found})", way.destination.name),
+                format!(
+                    "server {} keeps all names in lower case ({found})",
+                    way.destination.name
+                ),
                 here_set(way, "object_case = 'lower'"),
             ));
         }
@@ -256,7 +278,10 @@ fn lower_case_table_names(way: &Way, from: &Facts, to: &Facts) -> Option<Judged>
 }
 
 fn here_set(way: &Way, option: &str) -> String {
-    here(&format!("ALTER SYNC TASK {} SET ({option})", crate::sql::ident::quoted(&way.task)))
+    here(&format!(
+        "ALTER SYNC TASK {} SET ({option})",
+        crate::sql::ident::quoted(&way.task)
+    ))
 }
 
 fn alike(way: &Way, name: &str, from: &Facts, to: &Facts, same: bool) -> Judged {
@@ -334,7 +359,10 @@ fn read_only(way: &Way, facts: &Facts) -> Judged {
             at(name, WRITABLE),
         )
     });
-    Judged::of(findings.into_iter().collect(), format!("server {name} can be written to"))
+    Judged::of(
+        findings.into_iter().collect(),
+        format!("server {name} can be written to"),
+    )
 }
 
 fn heartbeat(way: &Way, facts: &Facts) -> Judged {
@@ -345,7 +373,10 @@ fn heartbeat(way: &Way, facts: &Facts) -> Judged {
             here_set(way, "heartbeat = OFF"),
         )
     });
-    Judged::of(findings.into_iter().collect(), format!("server {name} can be written to"))
+    Judged::of(
+        findings.into_iter().collect(),
+        format!("server {name} can be written to"),
+    )
 }
 
 /// `'user'@'host'`, as in GRANT.
@@ -363,7 +394,9 @@ fn goes_by_time(policy: ConflictPolicy) -> bool {
 
 fn clock(way: &Way, from: &Facts, to: &Facts) -> Option<Judged> {
     let apart = from.clock_ms.0.abs_diff(to.clock_ms.0);
-    let by_time = [&way.options, &way.other_options].into_iter().any(|options| goes_by_time(options.conflict_policy));
+    let by_time = [&way.options, &way.other_options]
+        .into_iter()
+        .any(|options| goes_by_time(options.conflict_policy));
     let limit = if by_time { CLOCK_POLICY_MS } else { CLOCK_SHOWN_MS };
     Some(clocks(way, apart, from.clock_ms.1 + to.clock_ms.1, limit))
 }
@@ -389,15 +422,24 @@ fn clocks(way: &Way, apart_ms: u64, unsure_ms: u64, limit_ms: u64) -> Judged {
 
 fn free_space(way: &Way, known: &Known<'_>) -> Judged {
     let scope = known.scope;
-    let copies = scope.tables.iter().filter(|table| table.copied && scope.applied.is_none() && way.options.full_sync);
-    let bytes: u64 = copies.filter_map(|table| scope.source.tables.get(&table.from)).map(|table| table.bytes).sum();
+    let copies = scope
+        .tables
+        .iter()
+        .filter(|table| table.copied && scope.applied.is_none() && way.options.full_sync);
+    let bytes: u64 = copies
+        .filter_map(|table| scope.source.tables.get(&table.from))
+        .map(|table| table.bytes)
+        .sum();
     let name = &way.destination.name;
     let in_system = !known.destination.is_on("innodb_file_per_table");
     let limit = limit_bytes(known.destination.variable("innodb_data_file_path")).filter(|_| in_system);
     let size = mib(bytes);
     let findings = match limit {
         Some(limit) if bytes > limit => vec![fail(
-            format!("{size} are to be copied, and the system tablespace of server {name}, which takes them, ends at {}", mib(limit)),
+            format!(
+                "{size} are to be copied, and the system tablespace of server {name}, which takes them, ends at {}",
+                mib(limit)
+            ),
             set(name, "innodb_file_per_table", "ON"),
         )],
         _ => Vec::new(),
@@ -405,7 +447,10 @@ fn free_space(way: &Way, known: &Known<'_>) -> Judged {
     Judged::of(
         findings,
         match limit {
-            Some(limit) => format!("{size} are to be copied; the system tablespace of server {name} ends at {}", mib(limit)),
+            Some(limit) => format!(
+                "{size} are to be copied; the system tablespace of server {name} ends at {}",
+                mib(limit)
+            ),
             None => format!("{size} are to be copied; MySQL does not say how much room server {name} has"),
         },
     )

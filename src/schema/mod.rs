@@ -4,10 +4,7 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 
 use crate::{
     failure::Failure,
-    model::{
-        name::TableName,
-        table::Table,
-    },
+    model::{name::TableName, table::Table},
     sql::{ident, literal},
 };
 

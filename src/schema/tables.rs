@@ -80,7 +80,10 @@ async fn some_indexes(
         let Ok((found, key, non_unique, kind, column, prefix, order, expression)) =
             mysql_async::from_row_opt::<Part>(row)
         else {
-            return Err(Failure::data(format!("the keys of tables in {} can't be read", wanted.database)));
+            return Err(Failure::data(format!(
+                "the keys of tables in {} can't be read",
+                wanted.database
+            )));
         };
         let Some(name) = wanted.name(&found) else { continue };
         let of_table = indexes.entry(name.clone()).or_default();

@@ -68,7 +68,11 @@ async fn read(conn: &mut Conn, server: &ServerDefinition) -> Result<Facts, Failu
         found.map(|(_, value)| value.clone()).unwrap_or_default()
     };
     // Renamed in 8.2, the old name gone in 8.4.
-    let binlog = if number >= (8, 2, 0) { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
+    let binlog = if number >= (8, 2, 0) {
+        "SHOW BINARY LOG STATUS"
+    } else {
+        "SHOW MASTER STATUS"
+    };
     // Renamed in 8.0.22, the old names gone in 8.4.
     let [replicas, replica] = match number >= (8, 0, 22) {
         true => ["SHOW REPLICAS", "SHOW REPLICA STATUS"],
@@ -89,7 +93,11 @@ async fn read(conn: &mut Conn, server: &ServerDefinition) -> Result<Facts, Failu
     let may_replicate = asked(conn, replicas).await.map_err(failed)?.is_some();
     let is_replica = asked(conn, replica).await.map_err(failed)?.map(|rows| !rows.is_empty());
     let prepared = asked(conn, "XA RECOVER CONVERT XID").await.map_err(failed)?;
-    let prepared = prepared.map(|rows| rows.iter().map(|row| xid(&[0, 1, 2, 3].map(|place| text(row, place)))).collect());
+    let prepared = prepared.map(|rows| {
+        rows.iter()
+            .map(|row| xid(&[0, 1, 2, 3].map(|place| text(row, place))))
+            .collect()
+    });
     let half = (after - before) / 2;
     let variable = |name: &str| variables.get(name).cloned().unwrap_or_default();
     Ok(Facts {
@@ -136,7 +144,6 @@ fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-
 /// The rows of `CHECK SERVER`, and the facts if it could be reached.
 pub async fn check_server(server: &ServerDefinition) -> (Vec<CheckStep>, Option<Facts>) {
     let step = |step, result: Verdict, found: String, remedy: String| CheckStep {
@@ -149,7 +156,10 @@ pub async fn check_server(server: &ServerDefinition) -> (Vec<CheckStep>, Option<
         Ok(conn) => conn,
         Err(failure) => {
             let remedy = "check HOST, PORT, USER, PASSWORD and SSL_MODE, and that the server lets this host in";
-            return (vec![step("connect", Verdict::Fail, failure.message, remedy.to_owned())], None);
+            return (
+                vec![step("connect", Verdict::Fail, failure.message, remedy.to_owned())],
+                None,
+            );
         }
     };
     let found = format!("{} as {}", server.address, server.user);

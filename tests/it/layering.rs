@@ -38,15 +38,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "task",
         &[
-            "model", "binlog", "ddl", "sql", "plan", "conflict", "schedule", "precheck", "failure", "connect", "source",
-            "schema", "copy", "apply", "store", "admin",
+            "model", "binlog", "ddl", "sql", "plan", "conflict", "schedule", "precheck", "failure", "connect",
+            "source", "schema", "copy", "apply", "store", "admin",
         ],
     ),
     ("serve", &["task", "store", "admin"]),
     ("demo", &[]),
 ];
 
-const PURE: &[&str] = &["model", "binlog", "ddl", "sql", "plan", "conflict", "schedule", "precheck"];
+const PURE: &[&str] = &[
+    "model", "binlog", "ddl", "sql", "plan", "conflict", "schedule", "precheck",
+];
 
 /// What no pure module mentions.
 const ACTS: &[&str] = &[

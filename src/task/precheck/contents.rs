@@ -17,8 +17,11 @@ pub(super) async fn read(conn: &mut Conn) -> Result<Contents, Failure> {
     let mut contents = Contents::default();
     let databases: Vec<String> = ask(conn, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA".to_owned()).await?;
     contents.databases.extend(databases);
-    let collations: Vec<String> =
-        ask(conn, "SELECT COLLATION_NAME FROM information_schema.COLLATIONS".to_owned()).await?;
+    let collations: Vec<String> = ask(
+        conn,
+        "SELECT COLLATION_NAME FROM information_schema.COLLATIONS".to_owned(),
+    )
+    .await?;
     contents.collations.extend(collations);
 
     // The engine is NULL for a table that can't be opened.
@@ -51,7 +54,10 @@ pub(super) async fn read(conn: &mut Conn) -> Result<Contents, Failure> {
     .await?;
     for (database, table) in numbered {
         let name = TableName::new(database, table);
-        contents.tables.entry(name).and_modify(|seen| seen.auto_increment = true);
+        contents
+            .tables
+            .entry(name)
+            .and_modify(|seen| seen.auto_increment = true);
     }
     let texts: Vec<(String, String, String)> = ask(
         conn,
@@ -76,12 +82,13 @@ pub(super) async fn read(conn: &mut Conn) -> Result<Contents, Failure> {
         ),
     )
     .await?;
-    let key = |(database, table, name, of, parent, acts): (String, String, String, String, String, bool)| ForeignKeySeen {
-        child: TableName::new(database, table),
-        name,
-        parent: TableName::new(of, parent),
-        acts,
-    };
+    let key =
+        |(database, table, name, of, parent, acts): (String, String, String, String, String, bool)| ForeignKeySeen {
+            child: TableName::new(database, table),
+            name,
+            parent: TableName::new(of, parent),
+            acts,
+        };
     contents.foreign_keys = keys.into_iter().map(key).collect();
     let events: Vec<(String, String, bool)> = ask(
         conn,

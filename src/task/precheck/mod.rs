@@ -57,7 +57,9 @@ pub async fn run(
         let gathered = gather(task, key, [source, destination], [here, there], &directions).await;
         match gathered {
             Ok(found) => scopes = found.into_iter().map(Ok).collect(),
-            Err(failure) => scopes.iter_mut().for_each(|scope| *scope = Err(failure.message.clone())),
+            Err(failure) => scopes
+                .iter_mut()
+                .for_each(|scope| *scope = Err(failure.message.clone())),
         }
     }
     let mut rows = Vec::new();
@@ -168,8 +170,9 @@ async fn gather(
                         to: table.from.clone(),
                         copied: false,
                     });
-                    let new: Vec<Selected> =
-                        back.filter(|table| !there_has.tables.contains_key(&table.from)).collect();
+                    let new: Vec<Selected> = back
+                        .filter(|table| !there_has.tables.contains_key(&table.from))
+                        .collect();
                     tables.extend(new);
                 }
                 Ends {

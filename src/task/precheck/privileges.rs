@@ -26,13 +26,21 @@ pub(super) async fn missing(
     tables: &[Selected],
 ) -> Result<Vec<Need>, Failure> {
     let nobody_has = format!("causeway_probe_{}", uuid::Uuid::new_v4().simple());
+    for conn in [&mut *source, &mut *destination] {
+        // A backup, or FLUSH TABLES WITH READ LOCK, may hold up statements that change definitions.
+        conn.query_drop("SET SESSION lock_wait_timeout = 1")
+            .await
+            .map_err(|error| Failure::mysql("trying what the account may do", &error))?;
+    }
     let mut missing = Vec::new();
     for (number, need) in needed(plan).into_iter().enumerate() {
         let (conn, facts) = match need.at_source {
             true => (&mut *source, here),
             false => (&mut *destination, there),
         };
-        let names = tables.iter().map(|table| if need.at_source { &table.from } else { &table.to });
+        let names = tables
+            .iter()
+            .map(|table| if need.at_source { &table.from } else { &table.to });
         let granted = granted(facts, &need, names);
         let held = match (&need.on, granted && number >= TRIED) {
             (On::Database(database), false) => tried(conn, &need, database, &nobody_has).await?,
@@ -63,7 +71,9 @@ fn granted<'a>(facts: &Facts, need: &Need, mut tables: impl Iterator<Item = &'a 
 }
 
 fn granted_one_by_one(facts: &Facts, need: &Need, tables: &[Selected]) -> bool {
-    let mut names = tables.iter().map(|table| if need.at_source { &table.from } else { &table.to });
+    let mut names = tables
+        .iter()
+        .map(|table| if need.at_source { &table.from } else { &table.to });
     match &need.on {
         On::Database(database) => {
             !facts.grants.has_in(need.privilege, database) && one_by_one(facts, need.privilege, database, &mut names)
@@ -106,6 +116,8 @@ async fn tried(conn: &mut Conn, need: &Need, database: &str, name: &str) -> Resu
         _ => return Ok(None),
     };
     match conn.query_drop(statement).await {
+        // It was held up.
+        Err(mysql_async::Error::Server(error)) if error.code == 1205 => Ok(None),
         // Access denied to a database, a table, a column, for lack of a global privilege, to a routine.
         Err(mysql_async::Error::Server(error)) => Ok(Some(!matches!(error.code, 1044 | 1142 | 1143 | 1227 | 1370))),
         Ok(()) => Ok(Some(true)),
