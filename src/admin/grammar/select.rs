@@ -346,7 +346,9 @@ impl Writer {
 
     /// The condition that began there.
     fn take_having(&mut self, having_at: &mut Option<usize>) -> Option<Vec<Piece>> {
-        having_at.take().map(|at| self.pieces.split_off(at.min(self.pieces.len())))
+        having_at
+            .take()
+            .map(|at| self.pieces.split_off(at.min(self.pieces.len())))
     }
 
     /// Filters what the SELECT gives that begins there.
@@ -361,7 +363,11 @@ impl Writer {
 
     /// `CONVERT(x, CHAR)` is `CAST(x AS CHAR)`; the type follows.
     fn convert_to_cast(&mut self) {
-        if let Some(Piece::Text(comma)) = self.pieces.iter_mut().rfind(|piece| **piece == Piece::Text(",".to_owned())) {
+        if let Some(Piece::Text(comma)) = self
+            .pieces
+            .iter_mut()
+            .rfind(|piece| **piece == Piece::Text(",".to_owned()))
+        {
             " AS".clone_into(comma);
         }
         if let Some(open) = self.open.last_mut() {

@@ -168,6 +168,10 @@ impl Client<'_> {
             // One statement is read as it came, so that errors say where in it they are.
             let statement = if statements.len() == 1 { sql } else { statement };
             let more = number + 1 < statements.len();
+            if self.seat.killed.is_cancelled() {
+                let error = SqlError::new(1317, "70100", "Query execution was interrupted");
+                return Ok(packet::err(&error, sequence));
+            }
             self.begins("Query", statement);
             match self.execute(statement, None, Place { sequence, more }).await {
                 Ok((packets, _)) if !more => return Ok(packets),

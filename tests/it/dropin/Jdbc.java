@@ -66,7 +66,7 @@ public class Jdbc {
                     check(status.getObject("Seconds_Behind_Source") == null || status.getLong("Seconds_Behind_Source") < 3600, "lag");
                     statement.executeUpdate("SET NAMES utf8mb4");
                     try {
-                        statement.executeQuery("SELECT nothing FROM sync.status");
+                        statement.executeQuery("SELECT absent FROM sync.status");
                         check(false, "an error was due");
                     } catch (SQLException error) {
                         check(error.getErrorCode() == 1054 && error.getSQLState().equals("42S22"), "" + error);
