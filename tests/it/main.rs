@@ -14,6 +14,7 @@ mod conflicts;
 mod ddl_table;
 mod decisions;
 mod demo;
+mod dropin;
 mod existing_tables;
 mod full_sync;
 mod large;
