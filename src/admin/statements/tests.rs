@@ -543,6 +543,7 @@ fn clients_find_what_they_ask_for_on_connecting() {
     operator.refused("SELECT * FROM nowhere", 1146, "Table 'sync.nowhere' doesn't exist");
     operator.refused("SELECT x FROM status", 1054, "Unknown column 'x'");
     operator.refused("SELECT FROM status", 1064, "SQL syntax");
+    operator.refused("SELECT task FROM status LIMIT 'x'", 1064, "whole numbers");
 }
 
 /// With a link that runs, one that tries again and one that failed.
