@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod alter_objects;
 mod cascades;
 mod column_ddl;
 mod columns;

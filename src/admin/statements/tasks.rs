@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::{
     Cell, Column, ColumnKind, Reply, Result, Statements, code, done, done_with, no_such_task, refused, text_rows,
 };
-use crate::admin::grammar::{TaskVerb, altered, print_create};
+use crate::admin::grammar::{TaskVerb, altered, print_create, with_objects};
 use crate::admin::reply::SqlError;
 use crate::model::name::TaskName;
-use crate::model::task::{Decision, OptionChanges, TaskDefinition, Wanted};
+use crate::model::task::{Decision, ObjectRule, OptionChanges, TaskDefinition, Wanted};
 use crate::store::{StoreError, StoredTask};
 
 /// `SHOW SYNC TASKS`.
@@ -97,6 +97,30 @@ impl Statements {
         if let Err(e) = self.control.task_changed(&name).await {
             self.stored(move |store| store.update_task(&before)).await?;
             return Err(e.into());
+        }
+        Ok(done())
+    }
+
+    /// A task that was never started only has its rules changed. Of any other the supervisor looks at what comes in, and
+    /// brings it in.
+    pub(super) async fn alter_objects(
+        &self,
+        name: TaskName,
+        reverse: bool,
+        remove: bool,
+        listed: Vec<ObjectRule>,
+    ) -> Result<Reply> {
+        let StoredTask {
+            definition: before,
+            wanted,
+            ..
+        } = self.task(&name).await?;
+        let after = with_objects(&before, reverse, remove, &listed)?;
+        if wanted == Wanted::Created {
+            self.stored(move |store| store.update_task(&after)).await?;
+        } else {
+            let added = if remove { &[][..] } else { &listed };
+            self.control.alter_objects(&before, &after, added).await?;
         }
         Ok(done())
     }

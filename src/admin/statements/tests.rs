@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use super::*;
 use crate::model::name::ServerName;
 use crate::model::server::ServerDefinition;
-use crate::model::status::{CheckStep, ConflictRecord, Phase, State, StatusRow};
-use crate::model::task::{Direction, Wanted};
+use crate::model::status::{CheckStep, ConflictRecord, CopyProgress, LagParts, Phase, State, StatusRow, Throughput};
+use crate::model::task::{Direction, ObjectRule, TaskDefinition, Wanted};
 use crate::store::TempDir;
 
 /// Does what the supervisor does to the store, and refuses all when told to.
@@ -66,6 +66,16 @@ impl Control for Supervisor {
     }
     async fn task_changed(&self, task: &TaskName) -> std::result::Result<(), ControlError> {
         self.call("changed", task.as_str())
+    }
+    async fn alter_objects(
+        &self,
+        before: &TaskDefinition,
+        after: &TaskDefinition,
+        _added: &[ObjectRule],
+    ) -> std::result::Result<(), ControlError> {
+        self.call("objects of", before.name.as_str())?;
+        self.store.update_task(after).unwrap();
+        Ok(())
     }
     async fn server_changed(&self, server: &ServerName) -> std::result::Result<(), ControlError> {
         self.call("changed", server.as_str())
@@ -429,6 +439,9 @@ fn status_and_conflicts_can_be_asked_for() {
         conflicts: 1,
         last_error: String::new(),
         since_ms: 1_795_356_000_123,
+        lag: LagParts::default(),
+        throughput: Throughput::default(),
+        copy: CopyProgress::default(),
     };
     operator.supervisor.store.publish(&[status], &[]).unwrap();
     operator.check(
@@ -514,7 +527,7 @@ fn clients_find_what_they_ask_for_on_connecting() {
     operator.check("SHOW FULL TABLES FROM sync LIKE 'ta%'", "tasks,BASE TABLE");
     operator.refused("SHOW TABLES FROM mysql", 1049, "Unknown database");
     operator.check("DESCRIBE sync.prechecks", "task,text,NO,PRI,NULL,|direction,text,NO,PRI,NULL,|item,text,NO,PRI,NULL,|result,text,NO,,NULL,|found,text,NO,,NULL,|remedy,text,NO,,NULL,|acknowledged,bigint,NO,,NULL,|checked_at,text,NO,,NULL,");
-    operator.check("SHOW COLUMNS FROM status LIKE 'lag%'", "lag_ms,bigint,YES,,NULL,");
+    operator.check("SHOW COLUMNS FROM status LIKE 'lag_f%'", "lag_fetch_ms,bigint,YES,,NULL,");
     operator.refused("DESCRIBE account", 1146, "doesn't exist");
     operator.check("SHOW VARIABLES LIKE 'lower_case%'", "lower_case_table_names,0");
     operator.check("SHOW VARIABLES LIKE 'AUTOCOMMIT'", "autocommit,ON");
