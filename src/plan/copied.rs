@@ -169,6 +169,9 @@ mod tests {
         let gtid = |number: u64| format!("{SITE}:{number}").parse().unwrap();
         assert_eq!(copied.in_the_way(&gtid(5)), HashSet::new());
         assert_eq!(copied.in_the_way(&gtid(6)), [names[0].clone(), names[2].clone()].into());
-        assert_eq!(copied.unfinished(), [names[2].clone(), names[1].clone(), names[0].clone()]);
+        assert_eq!(
+            copied.unfinished(),
+            [names[2].clone(), names[1].clone(), names[0].clone()]
+        );
     }
 }

@@ -113,7 +113,12 @@ mod tests {
             sql_mode: 0,
             server_version: 90_704,
         };
-        let moves = Moves::of(&ddl::classify(text, &context).unwrap(), &objects, &HashSet::new(), &HashSet::new());
+        let moves = Moves::of(
+            &ddl::classify(text, &context).unwrap(),
+            &objects,
+            &HashSet::new(),
+            &HashSet::new(),
+        );
         let found = moves.map(|moves| {
             let renames = moves.renames(&objects, "7").into_iter();
             (

@@ -21,6 +21,11 @@ impl Budget {
         }
     }
 
+    /// From the last question on.
+    pub fn set_rate(&mut self, rate: u64) {
+        self.rate = rate;
+    }
+
     /// Microseconds until something may be done.
     pub fn wait_us(&mut self, now_us: u64) -> u64 {
         if self.rate == 0 {

@@ -149,13 +149,12 @@ fn remove_objects<'a>(connection: &Connection, places: impl Iterator<Item = &'a 
 }
 
 fn write_objects(connection: &Connection, rows: &[&ObjectRow]) -> Result<()> {
-    let mut insert = connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO objects
+    let mut insert = connection.prepare_cached(
+        "INSERT OR REPLACE INTO objects
              (task, direction, source_table, destination_table, phase, rows_copied, rows_estimated, inserts, updates,
               deletes, conflicts, bytes_copied, copied_percent, copy_rows_per_second, copy_seconds_left)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-        )?;
+    )?;
     for row in rows {
         insert.execute(params![
             row.task,

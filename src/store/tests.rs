@@ -9,7 +9,8 @@ use super::*;
 use crate::model::name::{ServerName, TaskName};
 use crate::model::server::{Address, ServerDefinition, SslMode};
 use crate::model::status::{
-    ConflictRecord, CopyProgress, DdlRecord, EventRecord, LagParts, Level, ObjectRow, Phase, State, StatusRow, Throughput,
+    ConflictRecord, CopyProgress, DdlRecord, EventRecord, LagParts, Level, ObjectRow, Phase, State, StatusRow,
+    Throughput,
 };
 use crate::model::task::{Direction, ObjectRule, OptionChanges, Selection, TaskDefinition, TaskOptions, Wanted};
 

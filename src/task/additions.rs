@@ -62,7 +62,10 @@ fn incoming(objects: &Objects, forward: Option<&Objects>, former: &[Former], tab
 /// Whether a database comes in as a whole.
 fn database_comes(objects: &Objects, former: &[Former], database: &str) -> bool {
     let mapped = objects.map_database(database);
-    mapped.is_some() && former.iter().any(|former| former.objects.map_database(database) != mapped)
+    mapped.is_some()
+        && former
+            .iter()
+            .any(|former| former.objects.map_database(database) != mapped)
 }
 
 /// Why a task that has been started before can't get these objects, if it can't. `added` are rules that are to select
@@ -112,7 +115,11 @@ pub async fn refusal(
                 .await
                 .map_err(|error| Failure::mysql("closing a connection", &error))?;
         }
-        let server = if direction == Direction::Forward { source } else { destination };
+        let server = if direction == Direction::Forward {
+            source
+        } else {
+            destination
+        };
         reasons.extend(row_filter::refusal(server, &change.objects).await?);
     }
     let followed = match after.two_way {
@@ -143,10 +150,7 @@ impl Change<'_> {
         let [before] = &self.former;
         let mut reasons = Vec::new();
         let tables: Vec<TableName> = names(schema::list_tables(source).await?);
-        let databases: Vec<String> = source
-            .query("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME")
-            .await
-            .map_err(|error| Failure::mysql("listing databases", &error))?;
+        let databases = databases_at(source).await?;
         for rule in added {
             let fits = |table: &TableName| rule.is_about(&table.database, &table.table);
             let whole = matches!(rule, ObjectRule::Include(selection) if selection.table.is_none());
@@ -185,8 +189,7 @@ impl Change<'_> {
         let options = self.task.options_for(self.direction);
         let both_ways = self.task.two_way && self.task.reverse_objects.is_none();
         reasons.extend(initial::keyless(source, &pairs).await?);
-        reasons
-            .extend(existing::unfit_columns(source, self.direction, &self.objects, both_ways, &pairs).await?);
+        reasons.extend(existing::unfit_columns(source, self.direction, &self.objects, both_ways, &pairs).await?);
         let found = existing::look([source, destination], &self.objects, &options, &pairs).await?;
         reasons.extend(found.refusals);
         if self.direction == Direction::Forward {
@@ -195,6 +198,12 @@ impl Change<'_> {
         }
         Ok(reasons)
     }
+}
+
+async fn databases_at(conn: &mut Conn) -> Result<Vec<String>, Failure> {
+    conn.query("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME")
+        .await
+        .map_err(|error| Failure::mysql("listing databases", &error))
 }
 
 fn names(tables: Vec<(TableName, Option<u64>)>) -> Vec<TableName> {
@@ -207,7 +216,10 @@ fn mark(number: u64) -> TableName {
 }
 
 fn marked(table: &TableName) -> Option<u64> {
-    let number = table.table.strip_prefix("objects ").filter(|_| table.database.is_empty())?;
+    let number = table
+        .table
+        .strip_prefix("objects ")
+        .filter(|_| table.database.is_empty())?;
     number.parse().ok()
 }
 
@@ -304,7 +316,10 @@ async fn write_down(
     link.status.tables(pairs.into_iter(), Phase::Schema);
     if !plain.is_empty() {
         let names: Vec<TableName> = plain.into_iter().map(|(from, _)| from).collect();
-        let message = format!("{} came to the objects of the task, and will be copied", existing::some_of(&names));
+        let message = format!(
+            "{} came to the objects of the task, and will be copied",
+            existing::some_of(&names)
+        );
         link.tell(Level::Info, message).await;
     }
     Ok(())
@@ -329,6 +344,7 @@ pub async fn make(link: &Link) -> Result<(), Failure> {
     if !to_make.is_empty() || !databases.is_empty() {
         let wanted = Wanted::Some(&to_make, &databases);
         let (position, definitions, programs) = initial::definitions_at_a_position(&mut source, link, wanted).await?;
+        let there = databases_at(&mut destination).await?;
         if link.options.schema_sync {
             initial::make_tables(link, &mut source, &mut destination, &definitions).await?;
             if !databases.is_empty() {
@@ -336,7 +352,17 @@ pub async fn make(link: &Link) -> Result<(), Failure> {
             }
         }
         if link.two_way && link.key.direction == Direction::Forward {
-            follow_back(link, &mut source, &mut destination, &to_make, &databases).await?;
+            let mapped = databases
+                .iter()
+                .filter_map(|database| link.objects.map_database(database));
+            let made = to_make.iter().map(|(_, to)| to.database.clone());
+            let mut made: Vec<String> = made
+                .filter(|database| !there.contains(database))
+                .chain(mapped)
+                .collect();
+            made.sort_unstable();
+            made.dedup();
+            follow_back(link, &mut source, &mut destination, &to_make, &made).await?;
         }
         let names: Vec<TableName> = to_make.into_iter().map(|(from, _)| from).collect();
         let mut statements = copied::discard(&link.key, &names);
@@ -429,7 +455,8 @@ pub async fn forget(link: &Link, destination: &mut Conn, tables: &[TableName]) -
     Ok(())
 }
 
-/// The reverse link follows the tables that come in from here on: they are made, and no row has been copied.
+/// The reverse link follows the tables that come in from here on: they are made, and no row has been copied. What was run
+/// here to make them, and what is in the databases that came with them, is none of its business.
 async fn follow_back(
     link: &Link,
     source: &mut Conn,
@@ -442,11 +469,10 @@ async fn follow_back(
         task: link.key.task.clone(),
         direction: Direction::Reverse,
     };
-    let mapped = databases.iter().filter_map(|database| link.objects.map_database(database));
     let names: Vec<TableName> = tables
         .iter()
         .map(|(_, to)| to.clone())
-        .chain(mapped.map(|database| TableName::new(database, "")))
+        .chain(databases.iter().map(|database| TableName::new(database, "")))
         .collect();
     checkpoint::ensure_schema(source).await?;
     run_all(source, &copied::follow(&key, &names, &position)).await
@@ -470,10 +496,18 @@ pub fn unselected(link: &Link) -> Vec<TableName> {
     let copied = link.copied.borrow();
     let is_selected = |name: &TableName| match (name.database.is_empty(), name.table.is_empty()) {
         (true, _) => true,
-        (false, true) => link.objects.map_database(&name.database).is_some(),
+        (false, true) => {
+            let in_part = link.objects.databases_of_tables(&name.database);
+            link.objects.map_database(&name.database).is_some() || !in_part.is_empty()
+        }
         (false, false) => link.objects.map(name).is_some(),
     };
-    copied.tables.keys().filter(|name| !is_selected(name)).cloned().collect()
+    copied
+        .tables
+        .keys()
+        .filter(|name| !is_selected(name))
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]

@@ -30,7 +30,13 @@ use crate::{
     sql::ident,
 };
 
-use super::{existing, join, link::Link, pace::Pace, status::LinkStatus, stored};
+use super::{
+    existing, join,
+    link::Link,
+    pace::{Pace, Work},
+    status::LinkStatus,
+    stored,
+};
 
 /// Where a table of the source goes that a link has to copy itself; `None` if it has not.
 type Copies<'a> = dyn Fn(&TableName) -> Option<TableName> + Sync + 'a;
@@ -566,7 +572,7 @@ struct Shown {
 #[async_trait]
 impl Progress for Shown {
     async fn admit(&self) {
-        self.pace.wait().await;
+        self.pace.wait(Work::Copy).await;
     }
 
     fn resumed(&self, table: &TableName, rows: u64) {
@@ -575,7 +581,7 @@ impl Progress for Shown {
 
     fn copied(&self, table: &TableName, rows: u64, bytes: u64) {
         let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        self.pace.spend(count(rows), count(bytes));
+        self.pace.spend(Work::Copy, count(rows), count(bytes));
         self.status.copied(table, rows, bytes);
     }
 

@@ -45,6 +45,7 @@ use super::{
     initial::{self, version_number},
     link::Link,
     narrow::narrowed,
+    pace::Work,
     row_filter::Filters,
     statements::{self, Known, Verdict},
 };
@@ -286,10 +287,12 @@ impl Reader {
                 bookkeeping: false,
             },
             Output::Transaction(transaction) => {
-                self.link.pace.wait().await;
+                self.link.pace.wait(Work::Changes).await;
                 let memory = self.permit(transaction.bytes).await?;
                 let gates = self.gates(&transaction.changes).await.into_iter();
-                self.link.pace.spend(transaction.changes.len(), transaction.bytes);
+                self.link
+                    .pace
+                    .spend(Work::Changes, transaction.changes.len(), transaction.bytes);
                 let gates = gates.map(|(_, gate)| gate).collect();
                 Item::Transaction(transaction, Hold { memory, gates })
             }
@@ -366,11 +369,11 @@ impl Reader {
         bytes: usize,
         last: bool,
     ) -> Result<bool, Failure> {
-        self.link.pace.wait().await;
+        self.link.pace.wait(Work::Changes).await;
         let memory = self.permit(bytes).await?;
         let gates = self.gates(&changes).await;
         self.large_gates.extend(gates);
-        self.link.pace.spend(changes.len(), bytes);
+        self.link.pace.spend(Work::Changes, changes.len(), bytes);
         let gates = match last {
             true => self.large_gates.drain(..).map(|(_, gate)| gate).collect(),
             false => Vec::new(),

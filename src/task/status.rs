@@ -283,7 +283,9 @@ impl LinkStatus {
     pub fn heard(&self, commit_us: Option<u64>) {
         let mut inner = self.lock();
         let at_us = now_us();
-        let delay_us = commit_us.map_or(0, |commit_us| shifted(at_us, inner.clock_offset_us).saturating_sub(commit_us));
+        let delay_us = commit_us.map_or(0, |commit_us| {
+            shifted(at_us, inner.clock_offset_us).saturating_sub(commit_us)
+        });
         inner.heard = Some(Heard { at_us, delay_us });
     }
 
@@ -431,10 +433,7 @@ impl LinkStatus {
         let state = self.state();
         let current_until_ms = inner.current_until_us.map(|us| us / 1000);
         // A link that is to run and does not falls behind; of one that has ended nobody expects anything.
-        let falls_behind = matches!(
-            state,
-            State::Starting | State::Retrying | State::Paused | State::Failed
-        );
+        let falls_behind = matches!(state, State::Starting | State::Retrying | State::Paused | State::Failed);
         let since_then_ms = current_until_ms
             .filter(|_| falls_behind)
             .map(|until| (shifted(now_us(), inner.clock_offset_us) / 1000).saturating_sub(until));
@@ -511,7 +510,11 @@ impl LinkStatus {
                     bytes_copied: entry.bytes_copied,
                     copied_percent: progress.percent,
                     copy_rows_per_second,
-                    copy_seconds_left: if is_copied { None } else { seconds_left(left, copy_rows_per_second) },
+                    copy_seconds_left: if is_copied {
+                        None
+                    } else {
+                        seconds_left(left, copy_rows_per_second)
+                    },
                     inserts,
                     updates,
                     deletes,

@@ -101,7 +101,10 @@ async fn objects_come_and_go_while_the_task_runs() {
     let add = "ALTER SYNC TASK t ADD OBJECTS (crm.clients AS crm2.customers)";
     let (code, message) = error_of(&proxy, add).await;
     assert_eq!(code, 3160);
-    assert!(message.contains("crm2.customers exists at the destination"), "{message}");
+    assert!(
+        message.contains("crm2.customers exists at the destination"),
+        "{message}"
+    );
     assert_eq!(objects(&proxy).await, "shop.orders");
     sql(&pair.branch, "DROP DATABASE crm2").await;
     proxy.wait_synced("t").await;
@@ -137,7 +140,7 @@ async fn objects_come_and_go_while_the_task_runs() {
     assert_eq!(rows(&proxy, "SELECT * FROM sync.conflicts").await, NONE);
     // What was done here by the task itself is not listed as the destination's DDL.
     let refused = "SELECT statement FROM sync.ddl WHERE outcome = 'refused'";
-    assert_eq!(rows(&proxy, refused).await, [["DROP DATABASE crm2"]]);
+    assert_eq!(rows(&proxy, refused).await, NONE);
 }
 
 async fn assert_same_rows(pair: &Pair, tables: &[&str]) {
@@ -162,18 +165,27 @@ async fn what_can_t_come_in_is_told_and_nothing_is_changed() {
     refused(&add("nowhere.*"), 3160, "nothing at the source that fits nowhere.*").await;
     refused(&add("crm.keyless"), 3160, "neither a primary key").await;
     refused(&add("crm.clients (id, nonsense)"), 3160, "nonsense").await;
-    refused(&add("shop.orders"), 1210, "is among the objects already").await;
-    refused(&add("crm.notes AS lab.lines"), 1210, "two tables into one").await;
+    refused(&add("shop.orders"), 1231, "is among the objects already").await;
+    refused(&add("crm.notes AS lab.lines"), 1231, "two tables into one").await;
     refused(&add("crm.clients, NOT shop.orders"), 3160, "use REMOVE OBJECTS").await;
-    refused(&remove("crm.clients"), 1210, "is not among the objects").await;
-    refused(&remove("shop.%"), 1210, "No objects would be left").await;
-    refused("ALTER SYNC TASK t REVERSE ADD OBJECTS (crm.notes)", 1210, "no REVERSE OBJECTS").await;
+    refused(&remove("crm.clients"), 1231, "is not among the objects").await;
+    refused(&remove("shop.%"), 1231, "No objects would be left").await;
+    refused(
+        "ALTER SYNC TASK t REVERSE ADD OBJECTS (crm.notes)",
+        1231,
+        "no REVERSE OBJECTS",
+    )
+    .await;
     refused("ALTER SYNC TASK nobody ADD OBJECTS (a.b)", 3101, "nobody").await;
     sql(&pair.branch, "CREATE DATABASE crm; CREATE TABLE crm.notes (id INT)").await;
     refused(&add("crm.notes"), 3160, "crm.notes exists at the destination").await;
     // The task has not even been interrupted.
     assert_eq!(
-        cell(&proxy, "SELECT COUNT(DISTINCT since) FROM sync.status WHERE state = 'running'").await,
+        cell(
+            &proxy,
+            "SELECT COUNT(DISTINCT since) FROM sync.status WHERE state = 'running'"
+        )
+        .await,
         cell(&proxy, "SELECT COUNT(DISTINCT since) FROM sync.status").await
     );
 }
@@ -182,7 +194,11 @@ async fn what_can_t_come_in_is_told_and_nothing_is_changed() {
 async fn a_task_that_rests_takes_objects_too() {
     let (pair, proxy) = in_step(SHOP, "shop.orders, crm.notes").await;
     sql(&proxy, "PAUSE SYNC TASK t").await;
-    sql(&pair.hq, "INSERT INTO shop.lines VALUES (3, 3); INSERT INTO shop.orders VALUES (5, 5)").await;
+    sql(
+        &pair.hq,
+        "INSERT INTO shop.lines VALUES (3, 3); INSERT INTO shop.orders VALUES (5, 5)",
+    )
+    .await;
     sql(&proxy, "ALTER SYNC TASK t ADD OBJECTS (shop.lines, crm.clients)").await;
     sql(&proxy, "ALTER SYNC TASK t REMOVE OBJECTS (crm.clients)").await;
     sql(&proxy, "ALTER SYNC TASK t REMOVE OBJECTS (crm.notes)").await;
@@ -237,18 +253,34 @@ async fn a_database_comes_in_under_load_and_through_kills() {
         server,
         database,
     };
-    let old = Load::start(
-        &[side(0, &pair.hq, "load_db"), side(1, &pair.branch, "load_db")],
-        2,
-    );
+    let old = Load::start(&[side(0, &pair.hq, "load_db"), side(1, &pair.branch, "load_db")], 2);
     let late = Load::start(&[side(0, &pair.hq, "late_db")], 2);
     old.commits(30).await;
     late.commits(30).await;
     // So slow that much happens while rows are copied.
-    sql(&proxy, "ALTER SYNC TASK t SET (rows_per_second = 8000)").await;
+    sql(&proxy, "ALTER SYNC TASK t SET (rows_per_second = 3000)").await;
     sql(&proxy, "ALTER SYNC TASK t ADD OBJECTS (late_db.*)").await;
     let copied = "SELECT COALESCE(SUM(copied_rows), 0) FROM causeway.copy WHERE source_table = 'big'";
     let is_over = "SELECT COUNT(*) FROM sync.objects WHERE source_table = 'late_db.big' AND phase = 'incremental'";
+    // The others go on while it is copied.
+    eventually("rows are being copied", async || {
+        (cell(&pair.branch, copied).await != "0").then_some(())
+    })
+    .await;
+    let arrived = async || -> u64 {
+        let count = cell(&pair.branch, "SELECT SUM(n) FROM load_db.counters WHERE id % 2 = 0").await;
+        count.parse().unwrap()
+    };
+    let before = arrived().await;
+    eventually("changes of other tables arrive", async || {
+        (arrived().await > before).then_some(())
+    })
+    .await;
+    assert_eq!(
+        cell(&proxy, is_over).await,
+        "0",
+        "the copy was over too soon for this to say anything"
+    );
     for n in 0..3 {
         sql(
             &pair.hq,
@@ -266,17 +298,11 @@ async fn a_database_comes_in_under_load_and_through_kills() {
         proxy.kill9();
         proxy.restart().await.unwrap();
     }
-    // The others go on while it is copied.
-    proxy.wait_state("t", "running").await;
-    sql(&pair.hq, "INSERT INTO load_db.plain (id, a) VALUES (-1, 1)").await;
-    eventually("a change of another table arrives", async || {
-        let found = cell(&pair.branch, "SELECT COUNT(*) FROM load_db.plain WHERE id = -1").await;
-        (found == "1").then_some(())
+    sql(&proxy, "ALTER SYNC TASK t SET (rows_per_second = 0)").await;
+    eventually("the copy is over", async || {
+        (cell(&proxy, is_over).await != "0").then_some(())
     })
     .await;
-    assert_eq!(cell(&proxy, is_over).await, "0", "the copy was over too soon for this to say anything");
-    sql(&proxy, "ALTER SYNC TASK t SET (rows_per_second = 0)").await;
-    eventually("the copy is over", async || (cell(&proxy, is_over).await != "0").then_some(())).await;
     let back = Load::start(&[side(1, &pair.branch, "late_db")], 2);
     old.commits(30).await;
     late.commits(30).await;

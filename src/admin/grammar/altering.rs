@@ -57,7 +57,10 @@ pub(super) fn add(rules: &[ObjectRule], added: &[ObjectRule]) -> Result<Vec<Obje
     }
     for rule in excludes {
         let place = Place::of(rule);
-        if !rules.iter().any(|other| is_exclude(other) && Place::of(other).covers(&place)) {
+        if !rules
+            .iter()
+            .any(|other| is_exclude(other) && Place::of(other).covers(&place))
+        {
             rules.push(rule.clone());
         }
     }
@@ -247,6 +250,10 @@ mod tests {
         check("a.*, NOT a.t", "REMOVE a.t", Err("is not among the objects"));
         check("a.*", "REMOVE a.*", Err("No objects would be left"));
         check("a.*, NOT a.t", "REMOVE NOT a.t", Err("use ADD OBJECTS (`a`.`t`)"));
-        check("a.t AS b.t, c.*", "REMOVE a.t AS b.t", Err("takes names at the source alone"));
+        check(
+            "a.t AS b.t, c.*",
+            "REMOVE a.t AS b.t",
+            Err("takes names at the source alone"),
+        );
     }
 }

@@ -631,7 +631,7 @@ fn show_create_is_readable() {
     ));
     let expected = "CREATE SYNC TASK `o`\n  BETWEEN `hq` AND `branch`\n  OBJECTS (\n    `shop`.*,\n    NOT `shop`.`tmp_%`\n  )\n  \
                     WITH (conflict_policy = 'fail', schema_sync = ON, full_sync = ON, incremental_sync = ON, \
-                    existing_tables = 'error', exclude_ddl = OFF, online_ddl = 'carry', shadow_table_patterns = '', trash_table_patterns = '', object_case = 'source', retry_window = '720m', workers = 2, heartbeat = ON)\n  \
+                    existing_tables = 'error', exclude_ddl = OFF, online_ddl = 'carry', shadow_table_patterns = '', trash_table_patterns = '', object_case = 'source', retry_window = '720m', workers = 2, rows_per_second = 0, bytes_per_second = 0, heartbeat = ON)\n  \
                     REVERSE WITH (heartbeat = OFF)";
     assert_eq!(text, expected);
 }

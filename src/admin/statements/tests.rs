@@ -477,7 +477,7 @@ fn status_fits_a_terminal() {
     let mut operator = Operator::with_task();
     let names = columns(operator.execute("SHOW SYNC TASK STATUS").unwrap());
     // A table of the mysql client: a border and two blanks for each column. Values are as wide as their names, but for:
-    let wider = [("task", 6), ("phase", 11), ("since", 19), ("state", 8)];
+    let wider = [("task", 10), ("since", 14), ("state", 8), ("last_error", 26)];
     let width = |name: &String| {
         wider
             .iter()
@@ -527,7 +527,10 @@ fn clients_find_what_they_ask_for_on_connecting() {
     operator.check("SHOW FULL TABLES FROM sync LIKE 'ta%'", "tasks,BASE TABLE");
     operator.refused("SHOW TABLES FROM mysql", 1049, "Unknown database");
     operator.check("DESCRIBE sync.prechecks", "task,text,NO,PRI,NULL,|direction,text,NO,PRI,NULL,|item,text,NO,PRI,NULL,|result,text,NO,,NULL,|found,text,NO,,NULL,|remedy,text,NO,,NULL,|acknowledged,bigint,NO,,NULL,|checked_at,text,NO,,NULL,");
-    operator.check("SHOW COLUMNS FROM status LIKE 'lag_f%'", "lag_fetch_ms,bigint,YES,,NULL,");
+    operator.check(
+        "SHOW COLUMNS FROM status LIKE 'lag_f%'",
+        "lag_fetch_ms,bigint,YES,,NULL,",
+    );
     operator.refused("DESCRIBE account", 1146, "doesn't exist");
     operator.check("SHOW VARIABLES LIKE 'lower_case%'", "lower_case_table_names,0");
     operator.check("SHOW VARIABLES LIKE 'AUTOCOMMIT'", "autocommit,ON");
