@@ -304,7 +304,7 @@ impl LinkStatus {
         let lag_us = behind_us.max(fetch_us);
         inner.lag = LagParts {
             fetch_ms: Some(fetch_us / 1000),
-            apply_ms: Some((lag_us - fetch_us) / 1000),
+            apply_ms: Some(lag_us / 1000 - fetch_us / 1000),
             current_until_ms: None,
         };
         inner.current_until_us = Some(at_source.saturating_sub(lag_us));

@@ -32,6 +32,7 @@ mod renames;
 mod reverse_objects;
 mod row_filter;
 mod servers;
+mod status;
 mod stored;
 mod support;
 mod two_way;
