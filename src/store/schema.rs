@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{Result, StoreError};
 
 /// The layout's number (`PRAGMA user_version`). A change adds a step to [`STEPS`].
-const LAYOUT: i64 = 4;
+const LAYOUT: i64 = 5;
 
 /// Tables that `SELECT` may read: the `sync` schema. Sorted.
 pub const PUBLIC_TABLES: [&str; 9] = [
@@ -27,7 +27,15 @@ pub const PUBLIC_TABLES: [&str; 9] = [
 ];
 
 /// SQL that leads from layout `n` to `n + 1`, by `n`.
-const STEPS: [&str; 4] = [LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4];
+const STEPS: [&str; 5] = [LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4, LAYOUT_5];
+
+/// Warnings of the precheck that the operator has acknowledged.
+const LAYOUT_3: &str = "
+CREATE TABLE acknowledged (
+    task TEXT NOT NULL REFERENCES tasks (task) ON DELETE CASCADE, item TEXT NOT NULL,
+    PRIMARY KEY (task, item)
+);
+";
 
 /// Statements that a link can't carry, and what the operator says of them.
 const LAYOUT_2: &str = "
@@ -39,7 +47,7 @@ CREATE TABLE undecided (
 ";
 
 /// Objects that a task had before it got others, as long as its links have not come to the others.
-const LAYOUT_3: &str = "
+const LAYOUT_4: &str = "
 CREATE TABLE former_objects (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     task TEXT NOT NULL REFERENCES tasks (task) ON DELETE CASCADE, direction TEXT NOT NULL, objects TEXT NOT NULL
@@ -47,7 +55,7 @@ CREATE TABLE former_objects (
 ";
 
 /// Lag in its parts, progress of full sync, throughput.
-const LAYOUT_4: &str = "
+const LAYOUT_5: &str = "
 ALTER TABLE status ADD COLUMN lag_fetch_ms INTEGER;
 ALTER TABLE status ADD COLUMN lag_apply_ms INTEGER;
 ALTER TABLE status ADD COLUMN current_until TEXT;

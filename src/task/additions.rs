@@ -31,15 +31,15 @@ use crate::{
         task::{Direction, ObjectRule, TaskDefinition},
     },
     plan::{self, objects::Objects},
-    schema,
+    precheck, schema,
     sql::ident,
 };
 
 use super::{
-    cascades, check, existing,
+    check, existing,
     initial::{self, Wanted},
     link::Link,
-    objects, row_filter, stored,
+    objects, stored,
 };
 
 /// Objects that a link had before.
@@ -68,8 +68,8 @@ fn database_comes(objects: &Objects, former: &[Former], database: &str) -> bool 
             .any(|former| former.objects.map_database(database) != mapped)
 }
 
-/// Why a task that has been started before can't get these objects, if it can't. `added` are rules that are to select
-/// something. Changes nothing.
+/// Why a task that has been started before can't get these objects, if it can't, besides what the precheck finds. `added` are
+/// rules that are to select something. Changes nothing.
 ///
 /// # Errors
 /// [`Failure`] if a server is out of reach or refuses.
@@ -115,18 +115,7 @@ pub async fn refusal(
                 .await
                 .map_err(|error| Failure::mysql("closing a connection", &error))?;
         }
-        let server = if direction == Direction::Forward {
-            source
-        } else {
-            destination
-        };
-        reasons.extend(row_filter::refusal(server, &change.objects).await?);
     }
-    let followed = match after.two_way {
-        true => vec![source, destination],
-        false => vec![source],
-    };
-    reasons.extend(cascades::refusal(&followed, &forward).await?);
     Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
 }
 
@@ -177,19 +166,16 @@ impl Change<'_> {
         if !changed.is_empty() {
             reasons.push(format!(
                 "{} would be synchronized in another way than so far; REMOVE what there is first",
-                existing::some_of(&changed)
+                precheck::some_of(&changed)
             ));
         }
         if !added.is_empty() && !gone.is_empty() {
             reasons.push(format!(
                 "NOT would take {} out, which is synchronized; use REMOVE OBJECTS for that",
-                existing::some_of(&gone)
+                precheck::some_of(&gone)
             ));
         }
         let options = self.task.options_for(self.direction);
-        let both_ways = self.task.two_way && self.task.reverse_objects.is_none();
-        reasons.extend(initial::keyless(source, &pairs).await?);
-        reasons.extend(existing::unfit_columns(source, self.direction, &self.objects, both_ways, &pairs).await?);
         let found = existing::look([source, destination], &self.objects, &options, &pairs).await?;
         reasons.extend(found.refusals);
         if self.direction == Direction::Forward {
@@ -318,7 +304,7 @@ async fn write_down(
         let names: Vec<TableName> = plain.into_iter().map(|(from, _)| from).collect();
         let message = format!(
             "{} came to the objects of the task, and will be copied",
-            existing::some_of(&names)
+            precheck::some_of(&names)
         );
         link.tell(Level::Info, message).await;
     }

@@ -20,10 +20,10 @@ use crate::{
         status::{Level, Phase},
     },
     plan::copied::{Copied, TableCopy},
-    schema,
+    precheck, schema,
 };
 
-use super::{additions::run_all, existing, initial, link::Link};
+use super::{additions::run_all, initial, link::Link};
 
 /// Copies what is to be copied, now and whenever something comes in. Ends with the link.
 ///
@@ -89,7 +89,7 @@ async fn copy(link: &Link, epoch: u64, mut pairs: Vec<(TableName, TableName)>) -
     link.copied.send_modify(|copied| copied.tables = tables);
     let names: Vec<TableName> = pairs.into_iter().map(|(from, _)| from).collect();
     names.iter().for_each(|name| link.status.copied_all(name));
-    let (names, have) = (existing::some_of(&names), if names.len() == 1 { "has" } else { "have" });
+    let (names, have) = (precheck::some_of(&names), if names.len() == 1 { "has" } else { "have" });
     let message = format!("{names} {have} been copied to the destination, and {have} come in step with the others");
     link.tell(Level::Info, message).await;
     for conn in [source, destination] {

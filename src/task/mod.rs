@@ -6,7 +6,7 @@
 //! - [`additions`]: objects that a task gets or loses later; [`join`]: tables that a statement brings in; [`copier`]: copies
 //!   both while the link follows changes, and [`gates`] keeps the two apart.
 //! - [`pace`]: no more than so many rows a second.
-//! - [`cascades`]: foreign keys whose actions nobody would carry.
+//! - [`check`], [`precheck`]: gather what is judged before a task starts.
 //! - [`existing`]: which tables are there before that, and in what they differ.
 //! - [`objects`]: what each direction has, as the servers write names.
 //! - [`narrow`]: row changes that `ONLY` leaves out.
@@ -18,7 +18,6 @@
 //! - [`status`]: what is shown of a link while it is at work.
 
 pub mod additions;
-pub mod cascades;
 pub mod charset;
 pub mod check;
 pub mod copier;
@@ -33,6 +32,7 @@ pub mod narrow;
 pub mod objects;
 pub mod pace;
 pub mod pipeline;
+pub mod precheck;
 pub mod reader;
 pub mod receiver;
 pub mod row_filter;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::cursor::{Cursor, not_yet, wrong};
+use super::cursor::{Cursor, wrong};
 use super::mapping;
 use super::objects::{self, quoted};
-use super::{Statement, TaskVerb, altering, options};
+use super::{Statement, TaskVerb, altering, options, precheck};
 use crate::admin::reply::SqlError;
 use crate::model::name::{IDENTIFIER_MAX_CHARS, ServerName, TaskName};
 use crate::model::task::{Decision, ObjectRule, OptionChanges, TaskDefinition, TaskOptions};
@@ -117,9 +117,6 @@ pub(super) fn check(task: &TaskDefinition) -> Result<()> {
 /// Behind `ALTER SYNC TASK`.
 pub(super) fn alter(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let name = cursor.typed_name("a task name")?;
-    if cursor.words(&["ACKNOWLEDGE"]) {
-        return Err(not_yet("ALTER SYNC TASK … ACKNOWLEDGE"));
-    }
     for (words, reverse, remove) in [
         (&["ADD", "OBJECTS"][..], false, false),
         (&["REMOVE", "OBJECTS"], false, true),
@@ -136,6 +133,9 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Result<Statement> {
                 objects,
             });
         }
+    }
+    if cursor.word("ACKNOWLEDGE") {
+        return precheck::acknowledge(cursor, name);
     }
     let mut changes = OptionChanges::default();
     let mut reverse = OptionChanges::default();
