@@ -161,4 +161,26 @@ mod tests {
             )),
         );
     }
+
+    #[test]
+    fn a_table_that_is_renamed_in_the_middle_of_its_copy_is_copied_by_its_new_name() {
+        let whole = ObjectRule::Include(Selection {
+            database: "d".into(),
+            ..Selection::default()
+        });
+        let objects = Objects::new(Direction::Forward, &[whole], None);
+        let context = ddl::StatementContext {
+            default_database: Some("d"),
+            sql_mode: 0,
+            server_version: 90_704,
+        };
+        let statement = ddl::classify("RENAME TABLE t TO u", &context).unwrap();
+        let half = [TableName::new("d", "t")].into();
+        let expected = Moves {
+            joins: vec![TableName::new("d", "u")],
+            superseded: vec![TableName::new("d", "t")],
+            ..Moves::default()
+        };
+        assert_eq!(Moves::of(&statement, &objects, &HashSet::new(), &half), Some(expected));
+    }
 }

@@ -40,6 +40,18 @@ pub async fn run(link: Arc<Link>, epoch: u64) -> Result<(), Failure> {
     }
 }
 
+/// Copies what is to be copied now, for a link that follows no changes.
+///
+/// # Errors
+/// As [`run`].
+pub async fn once(link: &Link, epoch: u64) -> Result<(), Failure> {
+    let tables = due(link, &link.copied.borrow());
+    match tables.is_empty() {
+        true => Ok(()),
+        false => copy(link, epoch, tables).await,
+    }
+}
+
 /// Tables to copy: source, destination.
 fn due(link: &Link, copied: &Copied) -> Vec<(TableName, TableName)> {
     let names = copied.unfinished().into_iter();
@@ -85,8 +97,18 @@ async fn copy(link: &Link, epoch: u64, mut pairs: Vec<(TableName, TableName)>) -
         statements.extend(copied::discard(&link.key, tables));
     }
     run_all(&mut destination, &statements).await?;
-    let tables = copied::load(&mut destination, &link.key).await?;
-    link.copied.send_modify(|copied| copied.tables = tables);
+    // Others may come in meanwhile: these alone are changed.
+    link.copied.send_modify(|copied| {
+        for (position, tables) in by_position {
+            let until = if link.options.full_sync { &until } else { &position };
+            let copy = Arc::new(TableCopy {
+                from: position.clone(),
+                until: until.clone(),
+            });
+            let complete = tables.into_iter().map(|table| (table, copy.clone()));
+            copied.tables.extend(complete);
+        }
+    });
     let names: Vec<TableName> = pairs.into_iter().map(|(from, _)| from).collect();
     names.iter().for_each(|name| link.status.copied_all(name));
     let (names, have) = (precheck::some_of(&names), if names.len() == 1 { "has" } else { "have" });
@@ -113,6 +135,7 @@ async fn fitting(
     let gone: Vec<TableName> = froms.iter().filter(|name| !here.contains_key(*name)).cloned().collect();
     if !gone.is_empty() {
         pairs.retain(|(from, _)| !gone.contains(from));
+        link.status.forget(&gone);
         link.copied.send_modify(|copied| copied.gone.extend(gone));
     }
     let mut tables = Vec::with_capacity(pairs.len());

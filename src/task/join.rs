@@ -57,10 +57,15 @@ pub async fn run(link: &Link, gtid: &Gtid, tables: &[TableName]) -> Result<Resul
         link.tell(Level::Info, message).await;
     }
     initial::make_tables(link, &mut source, &mut destination, &definitions).await?;
-    let tables = copied::load(&mut destination, &link.key).await?;
+    let mut begun = copied::load(&mut destination, &link.key).await?;
+    begun.retain(|name, _| pairs.iter().any(|(from, _)| from == name));
     link.status
         .tables(pairs.into_iter().map(|(from, to)| (from, to, None)), Phase::Full);
-    link.copied.send_modify(|copied| copied.tables = tables);
+    // The copy of others may end meanwhile: these alone are changed.
+    link.copied.send_modify(|copied| {
+        copied.gone.retain(|name| !begun.contains_key(name));
+        copied.tables.extend(begun);
+    });
     for conn in [source, destination] {
         conn.disconnect()
             .await

@@ -30,6 +30,7 @@ use crate::{
 
 use super::{
     additions::{self, Former},
+    copier,
     gates::Gates,
     initial,
     pace::Pace,
@@ -257,6 +258,7 @@ impl Link {
         self.status.enter_phase(Phase::Incremental);
         self.status.copying(&self.copied.borrow().unfinished());
         if !self.options.incremental_sync {
+            copier::once(self, taken.epoch).await?;
             self.tell(
                 Level::Info,
                 "full sync is complete; changes are not followed (incremental_sync = OFF)",

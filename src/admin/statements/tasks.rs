@@ -21,7 +21,7 @@ const SHOW_STATUS: &str = "
            s.copied_percent || ' %' AS copied,
            CASE s.phase WHEN 'full' THEN s.copy_rows_per_second ELSE s.rows_per_second END AS rows_s,
            s.conflicts, substr(s.since, 6, 14) AS since,
-           CASE WHEN length(s.last_error) > 26 THEN substr(s.last_error, 1, 25) || '…' ELSE s.last_error END AS last_error
+           CASE WHEN length(s.last_error) > 24 THEN substr(s.last_error, 1, 23) || '…' ELSE s.last_error END AS last_error
     FROM sync.tasks t
     JOIN (SELECT 'forward' AS direction UNION ALL SELECT 'reverse') d ON d.direction = 'forward' OR t.two_way
     LEFT JOIN sync.status s ON s.task = t.task AND s.direction = d.direction";
