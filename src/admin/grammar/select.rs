@@ -207,6 +207,7 @@ enum Before {
     Comparison,
     Like,
     As,
+    When,
 }
 
 struct Parenthesis {
@@ -278,8 +279,9 @@ impl Writer {
 
     /// Behind a text or a parameter that is compared with something.
     fn without_case(&mut self, before: Before, cursor: &Cursor<'_>) {
-        let is_compared = |symbol: &&str| cursor.at_symbol(symbol);
-        if before == Before::Comparison || COMPARISONS.iter().any(|symbol| is_compared(&symbol)) {
+        let is_compared = |symbol: &str| cursor.at_symbol(symbol);
+        let is_case = before == Before::When && cursor.at_words(&["THEN"]); // CASE x WHEN 'text' THEN
+        if is_case || before == Before::Comparison || COMPARISONS.iter().any(|symbol| is_compared(symbol)) {
             self.push(" COLLATE NOCASE");
         }
     }
@@ -468,13 +470,20 @@ fn word(writer: &mut Writer, cursor: &mut Cursor<'_>, token: &Token, upper: &str
             writer.sql(raw);
             writer.before = Before::As;
         }
+        "WHEN" => {
+            writer.sql(raw);
+            writer.before = Before::When;
+        }
         // A name to MySQL (its client asks for `$$` to see what the server makes of it), a parameter to SQLite.
         _ if raw.starts_with('$') => writer.operand(&quoted(raw)),
         _ if HINTS.contains(&upper) => {}
         _ if JOINTS.contains(&upper) => writer.sql(raw),
         _ => writer.operand(raw),
     }
-    if writer.in_call_of("TIMESTAMPDIFF") && UNITS.contains(&upper) && cursor.at_symbol(",") {
+    let takes_unit = ["TIMESTAMPDIFF", "TIMESTAMPADD"]
+        .iter()
+        .any(|name| writer.in_call_of(name));
+    if takes_unit && UNITS.contains(&upper) && cursor.at_symbol(",") {
         writer.pieces.pop();
         writer.operand(&string(upper));
     }
