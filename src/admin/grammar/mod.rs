@@ -233,7 +233,7 @@ pub fn parse(text: &str) -> Result<Statement> {
             return family(cursor);
         }
     }
-    if cursor.at_words(&["SELECT"]) || cursor.at_words(&["WITH"]) || cursor.at_symbol("(") {
+    if cursor.at_select() {
         return select::select(cursor).map(Statement::Select);
     }
     session::statement(cursor)
