@@ -492,6 +492,12 @@ fn in_mysql_terms(error: &rusqlite::Error) -> QueryError {
             ),
         ),
         ErrorCode::TooBig | ErrorCode::OutOfMemory => too_large(),
+        // A text or a fraction where only a whole number can stand.
+        ErrorCode::TypeMismatch => QueryError::new(
+            1064,
+            "42000",
+            "You have an error in your Causeway SQL syntax; LIMIT and OFFSET take whole numbers",
+        ),
         ErrorCode::Unknown if !text.is_empty() => QueryError::new(
             1064,
             "42000",

@@ -15,6 +15,7 @@ use crate::model::name::TaskName;
 use crate::store::{QueryCell, QueryColumn, QueryError, QueryKind, QueryResult, Question, Store, StoreError};
 
 mod control;
+mod prechecks;
 mod processes;
 mod replica;
 mod servers;
@@ -106,6 +107,8 @@ impl Statements {
             Statement::AlterTask { name, changes, reverse } => self.alter_task(name, *changes, *reverse).await,
             Statement::DropTask { if_exists, name } => self.drop_task(if_exists, name).await,
             Statement::Task { verb, name } => self.task_verb(verb, name).await,
+            Statement::Precheck(name) => self.precheck(name).await,
+            Statement::Acknowledge { name, item } => self.acknowledge(name, &item).await,
             Statement::Decide { name, decision } => self.decide(name, decision).await,
             Statement::WaitForTask { name, timeout } => {
                 let interrupted = self.sessions.interrupted(session.connection_id);

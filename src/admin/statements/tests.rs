@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::model::name::ServerName;
+use crate::model::precheck::{PrecheckRow, Verdict};
 use crate::model::server::ServerDefinition;
 use crate::model::status::{CheckStep, ConflictRecord, Phase, State, StatusRow};
 use crate::model::task::{Direction, Wanted};
@@ -48,6 +49,20 @@ impl Control for Supervisor {
             found: server.address.to_string(),
             remedy: String::new(),
         }]
+    }
+    async fn precheck(&self, task: &TaskName) -> std::result::Result<Vec<PrecheckRow>, ControlError> {
+        self.call("precheck", task.as_str())?;
+        Ok(vec![PrecheckRow {
+            item: "log_bin",
+            direction: Direction::Reverse,
+            result: Verdict::Warn,
+            found: "found".into(),
+            remedy: "remedy".into(),
+            acknowledged: true,
+        }])
+    }
+    async fn acknowledge(&self, task: &TaskName, item: &str) -> std::result::Result<(), ControlError> {
+        self.call(&format!("acknowledge {item} of"), task.as_str())
     }
     async fn start(&self, task: &TaskName) -> std::result::Result<(), ControlError> {
         self.wants("start", task, Wanted::Running)
@@ -528,6 +543,7 @@ fn clients_find_what_they_ask_for_on_connecting() {
     operator.refused("SELECT * FROM nowhere", 1146, "Table 'sync.nowhere' doesn't exist");
     operator.refused("SELECT x FROM status", 1054, "Unknown column 'x'");
     operator.refused("SELECT FROM status", 1064, "SQL syntax");
+    operator.refused("SELECT task FROM status LIMIT 'x'", 1064, "whole numbers");
 }
 
 /// With a link that runs, one that tries again and one that failed.
