@@ -18,6 +18,7 @@ mod mapping;
 mod objects;
 pub mod options;
 mod precheck;
+mod respell;
 mod select;
 mod server;
 mod session;
