@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod alter_objects;
 mod cascades;
 mod column_ddl;
 mod columns;
@@ -33,6 +34,7 @@ mod renames;
 mod reverse_objects;
 mod row_filter;
 mod servers;
+mod status;
 mod stored;
 mod support;
 mod two_way;
