@@ -580,6 +580,9 @@ fn with_links() -> Operator {
         conflicts: 1,
         last_error: last_error.into(),
         since_ms: 1_795_380_098_000,
+        lag: LagParts::default(),
+        throughput: Throughput::default(),
+        copy: CopyProgress::default(),
     };
     let by_file = StatusRow {
         source_position: "my-bin.000012:15800".into(),
