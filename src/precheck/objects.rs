@@ -648,7 +648,11 @@ fn auto_increment(way: &Way, known: &Known<'_>) -> Judged {
     let tables: Vec<&TableName> = scope
         .tables
         .iter()
-        .filter(|table| seen(known, table).is_some_and(|seen| seen.auto_increment))
+        .filter(|table| {
+            // At the side that has it: before the start that is the task's source alone.
+            let there = scope.destination.tables.get(&table.to);
+            seen(known, table).or(there).is_some_and(|seen| seen.auto_increment)
+        })
         .map(|table| &table.from)
         .collect();
     let (here, there) = (numbers(known.source), numbers(known.destination));
