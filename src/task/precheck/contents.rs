@@ -25,7 +25,8 @@ pub(super) async fn read(conn: &mut Conn) -> Result<Contents, Failure> {
     contents.collations.extend(collations);
 
     // The engine is NULL for a table that can't be opened.
-    let tables: Vec<(String, String, Option<String>, Option<u64>, Option<bool>)> = ask(
+    type Listed = (String, String, Option<String>, Option<u64>, Option<bool>);
+    let tables: Vec<Listed> = ask(
         conn,
         format!(
             "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.ENGINE, t.DATA_LENGTH + t.INDEX_LENGTH, e.TRANSACTIONS = 'YES' \
