@@ -3,9 +3,10 @@
 use std::{io::Write as _, process::Stdio, time::Instant};
 
 use causeway::demo::mysqld::{LocalServer, ServerOptions};
+use mysql_async::prelude::Queryable as _;
 
 use crate::support::{
-    ask::{cell, error_of, rows, sql},
+    ask::{cell, connect, error_of, rows, sql},
     clients,
     cluster::{Pair, Proxy},
 };
@@ -474,6 +475,11 @@ async fn a_running_task_can_be_prechecked_and_its_own_tables_are_not_in_the_way(
     assert_eq!(bad(&precheck(&proxy).await), Vec::<&[String]>::new());
     let kept = "SELECT COUNT(*) FROM sync.prechecks WHERE task = 't' AND checked_at > '2026'";
     assert!(cell(&proxy, kept).await.parse::<u32>().unwrap() > 60);
+    // A backup holds up whatever would change a definition, and not the precheck.
+    let mut backup = connect(&pair.branch).await;
+    backup.query_drop("LOCK INSTANCE FOR BACKUP").await.unwrap();
+    assert_eq!(bad(&precheck(&proxy).await), Vec::<&[String]>::new());
+    backup.disconnect().await.unwrap();
     // A server out of reach: nothing that depends on it passes.
     sql(&proxy, "STOP SYNC TASK t").await;
     pair.branch.kill9();
