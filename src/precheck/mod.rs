@@ -10,6 +10,7 @@ use crate::{
 };
 
 use facts::{Facts, Scope, Server, Way};
+pub use server::tablespace_limit_bytes;
 
 mod binlog;
 mod conflicts;

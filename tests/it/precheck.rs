@@ -409,14 +409,22 @@ async fn settings_that_a_server_starts_with_are_told() {
     ]);
     let branch = ServerOptions {
         init: vec!["--lower-case-table-names=1".into()],
-        ..ServerOptions::with(&["--skip-log-bin", "--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"])
+        ..ServerOptions::with(&[
+            "--skip-log-bin",
+            "--gtid-mode=OFF",
+            "--enforce-gtid-consistency=OFF",
+            "--innodb-file-per-table=OFF",
+            "--innodb-data-file-path=ibdata1:12M:autoextend:max:16M",
+        ])
     };
     let pair = Pair::start_with(hq, branch).await;
     sql(&pair.hq, TABLES).await;
     sql(
         &pair.hq,
         "CREATE DATABASE other; CREATE TABLE other.p (id INT PRIMARY KEY); \
-         CREATE TABLE shop.c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES other.p (id) ON DELETE CASCADE)",
+         CREATE TABLE shop.c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES other.p (id) ON DELETE CASCADE); \
+         CREATE TABLE shop.big (id INT PRIMARY KEY, v LONGTEXT); \
+         INSERT INTO shop.big VALUES (1, REPEAT('x', 9000000)), (2, REPEAT('y', 9000000)); ANALYZE TABLE shop.big",
     )
     .await;
     let proxy = Proxy::start().await;
@@ -439,6 +447,7 @@ async fn settings_that_a_server_starts_with_are_told() {
             "warn",
             "keeps all names in lower case",
         ),
+        ("free space", "forward", "fail", "which takes them, ends at 16 MiB"),
         ("log_bin", "reverse", "fail", "branch"),
         ("gtid_mode", "reverse", "fail", "branch"),
     ] {
