@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{Result, StoreError};
 
 /// The layout's number (`PRAGMA user_version`). A change adds a step to [`STEPS`].
-const LAYOUT: i64 = 2;
+const LAYOUT: i64 = 3;
 
 /// Tables that `SELECT` may read: the `sync` schema. Sorted.
 pub const PUBLIC_TABLES: [&str; 9] = [
@@ -27,7 +27,20 @@ pub const PUBLIC_TABLES: [&str; 9] = [
 ];
 
 /// SQL that leads from layout `n` to `n + 1`, by `n`.
-const STEPS: [&str; 2] = [LAYOUT_1, LAYOUT_2];
+const STEPS: [&str; 3] = [LAYOUT_1, LAYOUT_2, LAYOUT_3];
+
+/// Accounts with roles, numbered so that one made anew is another, what they prove themselves with sealed (by
+/// [`super::accounts`], which has the key).
+const LAYOUT_3: &str = "
+CREATE TABLE account_3 (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL UNIQUE, roles TEXT NOT NULL, created_at TEXT NOT NULL,
+    nonce BLOB, password_hash BLOB NOT NULL
+);
+INSERT INTO account_3 (user, roles, created_at, password_hash)
+    SELECT user, 'admin', strftime('%Y-%m-%d %H:%M:%f', 'now'), password_hash FROM account;
+DROP TABLE account;
+ALTER TABLE account_3 RENAME TO account;
+";
 
 /// Statements that a link can't carry, and what the operator says of them.
 const LAYOUT_2: &str = "

@@ -41,7 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "copy", "apply", "store", "admin",
         ],
     ),
-    ("serve", &["task", "store", "admin"]),
+    ("serve", &["model", "task", "store", "admin"]),
     ("demo", &[]),
 ];
 

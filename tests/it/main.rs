@@ -6,6 +6,7 @@
     reason = "in a test, to panic is to fail, and what is printed is shown when it does"
 )]
 
+mod accounts;
 mod admin;
 mod cascades;
 mod column_ddl;
@@ -14,7 +15,9 @@ mod conflicts;
 mod ddl_table;
 mod decisions;
 mod demo;
+mod documents;
 mod existing_tables;
+mod first_session;
 mod full_sync;
 mod large;
 mod layering;
@@ -27,10 +30,12 @@ mod online;
 mod only;
 mod pressure;
 mod privileges;
+mod refusals;
 mod renames;
 mod reverse_objects;
 mod row_filter;
 mod servers;
+mod starting;
 mod stored;
 mod support;
 mod two_way;

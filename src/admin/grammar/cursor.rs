@@ -173,6 +173,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// A name, or a symbol such as the `%` of a host.
+    pub(super) fn name_or_symbol(&mut self, what: &str) -> Result<String> {
+        match self.peek() {
+            Some(token) if token.kind == Kind::Symbol => {
+                let symbol = self.raw(token).to_owned();
+                self.at += 1;
+                Ok(symbol)
+            }
+            _ => self.name(what),
+        }
+    }
+
     pub(super) fn number(&mut self, what: &str) -> Result<String> {
         match self.peek() {
             Some(token) if token.kind == Kind::Number => {
@@ -268,6 +280,78 @@ impl<'a> Cursor<'a> {
             || self.tokens.iter().any(|token| self.announces_secret(token))
     }
 
+    /// The whole text, with `'…'` in place of every string if one of them may be a secret, on one line. What follows a
+    /// quote that does not end is left out.
+    pub(super) fn without_secrets(&self) -> String {
+        let applies = self
+            .tokens
+            .iter()
+            .any(|token| self.raw(token).eq_ignore_ascii_case("apply"));
+        let hide = applies || self.may_hold_secret();
+        let mut shown = String::new();
+        let mut end = 0;
+        for token in &self.tokens {
+            if token.span.start > end && !shown.is_empty() {
+                shown.push(' ');
+            }
+            end = token.span.end;
+            match &token.kind {
+                Kind::Unfinished => {
+                    shown.push('…');
+                    break;
+                }
+                Kind::Text(_) if hide && !self.is_harmless(token) => shown.push_str("'…'"),
+                // A password that was not put into quotes.
+                Kind::Word | Kind::Number | Kind::Symbol if hide && self.follows_announcement(token) => {
+                    shown.push('…');
+                }
+                _ => shown.push_str(self.raw(token)),
+            }
+        }
+        shown
+    }
+
+    /// Whether the string stands behind a word that no secret follows, and no secret before it may have ended too early.
+    fn is_harmless(&self, token: &Token) -> bool {
+        const WORDS: [&str; 9] = [
+            "user", "exists", "to", "from", "for", "host", "port", "socket", "ssl_mode",
+        ];
+        let before = self
+            .tokens
+            .iter()
+            .take_while(|other| other.span.start < token.span.start);
+        let before: Vec<_> = before.filter(|other| self.raw(other) != "=").collect();
+        let behind = before
+            .last()
+            .map(|last| self.raw(last).to_lowercase())
+            .unwrap_or_default();
+        WORDS.contains(&behind.as_str()) && !before.iter().any(|other| self.announces_secret(other))
+    }
+
+    /// Whether the token stands right behind `PASSWORD` or `BY`, with or without `=`.
+    fn follows_announcement(&self, token: &Token) -> bool {
+        let before = self
+            .tokens
+            .iter()
+            .take_while(|other| other.span.start < token.span.start);
+        let mut before = before.collect::<Vec<_>>().into_iter().rev();
+        let passable = |word: &str| ["=", "options", "user", "for", "identified"].contains(&word);
+        let raw = self.raw(token).to_lowercase();
+        if passable(&raw) {
+            return false;
+        }
+        let last = before.next();
+        let last = match last {
+            Some(last) if self.raw(last) == "=" => before.next(),
+            last => last,
+        };
+        last.is_some_and(|last| {
+            last.kind == Kind::Word
+                && (self.announces_secret(last) && !self.raw(last).eq_ignore_ascii_case("identified")
+                    || self.raw(last).eq_ignore_ascii_case("by"))
+        })
+    }
+
     fn announces_secret(&self, token: &Token) -> bool {
         let word = self.raw(token).to_lowercase();
         token.kind == Kind::Word && (word.starts_with("pass") || word.starts_with("pwd") || word == "identified")
@@ -291,8 +375,61 @@ pub(super) fn bad_name(what: &str, error: &NameError) -> SqlError {
 
 /// What stands on the admin language's page and is not there yet.
 pub(super) fn not_yet(what: &str) -> SqlError {
-    SqlError::new(1235, "42000", format!("{what} is not supported yet"))
+    let instead = INSTEAD.iter().find(|(known, _)| *known == what);
+    let instead = instead.map_or("a later version will have it", |(_, instead)| instead);
+    SqlError::new(1235, "42000", format!("{what} is not supported yet; {instead}"))
 }
+
+/// What to do until then.
+const INSTEAD: [(&str, &str); 14] = [
+    (
+        "VERIFY SYNC TASK",
+        "until a later version has it: WAIT FOR SYNC TASK while nothing is written, then compare CHECKSUM TABLE of both sides",
+    ),
+    (
+        "REPAIR SYNC TASK",
+        "until a later version has it: make the row at the source again (UPDATE it to another value and back), and it is carried",
+    ),
+    (
+        "RESOLVE CONFLICT",
+        "sync.conflicts shows both rows: write the one that is to hold at either server, and it is carried to the other",
+    ),
+    (
+        "DISMISS CONFLICT",
+        "a conflict that was settled by the policy needs nothing more; it stays in sync.conflicts",
+    ),
+    (
+        "RENAME USER",
+        "CREATE USER with the new name, GRANT it the same roles, and DROP USER the old one",
+    ),
+    (
+        "An account that may log in from one host alone",
+        "leave @'host' away, and let a firewall or --listen say from where clients may come",
+    ),
+    ("SET GLOBAL", SETTINGS),
+    ("SET PERSIST", SETTINGS),
+    ("SET PERSIST_ONLY", SETTINGS),
+    ("Setting a global variable", SETTINGS),
+    (
+        "Task option alert_webhook",
+        "until a later version has it: watch state and last_error in sync.status",
+    ),
+    (
+        "Task option alert_lag",
+        "until a later version has it: SELECT task, direction, lag_ms FROM sync.status WHERE lag_ms > 60000",
+    ),
+    (
+        "Task option rows_per_second",
+        "leave it out: a later version will have it",
+    ),
+    (
+        "Task option bytes_per_second",
+        "leave it out: a later version will have it",
+    ),
+];
+
+const SETTINGS: &str = "settings of Causeway are given at its start, as flags, CAUSEWAY_… variables or in the configuration file; \
+                        those of a task with ALTER SYNC TASK … SET (…)";
 
 /// An option or definition that is understood but wrong.
 pub(super) fn wrong(message: impl Into<String>) -> SqlError {

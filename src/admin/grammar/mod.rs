@@ -6,12 +6,16 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use self::cursor::{Cursor, not_yet};
 use super::reply::SqlError;
 use crate::model::name::{ServerName, TaskName};
+use crate::model::role::Roles;
 use crate::model::server::ServerDefinition;
 use crate::model::task::{Decision, OptionChanges, TaskDefinition};
 
+mod account;
 mod cursor;
 mod lexer;
 mod mapping;
@@ -21,6 +25,7 @@ mod select;
 mod server;
 mod session;
 mod task;
+mod usage;
 
 pub use select::{Select, SessionValue};
 pub use server::ServerChanges;
@@ -108,6 +113,47 @@ pub enum Statement {
     ShowTaskStatus(Option<TaskName>),
     /// `SHOW CREATE SYNC TASK`.
     ShowCreateTask(TaskName),
+    /// `CREATE USER`.
+    CreateUser {
+        /// An existing one of that name is no error.
+        if_not_exists: bool,
+        /// The account.
+        user: String,
+        /// What it proves itself with.
+        password: SecretString,
+    },
+    /// `ALTER USER`, `SET PASSWORD`.
+    SetPassword {
+        /// Whose; `None`: the session's own.
+        user: Option<String>,
+        /// The new one.
+        password: SecretString,
+    },
+    /// `DROP USER`.
+    DropUser {
+        /// Missing ones are no error.
+        if_exists: bool,
+        /// Which.
+        users: Vec<String>,
+    },
+    /// `GRANT`.
+    Grant {
+        /// What they may do then.
+        roles: Roles,
+        /// Who.
+        users: Vec<String>,
+    },
+    /// `REVOKE`.
+    Revoke {
+        /// What is taken away.
+        roles: Roles,
+        /// From whom.
+        users: Vec<String>,
+    },
+    /// `SHOW USERS`.
+    ShowUsers,
+    /// `SHOW GRANTS`; `None`: the session's own.
+    ShowGrants(Option<String>),
     /// `SELECT` and `WITH`.
     Select(Select),
     /// `SET` of session variables, `BEGIN`, `COMMIT` and their like: accepted, without effect.
@@ -180,21 +226,13 @@ pub enum EmptyList {
 }
 
 /// Beginnings of statements that the language has and this version has not, with what to call them.
-const NOT_YET: [(&[&str], &str); 22] = [
+const NOT_YET: [(&[&str], &str); 14] = [
     (&["PRECHECK", "SYNC", "TASK"], "PRECHECK SYNC TASK"),
     (&["VERIFY", "SYNC", "TASK"], "VERIFY SYNC TASK"),
     (&["REPAIR", "SYNC", "TASK"], "REPAIR SYNC TASK"),
     (&["RESOLVE", "CONFLICT"], "RESOLVE CONFLICT"),
     (&["DISMISS", "CONFLICT"], "DISMISS CONFLICT"),
-    (&["CREATE", "USER"], "CREATE USER"),
-    (&["ALTER", "USER"], "ALTER USER"),
-    (&["DROP", "USER"], "DROP USER"),
     (&["RENAME", "USER"], "RENAME USER"),
-    (&["SET", "PASSWORD"], "SET PASSWORD"),
-    (&["GRANT"], "GRANT"),
-    (&["REVOKE"], "REVOKE"),
-    (&["SHOW", "USERS"], "SHOW USERS"),
-    (&["SHOW", "GRANTS"], "SHOW GRANTS"),
     (&["SHOW", "REPLICA", "STATUS"], "SHOW REPLICA STATUS"),
     (&["SHOW", "SLAVE", "STATUS"], "SHOW SLAVE STATUS"),
     (&["SHOW", "PROCESSLIST"], "SHOW PROCESSLIST"),
@@ -216,6 +254,10 @@ const WRITES: [&str; 8] = [
 /// 1064 where the text is not of the language, 1235 where it is but not supported yet, and others where it makes no
 /// sense; each says what to do.
 pub fn parse(text: &str) -> Result<Statement> {
+    read(text).map_err(|error| usage::add(error, text))
+}
+
+fn read(text: &str) -> Result<Statement> {
     let mut cursor = Cursor::new(text);
     if cursor.peek().is_none() || cursor.at_symbol(";") {
         return Err(SqlError::new(1065, "42000", "Query was empty"));
@@ -232,7 +274,7 @@ pub fn parse(text: &str) -> Result<Statement> {
     }
     let cursor = &mut cursor;
     type Family = fn(&mut Cursor<'_>) -> Result<Statement>;
-    let families: [(&[&str], Family); 17] = [
+    let families: [(&[&str], Family); 25] = [
         (&["CREATE", "SERVER"], server::create),
         (&["ALTER", "SERVER"], server::alter),
         (&["DROP", "SERVER"], server::drop),
@@ -253,6 +295,14 @@ pub fn parse(text: &str) -> Result<Statement> {
         }),
         (&["SHOW", "SYNC", "TASK", "STATUS"], task::show_status),
         (&["SHOW", "CREATE", "SYNC", "TASK"], task::show_create),
+        (&["CREATE", "USER"], account::create),
+        (&["ALTER", "USER"], account::alter),
+        (&["DROP", "USER"], account::drop),
+        (&["SET", "PASSWORD"], account::set_password),
+        (&["GRANT"], account::grant),
+        (&["REVOKE"], account::revoke),
+        (&["SHOW", "USERS"], |cursor| cursor.end().map(|()| Statement::ShowUsers)),
+        (&["SHOW", "GRANTS"], account::show_grants),
         (&["SHOW"], session::show),
     ];
     for (words, family) in families {
@@ -264,6 +314,11 @@ pub fn parse(text: &str) -> Result<Statement> {
         return select::select(cursor).map(Statement::Select);
     }
     session::statement(cursor)
+}
+
+/// The statement as it may be shown to others and logged: without any text that may be a password, or a row's value.
+pub fn without_secrets(text: &str) -> String {
+    Cursor::new(text).without_secrets()
 }
 
 #[cfg(test)]

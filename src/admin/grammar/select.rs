@@ -33,9 +33,15 @@ enum Piece {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Select {
     pieces: Vec<Piece>,
+    reads_tables: bool,
 }
 
 impl Select {
+    /// Whether it asks anything but its session. In doubt it does.
+    pub fn reads_tables(&self) -> bool {
+        self.reads_tables
+    }
+
     /// The text for the store; `lookup` gives the session's values.
     ///
     /// # Errors
@@ -93,6 +99,7 @@ pub(super) fn select(cursor: &mut Cursor<'_>) -> Result<Select, SqlError> {
     // At the beginning of an item of the outermost select list: behind SELECT or a comma.
     let mut item_begins = false;
     let mut in_list = false;
+    let mut reads_tables = false;
     while cursor.peek().is_some() && !cursor.at_symbol(";") {
         writer.gap(!cursor.touches());
         let begins = std::mem::take(&mut item_begins);
@@ -132,6 +139,8 @@ pub(super) fn select(cursor: &mut Cursor<'_>) -> Result<Select, SqlError> {
                 if upper == "FROM" && cursor.word("DUAL") {
                     continue;
                 }
+                // SQLite has `x IN table` too.
+                reads_tables |= upper == "FROM" || upper == "IN" && !cursor.at_symbol("(");
                 word(&mut writer, cursor, &token, &upper);
                 item_begins |= begins && HINTS.contains(&upper.as_str());
             }
@@ -147,7 +156,10 @@ pub(super) fn select(cursor: &mut Cursor<'_>) -> Result<Select, SqlError> {
         }
     }
     cursor.end()?;
-    Ok(Select { pieces: writer.pieces })
+    Ok(Select {
+        pieces: writer.pieces,
+        reads_tables,
+    })
 }
 
 #[derive(Default)]
