@@ -1,6 +1,6 @@
 //! Arguments, then the library does the work.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, str::FromStr};
+use std::{io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode, str::FromStr};
 
 use causeway::{
     demo::{self, DemoOptions},
@@ -153,6 +153,7 @@ impl Serve {
         tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
             .init();
         Ok(ServeOptions {
             data_dir: settings.data_dir()?,

@@ -83,7 +83,7 @@ fn words(answer: &str) -> Vec<String> {
     };
     let mut words: Vec<String> = answer
         .split(|c: char| c.is_whitespace() || c == '|')
-        .map(|word| word.trim_matches(['(', ')', ',', '\'']))
+        .map(|word| word.trim_matches(['(', ')', ',']))
         .filter(|word| !word.is_empty() && !word.chars().all(|c| c == '-' || c == '+'))
         .map(|word| {
             if changes(word) {
@@ -123,10 +123,13 @@ async fn the_first_session_goes_as_the_page_tells_it() {
     let mut lines = page.lines().peekable();
     let mut in_session = false;
     while let Some(line) = lines.next() {
+        if line == "```" {
+            written.truncate(written.trim_end().len() + 1);
+        }
         written += line;
         written.push('\n');
         if line.starts_with("```") {
-            in_session = line == "```sql-session" || line == "```console";
+            in_session = line == "```console";
             continue;
         }
         let Some((prompt, first)) = line
@@ -168,7 +171,6 @@ async fn the_first_session_goes_as_the_page_tells_it() {
         }
         written.push('\n');
     }
-    let written = written.replace("\n\n```", "\n```");
     if env::var_os("UPDATE_DOCS").is_some() {
         fs::write(path, written).unwrap();
     } else {

@@ -192,7 +192,10 @@ fn what_is_wrong_with_flags_and_files_is_told_before_anything_is_done() {
         &["a private key", "/nowhere.pem"],
     );
     fails(tls(&key, &key), &["a certificate", &text(&key)]);
-    fails(tls(&certificate, &other_key), &[&text(&certificate), &text(&other_key)]);
+    fails(
+        tls(&certificate, &other_key),
+        &[&text(&certificate), &text(&other_key), "belong together"],
+    );
 }
 
 #[test]

@@ -7,6 +7,9 @@ use crate::model::name::NameError;
 /// How much of the statement an error repeats, in characters.
 const NEAR_MAX: usize = 80;
 
+/// How errors begin that say what was expected.
+pub(super) const SYNTAX_ERROR: &str = "You have an error in your Causeway SQL syntax";
+
 pub(super) struct Cursor<'a> {
     text: &'a str,
     tokens: Vec<Token>,
@@ -225,15 +228,9 @@ impl<'a> Cursor<'a> {
     pub(super) fn syntax_error(&self, expected: &str) -> SqlError {
         let message = match self.peek().map(|token| &token.kind) {
             Some(Kind::Unfinished) => {
-                format!(
-                    "You have an error in your Causeway SQL syntax; a quote or comment does not end {}",
-                    self.near()
-                )
+                format!("{SYNTAX_ERROR}; a quote or comment does not end {}", self.near())
             }
-            _ => format!(
-                "You have an error in your Causeway SQL syntax; {expected} is expected {}",
-                self.near()
-            ),
+            _ => format!("{SYNTAX_ERROR}; {expected} is expected {}", self.near()),
         };
         SqlError::new(1064, "42000", message)
     }
@@ -313,8 +310,8 @@ impl<'a> Cursor<'a> {
 
     /// Whether the string stands behind a word that no secret follows, and no secret before it may have ended too early.
     fn is_harmless(&self, token: &Token) -> bool {
-        const WORDS: [&str; 9] = [
-            "user", "exists", "to", "from", "for", "host", "port", "socket", "ssl_mode",
+        const WORDS: [&str; 10] = [
+            "user", "@", "exists", "to", "from", "for", "host", "port", "socket", "ssl_mode",
         ];
         let before = self
             .tokens

@@ -943,6 +943,10 @@ fn statements_are_shown_without_what_may_be_secret() {
         "CREATE SERVER hq OPTIONS (HOST 'h', USER 'u', PASSWORD '…', SSL_CA '…')",
     );
     check(
+        "CREATE USER 'ops'@'%' IDENTIFIED BY 'hunter2'",
+        "CREATE USER 'ops'@'%' IDENTIFIED BY '…'",
+    );
+    check(
         "CREATE SERVER hq OPTIONS (PASSWORD 'hunter2', HOST 'h')",
         "CREATE SERVER hq OPTIONS (PASSWORD '…', HOST '…')",
     );

@@ -1,6 +1,6 @@
 //! How each statement is written, for the one who wrote it otherwise: a syntax error ends with it.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, SYNTAX_ERROR};
 use crate::admin::reply::SqlError;
 
 /// Beginnings of statements, longer ones before shorter ones, and an example of each that would work.
@@ -50,26 +50,30 @@ const USAGES: [(&[&str], &str); 42] = [
     // What a beginner may try, and where it leads.
     (&["CREATE", "DATABASE"], SERVERS_FIRST),
     (&["CREATE", "TABLE"], SERVERS_FIRST),
-    (&["CREATE", "TASK"], TASKS),
-    (&["START", "TASK"], TASKS),
-    (&["DROP", "TASK"], TASKS),
-    (&["ALTER", "TASK"], TASKS),
+    (
+        &["CREATE", "TASK"],
+        "CREATE SYNC TASK orders BETWEEN hq AND branch OBJECTS (shop.*)",
+    ),
+    (&["DROP", "TASK"], "DROP SYNC TASK [IF EXISTS] orders"),
+    (&["ALTER", "TASK"], "ALTER SYNC TASK orders SET (workers = 8)"),
     (&["CREATE"], "CREATE SERVER …, CREATE SYNC TASK … or CREATE USER …"),
     (&["DROP"], "DROP SERVER …, DROP SYNC TASK … or DROP USER …"),
     (&["ALTER"], "ALTER SERVER …, ALTER SYNC TASK … or ALTER USER …"),
     (&["START"], "START SYNC TASK orders"),
+    (
+        &["SHOW"],
+        "SHOW SYNC TASK STATUS; SHOW TABLES FROM sync lists what SELECT can read",
+    ),
     (&["HELP"], SERVERS_FIRST),
     (&["CHANGE"], SERVERS_FIRST),
 ];
 
 const SERVERS_FIRST: &str = "CREATE SERVER hq OPTIONS (HOST '…', USER '…', PASSWORD '…') for each of two servers, then CREATE \
                              SYNC TASK orders BETWEEN hq AND branch OBJECTS (shop.*), then START SYNC TASK orders";
-const TASKS: &str = "… SYNC TASK orders: it is called a sync task";
-
 /// The error, with how the statement it is about is written. Only of the statement's beginning is anything looked at, so
 /// nothing of it is repeated.
 pub(super) fn add(mut error: SqlError, text: &str) -> SqlError {
-    if error.code != 1064 {
+    if !error.message.starts_with(SYNTAX_ERROR) {
         return error;
     }
     let cursor = Cursor::new(text);
@@ -86,7 +90,11 @@ mod tests {
 
     /// The first statement of a usage, without what is optional.
     fn example(usage: &str) -> String {
-        let first = usage.split(", or ").next().unwrap_or_default();
+        let first = usage
+            .split([';'])
+            .next()
+            .and_then(|first| first.split(", or ").next())
+            .unwrap_or_default();
         let mut example = String::new();
         let mut depth = 0;
         for c in first.chars() {

@@ -140,7 +140,12 @@ pub(super) fn ok(affected: u64, warnings: u16, info: &str, sequence: u8) -> Vec<
     payload.push(0); // last insert id
     payload.extend(SERVER_STATUS_AUTOCOMMIT.to_le_bytes());
     payload.extend(warnings.to_le_bytes());
-    payload.extend(shortened(info).as_bytes());
+    if !info.is_empty() {
+        // With its length before it, whatever older descriptions of the protocol say: libmysqlclient reads one.
+        let info = shortened(info);
+        put_length(&mut payload, info.len() as u64);
+        payload.extend(info.as_bytes());
+    }
     frame(&payload, sequence)
 }
 

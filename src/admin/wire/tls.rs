@@ -51,7 +51,7 @@ pub enum TlsError {
     #[error("making a self-signed certificate: {0}")]
     Make(#[from] rcgen::Error),
     /// Certificate and key don't go together, or are of a kind that can't be served with.
-    #[error("serving with the certificate in {certificate} and the key in {key}: {source}",
+    #[error("the certificate in {certificate} and the key in {key} can't be served with: {source}; they must belong together",
         certificate = certificate.display(), key = key.display())]
     Use {
         /// The certificate's file.
@@ -191,6 +191,10 @@ fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
         .map_err(unreadable("a certificate", certificate))?;
+    if chain.is_empty() {
+        let nothing = rustls::pki_types::pem::Error::NoItemsFound;
+        return Err(unreadable("a certificate", certificate)(nothing));
+    }
     let private_key = PrivateKeyDer::from_pem_file(key).map_err(unreadable("a private key", key))?;
     let unusable = |source| TlsError::Use {
         certificate: certificate.to_owned(),
