@@ -9,6 +9,7 @@ pub mod gtid;
 pub mod history;
 pub mod name;
 pub mod pattern;
+pub mod precheck;
 pub mod role;
 pub mod row;
 pub mod server;

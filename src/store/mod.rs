@@ -22,6 +22,7 @@ mod accounts;
 pub mod columns;
 mod error;
 mod functions;
+mod prechecks;
 mod query;
 mod records;
 mod schema;

@@ -21,6 +21,7 @@ mod lexer;
 mod mapping;
 mod objects;
 pub mod options;
+mod precheck;
 mod select;
 mod server;
 mod session;
@@ -92,6 +93,15 @@ pub enum Statement {
         verb: TaskVerb,
         /// With which.
         name: TaskName,
+    },
+    /// `PRECHECK SYNC TASK`.
+    Precheck(TaskName),
+    /// `ALTER SYNC TASK … ACKNOWLEDGE '…'`.
+    Acknowledge {
+        /// The task.
+        name: TaskName,
+        /// The item.
+        item: String,
     },
     /// `RESUME SYNC TASK … SKIP | APPLY '…'`: goes on past a statement that the task can't carry.
     Decide {
@@ -226,8 +236,7 @@ pub enum EmptyList {
 }
 
 /// Beginnings of statements that the language has and this version has not, with what to call them.
-const NOT_YET: [(&[&str], &str); 14] = [
-    (&["PRECHECK", "SYNC", "TASK"], "PRECHECK SYNC TASK"),
+const NOT_YET: &[(&[&str], &str)] = &[
     (&["VERIFY", "SYNC", "TASK"], "VERIFY SYNC TASK"),
     (&["REPAIR", "SYNC", "TASK"], "REPAIR SYNC TASK"),
     (&["RESOLVE", "CONFLICT"], "RESOLVE CONFLICT"),
@@ -274,7 +283,7 @@ fn read(text: &str) -> Result<Statement> {
     }
     let cursor = &mut cursor;
     type Family = fn(&mut Cursor<'_>) -> Result<Statement>;
-    let families: [(&[&str], Family); 25] = [
+    let families: &[(&[&str], Family)] = &[
         (&["CREATE", "SERVER"], server::create),
         (&["ALTER", "SERVER"], server::alter),
         (&["DROP", "SERVER"], server::drop),
@@ -285,6 +294,7 @@ fn read(text: &str) -> Result<Statement> {
         (&["CREATE", "SYNC", "TASK"], task::create),
         (&["ALTER", "SYNC", "TASK"], task::alter),
         (&["DROP", "SYNC", "TASK"], task::drop),
+        (&["PRECHECK", "SYNC", "TASK"], precheck::precheck),
         (&["START", "SYNC", "TASK"], |cursor| task::verb(cursor, TaskVerb::Start)),
         (&["PAUSE", "SYNC", "TASK"], |cursor| task::verb(cursor, TaskVerb::Pause)),
         (&["RESUME", "SYNC", "TASK"], task::resume),

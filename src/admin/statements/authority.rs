@@ -32,7 +32,10 @@ fn least(statement: &Statement, user: &str) -> Option<Role> {
         | Statement::ShowStatus { .. }
         | Statement::WaitForTask { .. } => Some(Role::Reader),
         // Running what is there.
-        Statement::CheckServer(_) | Statement::Task { .. } => Some(Role::Operator),
+        Statement::CheckServer(_)
+        | Statement::Precheck(_)
+        | Statement::Acknowledge { .. }
+        | Statement::Task { .. } => Some(Role::Operator),
         Statement::Decide { decision, .. } => Some(match decision {
             Decision::Skip => Role::Operator,
             // It runs any statement at all at the destination, as Causeway's account there.
@@ -107,7 +110,7 @@ mod tests {
     use super::super::tests::Operator;
 
     /// A statement of each kind, and the least that may use it: `-` is an account without any role.
-    const STATEMENTS: [(&str, &str); 36] = [
+    const STATEMENTS: [(&str, &str); 38] = [
         ("-", "SELECT 1"),
         ("-", "SELECT @@version, USER(), DATABASE()"),
         ("-", "SET NAMES utf8mb4"),
@@ -130,6 +133,8 @@ mod tests {
         ("reader", "SHOW CREATE SYNC TASK orders"),
         ("reader", "WAIT FOR SYNC TASK orders"),
         ("operator", "CHECK SERVER hq"),
+        ("operator", "PRECHECK SYNC TASK orders"),
+        ("operator", "ALTER SYNC TASK orders ACKNOWLEDGE 'x'"),
         ("operator", "START SYNC TASK orders"),
         ("operator", "RESUME SYNC TASK orders SKIP"),
         ("admin", "RESUME SYNC TASK orders APPLY 'x'"),
