@@ -52,12 +52,18 @@ async fn a_session_may_do_what_its_account_may_do_now() {
     assert_eq!(code(&mut ops, "ALTER USER root IDENTIFIED BY 'x'").await, 1227);
     assert_eq!(rows(&proxy, "SHOW SERVERS").await.len(), 1);
     // Also what was prepared before.
-    let drop = ops.prep("DROP SERVER IF EXISTS nobody").await;
+    let check = ops.prep("CHECK SERVER hq").await.unwrap();
     sql(&proxy, "REVOKE operator FROM ops").await;
     assert_eq!(code(&mut ops, "SELECT * FROM sync.servers").await, 1227);
-    if let Ok(drop) = drop {
-        assert_eq!(number(&ops.exec_drop(drop, ()).await.unwrap_err()), 1227);
-    }
+    assert_eq!(number(&ops.exec_drop(check, ()).await.unwrap_err()), 1227);
+    let refused = ops.prep("SELECT name FROM sync.servers").await;
+    assert_eq!(number(&refused.unwrap_err()), 1227);
+    // KILL ends one's own sessions; those of others take the role admin.
+    let mut other = session(&proxy, "ops", "o-hunter2").await.unwrap();
+    let roots = proxy.admin().await;
+    assert_eq!(code(&mut ops, &format!("KILL {}", roots.id())).await, 1095);
+    assert_eq!(code(&mut ops, &format!("KILL {}", other.id())).await, 0);
+    assert!(other.query_drop("SELECT 1").await.is_err());
 
     // One's own password; the session goes on, the old password does not.
     assert_eq!(code(&mut ops, "SET PASSWORD = 'n-hunter2'").await, 0);

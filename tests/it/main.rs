@@ -16,6 +16,7 @@ mod ddl_table;
 mod decisions;
 mod demo;
 mod documents;
+mod dropin;
 mod existing_tables;
 mod first_session;
 mod full_sync;

@@ -31,6 +31,11 @@ impl<'a> Cursor<'a> {
         self.tokens.get(self.at)
     }
 
+    /// The token that comes `offset` tokens after the next one.
+    pub(super) fn peek_at(&self, offset: usize) -> Option<&Token> {
+        self.tokens.get(self.at + offset)
+    }
+
     /// The token's own text.
     pub(super) fn raw(&self, token: &Token) -> &'a str {
         self.text.get(token.span.clone()).unwrap_or_default()
@@ -199,15 +204,6 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `[LIKE 'pattern']`.
-    pub(super) fn like(&mut self) -> Result<Option<String>> {
-        if self.word("LIKE") {
-            self.string("a pattern in quotes").map(Some)
-        } else {
-            Ok(None)
-        }
-    }
-
     /// Passes a last `;`; anything behind it is one statement too many.
     pub(super) fn end(&mut self) -> Result<()> {
         let ended = self.symbol(";");
@@ -270,21 +266,16 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn may_hold_secret(&self) -> bool {
+    /// Whether its text may hold a password.
+    pub(super) fn may_hold_secret(&self) -> bool {
         let head = self.tokens.iter().take(2).map(|token| self.raw(token).to_lowercase());
         head.into_iter()
-            .any(|word| ["server", "user", "grant", "set"].contains(&word.as_str()))
+            .any(|word| ["server", "user", "grant", "set", "resume"].contains(&word.as_str()))
             || self.tokens.iter().any(|token| self.announces_secret(token))
     }
 
-    /// The whole text, with `'…'` in place of every string if one of them may be a secret, on one line. What follows a
-    /// quote that does not end is left out.
-    pub(super) fn without_secrets(&self) -> String {
-        let applies = self
-            .tokens
-            .iter()
-            .any(|token| self.raw(token).eq_ignore_ascii_case("apply"));
-        let hide = applies || self.may_hold_secret();
+    /// The whole text of a statement that is understood, with `'…'` in place of what may be a secret.
+    pub(super) fn with_secrets_hidden(&self) -> String {
         let mut shown = String::new();
         let mut end = 0;
         for token in &self.tokens {
@@ -293,15 +284,9 @@ impl<'a> Cursor<'a> {
             }
             end = token.span.end;
             match &token.kind {
-                Kind::Unfinished => {
-                    shown.push('…');
-                    break;
-                }
-                Kind::Text(_) if hide && !self.is_harmless(token) => shown.push_str("'…'"),
+                Kind::Text(_) | Kind::Quoted(_) if !self.is_harmless(token) => shown.push_str("'…'"),
                 // A password that was not put into quotes.
-                Kind::Word | Kind::Number | Kind::Symbol if hide && self.follows_announcement(token) => {
-                    shown.push('…');
-                }
+                Kind::Word | Kind::Number if self.follows_announcement(token) => shown.push('…'),
                 _ => shown.push_str(self.raw(token)),
             }
         }
@@ -325,28 +310,14 @@ impl<'a> Cursor<'a> {
         WORDS.contains(&behind.as_str()) && !before.iter().any(|other| self.announces_secret(other))
     }
 
-    /// Whether the token stands right behind `PASSWORD` or `BY`, with or without `=`.
+    /// Whether the token stands right behind `PASSWORD`, with or without `=`.
     fn follows_announcement(&self, token: &Token) -> bool {
-        let before = self
-            .tokens
-            .iter()
-            .take_while(|other| other.span.start < token.span.start);
-        let mut before = before.collect::<Vec<_>>().into_iter().rev();
-        let passable = |word: &str| ["=", "options", "user", "for", "identified"].contains(&word);
-        let raw = self.raw(token).to_lowercase();
-        if passable(&raw) {
-            return false;
-        }
-        let last = before.next();
-        let last = match last {
-            Some(last) if self.raw(last) == "=" => before.next(),
-            last => last,
-        };
-        last.is_some_and(|last| {
-            last.kind == Kind::Word
-                && (self.announces_secret(last) && !self.raw(last).eq_ignore_ascii_case("identified")
-                    || self.raw(last).eq_ignore_ascii_case("by"))
-        })
+        let before = { self.tokens.iter() }.take_while(|other| other.span.start < token.span.start);
+        let last = before.filter(|other| self.raw(other) != "=").last();
+        let raw = self.raw(token);
+        // SET PASSWORD FOR …
+        last.is_some_and(|last| self.announces_secret(last))
+            && !["for", "by", "with"].iter().any(|word| raw.eq_ignore_ascii_case(word))
     }
 
     fn announces_secret(&self, token: &Token) -> bool {

@@ -25,11 +25,14 @@ mod precheck;
 mod select;
 mod server;
 mod session;
+mod show;
 mod task;
+pub mod text;
 mod usage;
 
 pub use select::{Select, SessionValue};
 pub use server::ServerChanges;
+pub use show::{Filter, List, Scope, Show};
 pub use task::{altered, print_create};
 
 type Result<T> = std::result::Result<T, SqlError>;
@@ -170,41 +173,31 @@ pub enum Statement {
     Accepted,
     /// `USE`.
     Use(String),
-    /// `SHOW DATABASES`.
-    ShowDatabases {
-        /// LIKE pattern.
-        like: Option<String>,
+    /// SHOW of a list that stands for a SELECT: `SHOW TABLES`, `SHOW VARIABLES`, …
+    Show(Box<Show>),
+    /// `SHOW REPLICA STATUS`, `SHOW SLAVE STATUS`.
+    ShowReplicaStatus {
+        /// With the column names of MySQL before 8.4.
+        old_names: bool,
+        /// FOR CHANNEL.
+        channel: Option<String>,
     },
-    /// `SHOW TABLES`.
-    ShowTables {
-        /// FROM; otherwise the session's.
-        database: Option<String>,
-        /// SHOW FULL TABLES: with their type.
-        full: bool,
-        /// LIKE pattern.
-        like: Option<String>,
-    },
-    /// `DESCRIBE`, `SHOW COLUMNS`.
-    Describe {
+    /// `SHOW CREATE TABLE`.
+    ShowCreateTable {
         /// Its database; otherwise the session's.
         database: Option<String>,
         /// The table.
         table: String,
-        /// LIKE pattern over column names.
-        like: Option<String>,
     },
-    /// `SHOW VARIABLES`.
-    ShowVariables {
-        /// LIKE pattern.
-        like: Option<String>,
+    /// `SHOW CREATE DATABASE`.
+    ShowCreateDatabase(String),
+    /// `KILL`.
+    Kill {
+        /// Only what the session is at.
+        query: bool,
+        /// The session.
+        id: u32,
     },
-    /// `SHOW STATUS`.
-    ShowStatus {
-        /// LIKE pattern.
-        like: Option<String>,
-    },
-    /// Lists that clients ask for and that are empty here.
-    ShowNothing(EmptyList),
 }
 
 /// What is done with a task.
@@ -220,21 +213,6 @@ pub enum TaskVerb {
     Stop,
 }
 
-/// A list that is always empty, by its columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EmptyList {
-    /// `SHOW WARNINGS`, `SHOW ERRORS`.
-    Warnings,
-    /// `SHOW ENGINES`.
-    Engines,
-    /// `SHOW PLUGINS`.
-    Plugins,
-    /// `SHOW COLLATION`.
-    Collations,
-    /// `SHOW CHARACTER SET`.
-    CharacterSets,
-}
-
 /// Beginnings of statements that the language has and this version has not, with what to call them.
 const NOT_YET: &[(&[&str], &str)] = &[
     (&["VERIFY", "SYNC", "TASK"], "VERIFY SYNC TASK"),
@@ -242,11 +220,6 @@ const NOT_YET: &[(&[&str], &str)] = &[
     (&["RESOLVE", "CONFLICT"], "RESOLVE CONFLICT"),
     (&["DISMISS", "CONFLICT"], "DISMISS CONFLICT"),
     (&["RENAME", "USER"], "RENAME USER"),
-    (&["SHOW", "REPLICA", "STATUS"], "SHOW REPLICA STATUS"),
-    (&["SHOW", "SLAVE", "STATUS"], "SHOW SLAVE STATUS"),
-    (&["SHOW", "PROCESSLIST"], "SHOW PROCESSLIST"),
-    (&["SHOW", "FULL", "PROCESSLIST"], "SHOW PROCESSLIST"),
-    (&["KILL"], "KILL"),
     (&["SET", "GLOBAL"], "SET GLOBAL"),
     (&["SET", "PERSIST"], "SET PERSIST"),
     (&["SET", "PERSIST_ONLY"], "SET PERSIST_ONLY"),
@@ -313,7 +286,7 @@ fn read(text: &str) -> Result<Statement> {
         (&["REVOKE"], account::revoke),
         (&["SHOW", "USERS"], |cursor| cursor.end().map(|()| Statement::ShowUsers)),
         (&["SHOW", "GRANTS"], account::show_grants),
-        (&["SHOW"], session::show),
+        (&["SHOW"], show::show),
     ];
     for (words, family) in families {
         if cursor.words(words) {
@@ -324,11 +297,6 @@ fn read(text: &str) -> Result<Statement> {
         return select::select(cursor).map(Statement::Select);
     }
     session::statement(cursor)
-}
-
-/// The statement as it may be shown to others and logged: without any text that may be a password, or a row's value.
-pub fn without_secrets(text: &str) -> String {
-    Cursor::new(text).without_secrets()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Which role a statement needs: all of the language in one place.
 
 use super::{Result, Session, Statements};
-use crate::admin::grammar::{Statement, without_secrets};
+use crate::admin::grammar::Statement;
+use crate::admin::grammar::text::without_secrets;
 use crate::admin::reply::SqlError;
 use crate::model::role::{Role, Roles};
 use crate::model::task::Decision;
@@ -15,9 +16,9 @@ fn least(statement: &Statement, user: &str) -> Option<Role> {
         // What clients send by themselves, and what concerns the session alone.
         Statement::Accepted
         | Statement::Use(_)
-        | Statement::ShowDatabases { .. }
-        | Statement::ShowVariables { .. }
-        | Statement::ShowNothing(_) => None,
+        // Its own, that is: `kill` looks whose session it is.
+        | Statement::Kill { .. } => None,
+        Statement::Show(show) => (!show.list.is_asked_by_every_client()).then_some(Role::Reader),
         Statement::Select(select) => select.reads_tables().then_some(Role::Reader),
         // One's own account.
         Statement::SetPassword { user: whose, .. } => is_other(whose.as_deref(), user).then_some(Role::Admin),
@@ -27,9 +28,9 @@ fn least(statement: &Statement, user: &str) -> Option<Role> {
         | Statement::ShowTasks
         | Statement::ShowTaskStatus(_)
         | Statement::ShowCreateTask(_)
-        | Statement::ShowTables { .. }
-        | Statement::Describe { .. }
-        | Statement::ShowStatus { .. }
+        | Statement::ShowReplicaStatus { .. }
+        | Statement::ShowCreateTable { .. }
+        | Statement::ShowCreateDatabase(_)
         | Statement::WaitForTask { .. } => Some(Role::Reader),
         // Running what is there.
         Statement::CheckServer(_)
@@ -60,21 +61,14 @@ fn is_other(whose: Option<&str>, user: &str) -> bool {
     whose.is_some_and(|whose| whose != user)
 }
 
-/// Whether the session may do it. Whatever is more than looking on is logged, with who did it from where.
+/// Whether the session may do it.
 ///
 /// # Errors
 /// 1227 with the role that it takes.
-pub(super) fn check(statement: &Statement, session: &Session, roles: &Roles, sql: &str) -> Result<()> {
-    let Some(needed) = least(statement, &session.user) else {
+pub(super) fn check(statement: &Statement, session: &Session, roles: &Roles) -> Result<()> {
+    let Some(needed) = least(statement, &session.user).filter(|needed| !roles.include(*needed)) else {
         return Ok(());
     };
-    if roles.include(needed) {
-        if needed > Role::Reader {
-            let told: String = without_secrets(sql).chars().take(LOGGED_MAX).collect();
-            tracing::info!("{}@{}: {told}", session.user, session.host);
-        }
-        return Ok(());
-    }
     let has = match roles.to_string() {
         none if none.is_empty() => "none".to_owned(),
         some => some,
@@ -88,6 +82,15 @@ pub(super) fn check(statement: &Statement, session: &Session, roles: &Roles, sql
              {needed} TO '{user}'"
         ),
     ))
+}
+
+/// Whatever is more than looking on is logged, with who did it from where.
+pub(super) fn log(statement: &Statement, session: &Session, sql: &str) {
+    if least(statement, &session.user) > Some(Role::Reader) {
+        let told: Vec<&str> = sql.split_whitespace().collect();
+        let told: String = without_secrets(&told.join(" ")).chars().take(LOGGED_MAX).collect();
+        tracing::info!("{}@{}: {told}", session.user, session.host);
+    }
 }
 
 impl Statements {
@@ -110,7 +113,7 @@ mod tests {
     use super::super::tests::Operator;
 
     /// A statement of each kind, and the least that may use it: `-` is an account without any role.
-    const STATEMENTS: [(&str, &str); 38] = [
+    const STATEMENTS: [(&str, &str); 42] = [
         ("-", "SELECT 1"),
         ("-", "SELECT @@version, USER(), DATABASE()"),
         ("-", "SET NAMES utf8mb4"),
@@ -127,6 +130,10 @@ mod tests {
         ("reader", "SHOW TABLES"),
         ("reader", "DESCRIBE sync.status"),
         ("reader", "SHOW GLOBAL STATUS"),
+        ("reader", "SHOW PROCESSLIST"),
+        ("reader", "SHOW REPLICA STATUS"),
+        ("reader", "SHOW CREATE TABLE sync.status"),
+        ("reader", "SELECT * FROM information_schema.tables"),
         ("reader", "SHOW SERVERS"),
         ("reader", "SHOW SYNC TASKS"),
         ("reader", "SHOW SYNC TASK STATUS"),

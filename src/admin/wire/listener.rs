@@ -19,10 +19,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempts::Attempts;
 use super::half_open::HalfOpen;
+use super::handshake::Capabilities;
 use super::login::{LoggedIn, LoginError, Offer};
 use super::session::{Client, Prepared};
 use super::tls::Certificates;
 use super::{Handler, Limits, Session, SqlError, packet};
+use crate::admin::sessions::{Sessions, count};
 
 /// How connections are encrypted.
 #[derive(Debug, Clone)]
@@ -48,6 +50,7 @@ pub async fn serve(
     let endpoint = Arc::new(Endpoint {
         encryption,
         attempts: Attempts::default(),
+        registry: handler.sessions(),
         handler,
         half_open: HalfOpen::new(limits.half_open, limits.half_open_per_address),
         sessions: Semaphore::new(limits.sessions),
@@ -99,6 +102,7 @@ struct Endpoint {
     encryption: Option<Encryption>,
     attempts: Attempts,
     handler: Arc<dyn Handler>,
+    registry: Arc<Sessions>,
     half_open: Arc<HalfOpen>,
     sessions: Semaphore,
     limits: Limits,
@@ -114,6 +118,7 @@ impl Endpoint {
             tracing::debug!(%peer, %error, "the connection was gone before it was greeted");
             return;
         }
+        count(&self.registry.counters.connections, 1);
         let place = self.half_open.enter(peer.ip());
         let offer = Offer {
             peer,
@@ -143,6 +148,9 @@ impl Endpoint {
             outcome = timeout(self.limits.login_time, login) => outcome,
         };
         drop(place);
+        if !matches!(logged_in, Ok(Ok(_))) {
+            count(&self.registry.counters.aborted_connects, 1);
+        }
         match logged_in {
             Ok(Ok(logged_in)) => self.session(logged_in, peer, connection_id).await,
             Ok(Err(LoginError::Refused(error))) => {
@@ -163,9 +171,12 @@ impl Endpoint {
             database,
             sequence,
         } = logged_in;
+        let seat = self.registry.open(connection_id, &user, &peer.to_string());
         let mut client = Client {
             stream,
             capabilities,
+            seat,
+            multi_statements: capabilities.contains(Capabilities::MULTI_STATEMENTS),
             session: Session {
                 account,
                 user,
@@ -197,7 +208,10 @@ impl Endpoint {
         };
         match outcome {
             Ok(()) => tracing::debug!(%peer, connection_id, "disconnected"),
-            Err(error) => tracing::info!(%peer, connection_id, %error, "connection lost"),
+            Err(error) => {
+                count(&self.registry.counters.aborted_clients, 1);
+                tracing::info!(%peer, connection_id, %error, "connection lost");
+            }
         }
     }
 }

@@ -17,8 +17,7 @@
 //! assertion, it answers OK to commands that it does not know (a change of user among them), and it can only report
 //! errors of its own list. So it runs over memory, on a request made up here, with rows from the handler.
 //!
-//! What is deliberately absent: compression, server-side cursors, parameters of prepared statements, LOAD DATA LOCAL,
-//! authentication other than the fast path of `caching_sha2_password` (which needs no secret but the hash).
+//! What is deliberately absent: compression, server-side cursors, LOAD DATA LOCAL, a change of user, authentication other than the fast path of `caching_sha2_password` (which needs no secret but the hash).
 
 mod attempts;
 mod command;
@@ -28,17 +27,21 @@ mod listener;
 mod login;
 mod network;
 mod packet;
+mod parameters;
 mod resultset;
 mod scramble;
 mod session;
 pub mod tls;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 pub use super::reply::{Cell, Column, ColumnKind, Reply, SqlError};
+use super::sessions::Sessions;
 pub use listener::{Encryption, serve};
 pub use scramble::hash_password;
 
@@ -77,8 +80,18 @@ pub trait Handler: Send + Sync + 'static {
     /// account from a wrong password, provided that this takes the same time for both.
     async fn credentials(&self, user: &str) -> Option<Credentials>;
 
-    /// Carries out what a client sent as one query, which may be several statements with `;` between them.
+    /// Carries out one statement.
     async fn execute(&self, session: &mut Session, sql: &str) -> Result<Reply, SqlError>;
+
+    /// Carries out a prepared statement, with what its `?` stand for.
+    async fn execute_prepared(&self, session: &mut Session, sql: &str, parameters: &[Cell]) -> Result<Reply, SqlError>;
+
+    /// The columns of the answer to a statement that is being prepared, or what is wrong with it; empty if they are not
+    /// known before it is carried out.
+    async fn describe(&self, session: &Session, sql: &str) -> Result<Vec<Column>, SqlError>;
+
+    /// Where the protocol enters who is logged in. Asked once.
+    fn sessions(&self) -> Arc<Sessions>;
 
     /// Makes `database` the current one (`session.database`), or says why not. `USE` statements end up here too.
     async fn use_database(&self, session: &mut Session, database: &str) -> Result<(), SqlError>;
@@ -151,9 +164,15 @@ pub fn read_untrusted(bytes: &[u8]) {
         ));
     }
     use command::Command;
-    if let Command::Query(text) | Command::Prepare(text) | Command::UseDatabase(text) = Command::parse(bytes)
-        && let Ok(text) = command::text(text)
-    {
-        drop((command::database_of_use(text), command::has_parameters(text)));
+    match Command::parse(bytes) {
+        Command::Query(text) | Command::Prepare(text) | Command::UseDatabase(text) => {
+            drop(command::text(text).map(command::database_of_use));
+        }
+        Command::Execute(_, values) => {
+            for count in [0, 1, 9] {
+                drop(parameters::read(values, count, &mut Vec::new(), &BTreeMap::new()));
+            }
+        }
+        _ => {}
     }
 }
