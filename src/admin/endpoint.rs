@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::model::role::Roles;
 use crate::store::Store;
 
 use super::{
     reply::{Cell, Column, Reply, SqlError},
     sessions::Sessions,
     statements::{self, Statements},
-    wire::{Handler, Session},
+    wire::{Credentials, Handler, Session},
 };
 
 /// The admin endpoint's meaning: accounts from the store, statements carried out.
@@ -28,7 +29,10 @@ impl Endpoint {
 
 fn session_of(session: &Session) -> statements::Session {
     statements::Session {
+        account: session.account,
         user: session.user.clone(),
+        // Asked for with every statement, as they may change.
+        roles: Roles::default(),
         host: session.peer.ip().to_string(),
         connection_id: session.connection_id,
         database: session.database.clone(),
@@ -37,20 +41,19 @@ fn session_of(session: &Session) -> statements::Session {
 
 #[async_trait]
 impl Handler for Endpoint {
-    async fn password_hash(&self, user: &str) -> Option<[u8; 32]> {
+    async fn credentials(&self, user: &str) -> Option<Credentials> {
         let (store, user) = (self.store.clone(), user.to_owned());
-        let account = tokio::task::spawn_blocking(move || store.account(&user)).await;
-        match account {
-            Ok(Ok(hash)) => hash,
-            Ok(Err(error)) => {
-                tracing::error!("accounts can't be read: {error}");
-                None
-            }
-            Err(error) => {
-                tracing::error!("accounts can't be read: {error}");
-                None
-            }
-        }
+        let found = tokio::task::spawn_blocking(move || store.credentials(&user)).await;
+        let found = found.map_err(|error| error.to_string());
+        let found = found.and_then(|found| found.map_err(|error| error.to_string()));
+        let found = found.unwrap_or_else(|error| {
+            tracing::error!("accounts can't be read: {error}");
+            None
+        });
+        found.map(|found| Credentials {
+            account: found.account,
+            password_hash: found.password_hash,
+        })
     }
 
     async fn execute(&self, session: &mut Session, sql: &str) -> Result<Reply, SqlError> {

@@ -10,6 +10,7 @@ pub mod history;
 pub mod name;
 pub mod pattern;
 pub mod precheck;
+pub mod role;
 pub mod row;
 pub mod server;
 pub mod status;

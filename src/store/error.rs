@@ -28,6 +28,15 @@ pub enum StoreError {
          to this data directory, or set it again with ALTER SERVER {0} OPTIONS (PASSWORD '...')"
     )]
     Sealed(String),
+    /// What an account proves itself with can't be unsealed.
+    #[error(
+        "the password of the account '{0}' can't be checked with the key file secret.key: put back the key file that \
+         belongs to this data directory, or run causeway reset-password"
+    )]
+    AccountSealed(String),
+    /// Nobody could administer Causeway any more.
+    #[error("no account would have the role admin any more: GRANT admin TO another one first")]
+    LastAdmin,
     /// The database was written by a newer Causeway.
     #[error("{path} has layout {found}, this causeway knows up to {known}: use the newer causeway again")]
     Newer {
@@ -41,7 +50,7 @@ pub enum StoreError {
     /// There is one of that name already.
     #[error("{kind} '{name}' exists already")]
     Exists {
-        /// `server` or `task`.
+        /// `server`, `task` or `account`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -49,7 +58,7 @@ pub enum StoreError {
     /// There is none of that name.
     #[error("there is no {kind} '{name}'")]
     Missing {
-        /// `server` or `task`.
+        /// `server`, `task` or `account`.
         kind: &'static str,
         /// The name asked for.
         name: String,
@@ -82,6 +91,13 @@ impl StoreError {
     pub(super) fn server_missing(name: &str) -> Self {
         StoreError::Missing {
             kind: "server",
+            name: name.into(),
+        }
+    }
+
+    pub(super) fn account_missing(name: &str) -> Self {
+        StoreError::Missing {
+            kind: "account",
             name: name.into(),
         }
     }

@@ -19,6 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::Connection;
 
 mod accounts;
+pub mod columns;
 mod error;
 mod functions;
 mod prechecks;
@@ -31,6 +32,7 @@ mod status;
 mod system;
 mod tasks;
 
+pub use accounts::{Account, Credentials};
 pub use error::StoreError;
 pub use query::{PublicColumn, QueryCell, QueryColumn, QueryError, QueryKind, QueryResult, Question};
 pub use schema::PUBLIC_TABLES;
@@ -77,8 +79,13 @@ impl Store {
         create_private(&database)?;
         let mut connection = Connection::open(&database)?;
         schema::prepare(&mut connection, &database)?;
-        let sealed: i64 = connection.query_row("SELECT count(*) FROM server_secret", [], |row| row.get(0))?;
+        let sealed: i64 = connection.query_row(
+            "SELECT (SELECT count(*) FROM server_secret) + (SELECT count(nonce) FROM account)",
+            [],
+            |row| row.get(0),
+        )?;
         let key = secret::Key::load_or_make(&dir, sealed == 0)?;
+        accounts::seal_all(&mut connection, &key)?;
         Ok(Store {
             writer: Mutex::new(connection),
             published: Mutex::new(None),

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{Result, StoreError};
 
 /// The layout's number (`PRAGMA user_version`). A change adds a step to [`STEPS`].
-const LAYOUT: i64 = 5;
+const LAYOUT: i64 = 6;
 
 /// Tables that `SELECT` may read: the `sync` schema. Sorted.
 pub const PUBLIC_TABLES: [&str; 9] = [
@@ -27,7 +27,7 @@ pub const PUBLIC_TABLES: [&str; 9] = [
 ];
 
 /// SQL that leads from layout `n` to `n + 1`, by `n`.
-const STEPS: [&str; 5] = [LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4, LAYOUT_5];
+const STEPS: [&str; 6] = [LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4, LAYOUT_5, LAYOUT_6];
 
 /// Warnings of the precheck that the operator has acknowledged.
 const LAYOUT_3: &str = "
@@ -35,6 +35,19 @@ CREATE TABLE acknowledged (
     task TEXT NOT NULL REFERENCES tasks (task) ON DELETE CASCADE, item TEXT NOT NULL,
     PRIMARY KEY (task, item)
 );
+";
+
+/// Accounts with roles, numbered so that one made anew is another, what they prove themselves with sealed (by
+/// [`super::accounts`], which has the key).
+const LAYOUT_6: &str = "
+CREATE TABLE account_4 (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL UNIQUE, roles TEXT NOT NULL, created_at TEXT NOT NULL,
+    nonce BLOB, password_hash BLOB NOT NULL
+);
+INSERT INTO account_4 (user, roles, created_at, password_hash)
+    SELECT user, 'admin', strftime('%Y-%m-%d %H:%M:%f', 'now'), password_hash FROM account;
+DROP TABLE account;
+ALTER TABLE account_4 RENAME TO account;
 ";
 
 /// Statements that a link can't carry, and what the operator says of them.

@@ -1,8 +1,8 @@
 //! Passwords at rest: sealed with ChaCha20-Poly1305 under a key that lies beside the database, readable by its owner
 //! alone. Whoever has the database without the key file has no passwords.
 //!
-//! The server's name is authenticated along with the password, so a row's sealed password can't be moved to another
-//! server that an attacker listens on.
+//! The owner's name is authenticated along with the secret, so a row's sealed password can't be moved to another server
+//! that an attacker listens on, nor an account's to another account.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -52,14 +52,19 @@ impl Key {
     }
 
     pub(super) fn seal(&self, server: &str, password: &SecretString) -> Result<Sealed> {
+        self.seal_bytes(server, password.expose_secret().as_bytes())
+            .ok_or_else(|| StoreError::Key(format!("the password of '{server}' can't be sealed")))
+    }
+
+    /// Seals a secret of `owner`, so that it can be had again only as that owner's.
+    pub(super) fn seal_bytes(&self, owner: &str, secret: &[u8]) -> Option<Sealed> {
         let nonce = ChaCha20Poly1305::generate_nonce(&mut OsRng);
         let payload = Payload {
-            msg: password.expose_secret().as_bytes(),
-            aad: server.as_bytes(),
+            msg: secret,
+            aad: owner.as_bytes(),
         };
-        let sealed = self.0.encrypt(&nonce, payload);
-        let password = sealed.map_err(|_| StoreError::Key(format!("the password of '{server}' can't be sealed")))?;
-        Ok(Sealed {
+        let password = self.0.encrypt(&nonce, payload).ok()?;
+        Some(Sealed {
             nonce: nonce.to_vec(),
             password,
         })
@@ -67,20 +72,22 @@ impl Key {
 
     pub(super) fn unseal(&self, server: &str, sealed: &Sealed) -> Result<SecretString> {
         let failed = || StoreError::Sealed(server.to_owned());
+        let bytes = self.unseal_bytes(server, sealed).ok_or_else(failed)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| failed())?;
+        Ok(SecretString::from(text))
+    }
+
+    /// What was sealed for `owner`; `None` if it was not, or under another key.
+    pub(super) fn unseal_bytes(&self, owner: &str, sealed: &Sealed) -> Option<Zeroizing<Vec<u8>>> {
         if sealed.nonce.len() != NONCE_BYTES {
-            return Err(failed());
+            return None;
         }
         let payload = Payload {
             msg: &sealed.password,
-            aad: server.as_bytes(),
+            aad: owner.as_bytes(),
         };
-        let bytes = self
-            .0
-            .decrypt(Nonce::from_slice(&sealed.nonce), payload)
-            .map_err(|_| failed())?;
-        let bytes = Zeroizing::new(bytes);
-        let text = std::str::from_utf8(&bytes).map_err(|_| failed())?;
-        Ok(SecretString::from(text))
+        let nonce = Nonce::from_slice(&sealed.nonce);
+        self.0.decrypt(nonce, payload).ok().map(Zeroizing::new)
     }
 }
 

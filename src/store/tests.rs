@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
 use crate::model::name::{ServerName, TaskName};
+use crate::model::role::{Role, Roles};
 use crate::model::server::{Address, ServerDefinition, SslMode};
 use crate::model::status::{
     ConflictRecord, CopyProgress, DdlRecord, EventRecord, LagParts, Level, ObjectRow, Phase, State, StatusRow,
@@ -148,7 +149,7 @@ fn what_was_kept_is_there_after_a_restart() {
     let name = TaskName::new("orders").unwrap();
     let store = filled(&dir);
     store.set_wanted(&name, Wanted::Failed, "no such thing").unwrap();
-    store.set_account("root", &[7; 32]).unwrap();
+    store.create_account("root", &[7; 32], &admin()).unwrap();
     store
         .publish(&[status(Direction::Forward, State::Retrying)], &[])
         .unwrap();
@@ -168,14 +169,118 @@ fn what_was_kept_is_there_after_a_restart() {
         (Wanted::Failed, "no such thing")
     );
     assert_eq!(kept.created_at.len(), "2026-11-22 13:55:57.123".len());
-    assert_eq!(store.account("root").unwrap(), Some([7; 32]));
-    assert_eq!(store.account("nobody").unwrap(), None);
+    let root = store.credentials("root").unwrap().unwrap();
+    assert_eq!(root.password_hash, [7; 32]);
+    assert_eq!(store.account(root.account).unwrap().unwrap().roles, admin());
+    assert!(store.credentials("nobody").unwrap().is_none());
     let last = store.last_status().unwrap();
     assert_eq!(last[0].since_ms, 1_795_356_000_123);
     assert_eq!(
         (last[0].state, last[0].rows_applied, last[0].lag_ms),
         (State::Retrying, 12, Some(1500))
     );
+}
+
+fn admin() -> Roles {
+    Roles::from_iter([Role::Admin])
+}
+
+#[test]
+fn there_is_always_an_admin_and_all_of_a_statement_or_nothing_is_done() {
+    let dir = TempDir::new();
+    let store = Store::open(dir.path()).unwrap();
+    let operator = Roles::from_iter([Role::Operator]);
+    store.create_account("root", &[7; 32], &admin()).unwrap();
+    let first = store.create_account("ops", &[8; 32], &Roles::default()).unwrap();
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let all = || {
+        let accounts = store.accounts().unwrap().into_iter();
+        let told = accounts.map(|account| format!("{}:{}", account.user, account.roles));
+        told.collect::<Vec<_>>().join(" ")
+    };
+    let check = |done: Result<usize>, expected: &str, left: &str| {
+        let told = match done {
+            Ok(count) => count.to_string(),
+            Err(StoreError::LastAdmin) => "last admin".into(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!((told.as_str(), all().as_str()), (expected, left));
+    };
+    let before = "ops: root:admin";
+    check(
+        store.drop_accounts(&names(&["ops", "root"]), false),
+        "last admin",
+        before,
+    );
+    check(
+        store.drop_accounts(&names(&["ops", "x"]), false),
+        "there is no account 'x'",
+        before,
+    );
+    check(
+        store.change_roles(&names(&["root"]), |roles| roles.without(&admin())),
+        "last admin",
+        before,
+    );
+    check(
+        store.change_roles(&names(&["ops", "x"]), |roles| roles.with(&operator)),
+        "there is no account 'x'",
+        before,
+    );
+    let grant = |roles: &Roles| roles.with(&operator);
+    check(
+        store.change_roles(&names(&["ops"]), grant),
+        "1",
+        "ops:operator root:admin",
+    );
+    check(
+        store.change_roles(&names(&["ops"]), grant),
+        "0",
+        "ops:operator root:admin",
+    );
+    check(store.drop_accounts(&names(&["ops", "x"]), true), "1", "root:admin");
+    assert!(store.account(first).unwrap().is_none());
+    assert_ne!(store.create_account("ops", &[8; 32], &operator).unwrap(), first);
+    assert!(matches!(
+        store.create_account("ops", &[8; 32], &operator),
+        Err(StoreError::Exists { kind: "account", .. })
+    ));
+    assert!(matches!(
+        store.set_account_password("x", &[9; 32]),
+        Err(StoreError::Missing { kind: "account", .. })
+    ));
+    store.set_account_password("ops", &[9; 32]).unwrap();
+    assert_eq!(store.credentials("ops").unwrap().unwrap().password_hash, [9; 32]);
+    // A hash is of no use in another account's row.
+    store
+        .writer()
+        .execute_batch(
+            "UPDATE account SET (nonce, password_hash) =
+             (SELECT nonce, password_hash FROM account WHERE user = 'ops') WHERE user = 'root'",
+        )
+        .unwrap();
+    assert!(matches!(store.credentials("root"), Err(StoreError::AccountSealed(_))));
+}
+
+#[test]
+fn accounts_of_an_earlier_version_are_admins_and_get_sealed() {
+    let dir = TempDir::new();
+    drop(Store::open(dir.path()).unwrap());
+    let path = dir.path().join("causeway.db");
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch(
+            "INSERT INTO account (user, roles, created_at, password_hash)
+             VALUES ('root', 'admin', '', x'0707070707070707070707070707070707070707070707070707070707070707')",
+        )
+        .unwrap();
+    drop(connection);
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.credentials("root").unwrap().unwrap().password_hash, [7; 32]);
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(32).any(|window| window == [7; 32]));
+    }
 }
 
 #[test]
@@ -194,7 +299,7 @@ fn passwords_are_nowhere_in_the_files_and_all_files_are_private() {
     let data = dir.path().join("data");
     let store = Store::open(&data).unwrap();
     store.create_server(&server("hq")).unwrap();
-    store.set_account("root", &[7; 32]).unwrap();
+    store.create_account("root", &[7; 32], &admin()).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&data), 0o700);
     let mut files = 0;
@@ -203,7 +308,8 @@ fn passwords_are_nowhere_in_the_files_and_all_files_are_private() {
         assert_eq!(mode(&path), 0o600, "{}", path.display());
         let bytes = std::fs::read(&path).unwrap();
         assert!(
-            !bytes.windows(9).any(|window| window == b"pass word"),
+            !bytes.windows(9).any(|window| window == b"pass word")
+                && !bytes.windows(32).any(|window| window == [7; 32]),
             "{}",
             path.display()
         );

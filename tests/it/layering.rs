@@ -42,7 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "source", "schema", "copy", "apply", "store", "admin",
         ],
     ),
-    ("serve", &["task", "store", "admin"]),
+    ("serve", &["model", "task", "store", "admin"]),
     ("demo", &[]),
 ];
 

@@ -6,6 +6,7 @@
     reason = "in a test, to panic is to fail, and what is printed is shown when it does"
 )]
 
+mod accounts;
 mod admin;
 mod alter_objects;
 mod cascades;
@@ -15,8 +16,10 @@ mod conflicts;
 mod ddl_table;
 mod decisions;
 mod demo;
+mod documents;
 mod dropin;
 mod existing_tables;
+mod first_session;
 mod full_sync;
 mod large;
 mod layering;
@@ -30,10 +33,12 @@ mod only;
 mod precheck;
 mod pressure;
 mod privileges;
+mod refusals;
 mod renames;
 mod reverse_objects;
 mod row_filter;
 mod servers;
+mod starting;
 mod status;
 mod stored;
 mod support;

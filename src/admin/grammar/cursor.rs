@@ -7,6 +7,9 @@ use crate::model::name::NameError;
 /// How much of the statement an error repeats, in characters.
 const NEAR_MAX: usize = 80;
 
+/// How errors begin that say what was expected.
+pub(super) const SYNTAX_ERROR: &str = "You have an error in your Causeway SQL syntax";
+
 pub(super) struct Cursor<'a> {
     text: &'a str,
     tokens: Vec<Token>,
@@ -183,6 +186,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// A name, or a symbol such as the `%` of a host.
+    pub(super) fn name_or_symbol(&mut self, what: &str) -> Result<String> {
+        match self.peek() {
+            Some(token) if token.kind == Kind::Symbol => {
+                let symbol = self.raw(token).to_owned();
+                self.at += 1;
+                Ok(symbol)
+            }
+            _ => self.name(what),
+        }
+    }
+
     pub(super) fn number(&mut self, what: &str) -> Result<String> {
         match self.peek() {
             Some(token) if token.kind == Kind::Number => {
@@ -214,15 +229,9 @@ impl<'a> Cursor<'a> {
     pub(super) fn syntax_error(&self, expected: &str) -> SqlError {
         let message = match self.peek().map(|token| &token.kind) {
             Some(Kind::Unfinished) => {
-                format!(
-                    "You have an error in your Causeway SQL syntax; a quote or comment does not end {}",
-                    self.near()
-                )
+                format!("{SYNTAX_ERROR}; a quote or comment does not end {}", self.near())
             }
-            _ => format!(
-                "You have an error in your Causeway SQL syntax; {expected} is expected {}",
-                self.near()
-            ),
+            _ => format!("{SYNTAX_ERROR}; {expected} is expected {}", self.near()),
         };
         SqlError::new(1064, "42000", message)
     }
@@ -266,8 +275,54 @@ impl<'a> Cursor<'a> {
     pub(super) fn may_hold_secret(&self) -> bool {
         let head = self.tokens.iter().take(2).map(|token| self.raw(token).to_lowercase());
         head.into_iter()
-            .any(|word| ["server", "user", "grant", "set"].contains(&word.as_str()))
+            .any(|word| ["server", "user", "grant", "set", "resume"].contains(&word.as_str()))
             || self.tokens.iter().any(|token| self.announces_secret(token))
+    }
+
+    /// The whole text of a statement that is understood, with `'…'` in place of what may be a secret.
+    pub(super) fn with_secrets_hidden(&self) -> String {
+        let mut shown = String::new();
+        let mut end = 0;
+        for token in &self.tokens {
+            if token.span.start > end && !shown.is_empty() {
+                shown.push(' ');
+            }
+            end = token.span.end;
+            match &token.kind {
+                Kind::Text(_) | Kind::Quoted(_) if !self.is_harmless(token) => shown.push_str("'…'"),
+                // A password that was not put into quotes.
+                Kind::Word | Kind::Number if self.follows_announcement(token) => shown.push('…'),
+                _ => shown.push_str(self.raw(token)),
+            }
+        }
+        shown
+    }
+
+    /// Whether the string stands behind a word that no secret follows, and no secret before it may have ended too early.
+    fn is_harmless(&self, token: &Token) -> bool {
+        const WORDS: [&str; 10] = [
+            "user", "@", "exists", "to", "from", "for", "host", "port", "socket", "ssl_mode",
+        ];
+        let before = self
+            .tokens
+            .iter()
+            .take_while(|other| other.span.start < token.span.start);
+        let before: Vec<_> = before.filter(|other| self.raw(other) != "=").collect();
+        let behind = before
+            .last()
+            .map(|last| self.raw(last).to_lowercase())
+            .unwrap_or_default();
+        WORDS.contains(&behind.as_str()) && !before.iter().any(|other| self.announces_secret(other))
+    }
+
+    /// Whether the token stands right behind `PASSWORD`, with or without `=`.
+    fn follows_announcement(&self, token: &Token) -> bool {
+        let before = { self.tokens.iter() }.take_while(|other| other.span.start < token.span.start);
+        let last = before.filter(|other| self.raw(other) != "=").last();
+        let raw = self.raw(token);
+        // SET PASSWORD FOR …
+        last.is_some_and(|last| self.announces_secret(last))
+            && !["for", "by", "with"].iter().any(|word| raw.eq_ignore_ascii_case(word))
     }
 
     fn announces_secret(&self, token: &Token) -> bool {
@@ -293,8 +348,61 @@ pub(super) fn bad_name(what: &str, error: &NameError) -> SqlError {
 
 /// What stands on the admin language's page and is not there yet.
 pub(super) fn not_yet(what: &str) -> SqlError {
-    SqlError::new(1235, "42000", format!("{what} is not supported yet"))
+    let instead = INSTEAD.iter().find(|(known, _)| *known == what);
+    let instead = instead.map_or("a later version will have it", |(_, instead)| instead);
+    SqlError::new(1235, "42000", format!("{what} is not supported yet; {instead}"))
 }
+
+/// What to do until then.
+const INSTEAD: [(&str, &str); 14] = [
+    (
+        "VERIFY SYNC TASK",
+        "until a later version has it: WAIT FOR SYNC TASK while nothing is written, then compare CHECKSUM TABLE of both sides",
+    ),
+    (
+        "REPAIR SYNC TASK",
+        "until a later version has it: make the row at the source again (UPDATE it to another value and back), and it is carried",
+    ),
+    (
+        "RESOLVE CONFLICT",
+        "sync.conflicts shows both rows: write the one that is to hold at either server, and it is carried to the other",
+    ),
+    (
+        "DISMISS CONFLICT",
+        "a conflict that was settled by the policy needs nothing more; it stays in sync.conflicts",
+    ),
+    (
+        "RENAME USER",
+        "CREATE USER with the new name, GRANT it the same roles, and DROP USER the old one",
+    ),
+    (
+        "An account that may log in from one host alone",
+        "leave @'host' away, and let a firewall or --listen say from where clients may come",
+    ),
+    ("SET GLOBAL", SETTINGS),
+    ("SET PERSIST", SETTINGS),
+    ("SET PERSIST_ONLY", SETTINGS),
+    ("Setting a global variable", SETTINGS),
+    (
+        "Task option alert_webhook",
+        "until a later version has it: watch state and last_error in sync.status",
+    ),
+    (
+        "Task option alert_lag",
+        "until a later version has it: SELECT task, direction, lag_ms FROM sync.status WHERE lag_ms > 60000",
+    ),
+    (
+        "Task option rows_per_second",
+        "leave it out: a later version will have it",
+    ),
+    (
+        "Task option bytes_per_second",
+        "leave it out: a later version will have it",
+    ),
+];
+
+const SETTINGS: &str = "settings of Causeway are given at its start, as flags, CAUSEWAY_… variables or in the configuration file; \
+                        those of a task with ALTER SYNC TASK … SET (…)";
 
 /// An option or definition that is understood but wrong.
 pub(super) fn wrong(message: impl Into<String>) -> SqlError {

@@ -6,12 +6,16 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use self::cursor::{Cursor, not_yet};
 use super::reply::SqlError;
 use crate::model::name::{ServerName, TaskName};
+use crate::model::role::Roles;
 use crate::model::server::ServerDefinition;
 use crate::model::task::{Decision, ObjectRule, OptionChanges, TaskDefinition};
 
+mod account;
 mod altering;
 mod cursor;
 mod lexer;
@@ -26,6 +30,7 @@ mod session;
 mod show;
 mod task;
 pub mod text;
+mod usage;
 
 pub use select::{Select, SessionValue};
 pub use server::ServerChanges;
@@ -134,6 +139,47 @@ pub enum Statement {
     ShowTaskStatus(Option<TaskName>),
     /// `SHOW CREATE SYNC TASK`.
     ShowCreateTask(TaskName),
+    /// `CREATE USER`.
+    CreateUser {
+        /// An existing one of that name is no error.
+        if_not_exists: bool,
+        /// The account.
+        user: String,
+        /// What it proves itself with.
+        password: SecretString,
+    },
+    /// `ALTER USER`, `SET PASSWORD`.
+    SetPassword {
+        /// Whose; `None`: the session's own.
+        user: Option<String>,
+        /// The new one.
+        password: SecretString,
+    },
+    /// `DROP USER`.
+    DropUser {
+        /// Missing ones are no error.
+        if_exists: bool,
+        /// Which.
+        users: Vec<String>,
+    },
+    /// `GRANT`.
+    Grant {
+        /// What they may do then.
+        roles: Roles,
+        /// Who.
+        users: Vec<String>,
+    },
+    /// `REVOKE`.
+    Revoke {
+        /// What is taken away.
+        roles: Roles,
+        /// From whom.
+        users: Vec<String>,
+    },
+    /// `SHOW USERS`.
+    ShowUsers,
+    /// `SHOW GRANTS`; `None`: the session's own.
+    ShowGrants(Option<String>),
     /// `SELECT` and `WITH`.
     Select(Select),
     /// `SET` of session variables, `BEGIN`, `COMMIT` and their like: accepted, without effect.
@@ -181,20 +227,12 @@ pub enum TaskVerb {
 }
 
 /// Beginnings of statements that the language has and this version has not, with what to call them.
-const NOT_YET: [(&[&str], &str); 16] = [
+const NOT_YET: &[(&[&str], &str)] = &[
     (&["VERIFY", "SYNC", "TASK"], "VERIFY SYNC TASK"),
     (&["REPAIR", "SYNC", "TASK"], "REPAIR SYNC TASK"),
     (&["RESOLVE", "CONFLICT"], "RESOLVE CONFLICT"),
     (&["DISMISS", "CONFLICT"], "DISMISS CONFLICT"),
-    (&["CREATE", "USER"], "CREATE USER"),
-    (&["ALTER", "USER"], "ALTER USER"),
-    (&["DROP", "USER"], "DROP USER"),
     (&["RENAME", "USER"], "RENAME USER"),
-    (&["SET", "PASSWORD"], "SET PASSWORD"),
-    (&["GRANT"], "GRANT"),
-    (&["REVOKE"], "REVOKE"),
-    (&["SHOW", "USERS"], "SHOW USERS"),
-    (&["SHOW", "GRANTS"], "SHOW GRANTS"),
     (&["SET", "GLOBAL"], "SET GLOBAL"),
     (&["SET", "PERSIST"], "SET PERSIST"),
     (&["SET", "PERSIST_ONLY"], "SET PERSIST_ONLY"),
@@ -211,6 +249,10 @@ const WRITES: [&str; 8] = [
 /// 1064 where the text is not of the language, 1235 where it is but not supported yet, and others where it makes no
 /// sense; each says what to do.
 pub fn parse(text: &str) -> Result<Statement> {
+    read(text).map_err(|error| usage::add(error, text))
+}
+
+fn read(text: &str) -> Result<Statement> {
     let mut cursor = Cursor::new(text);
     if cursor.peek().is_none() || cursor.at_symbol(";") {
         return Err(SqlError::new(1065, "42000", "Query was empty"));
@@ -227,7 +269,7 @@ pub fn parse(text: &str) -> Result<Statement> {
     }
     let cursor = &mut cursor;
     type Family = fn(&mut Cursor<'_>) -> Result<Statement>;
-    let families: [(&[&str], Family); 18] = [
+    let families: &[(&[&str], Family)] = &[
         (&["CREATE", "SERVER"], server::create),
         (&["ALTER", "SERVER"], server::alter),
         (&["DROP", "SERVER"], server::drop),
@@ -249,6 +291,14 @@ pub fn parse(text: &str) -> Result<Statement> {
         }),
         (&["SHOW", "SYNC", "TASK", "STATUS"], task::show_status),
         (&["SHOW", "CREATE", "SYNC", "TASK"], task::show_create),
+        (&["CREATE", "USER"], account::create),
+        (&["ALTER", "USER"], account::alter),
+        (&["DROP", "USER"], account::drop),
+        (&["SET", "PASSWORD"], account::set_password),
+        (&["GRANT"], account::grant),
+        (&["REVOKE"], account::revoke),
+        (&["SHOW", "USERS"], |cursor| cursor.end().map(|()| Statement::ShowUsers)),
+        (&["SHOW", "GRANTS"], account::show_grants),
         (&["SHOW"], show::show),
     ];
     for (words, family) in families {

@@ -272,7 +272,10 @@ pub(super) fn list(cursor: &mut Cursor<'_>, reverse: bool) -> Result<OptionChang
         if name == "conflict_policy" {
             let policy = value.split('(').next().unwrap_or_default().trim().to_ascii_lowercase();
             if POLICIES_NOT_YET.contains(&policy.as_str()) {
-                return Err(not_yet(&format!("The conflict policy {policy}")));
+                let mut error = not_yet(&format!("The conflict policy {policy}"));
+                error.message.push_str("; those there are now: ");
+                error.message.push_str(option.values);
+                return Err(error);
             }
         }
         if !(option.set)(&mut changes, &value) {

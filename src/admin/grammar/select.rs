@@ -39,9 +39,15 @@ pub(super) enum Piece {
 pub struct Select {
     pieces: Vec<Piece>,
     parameters: usize,
+    reads_tables: bool,
 }
 
 impl Select {
+    /// Whether it asks anything but its session. In doubt it does.
+    pub fn reads_tables(&self) -> bool {
+        self.reads_tables
+    }
+
     /// How many `?` it has.
     pub fn parameters(&self) -> usize {
         self.parameters
@@ -103,6 +109,7 @@ pub(super) fn select(cursor: &mut Cursor<'_>) -> Result<Select, SqlError> {
     // At the beginning of an item of the outermost select list: behind SELECT or a comma.
     let mut item_begins = false;
     let mut in_list = false;
+    let mut reads_tables = false;
     while cursor.peek().is_some() && !cursor.at_symbol(";") {
         writer.gap(!cursor.touches());
         let outermost = writer.is_outermost();
@@ -148,6 +155,8 @@ pub(super) fn select(cursor: &mut Cursor<'_>) -> Result<Select, SqlError> {
                 if upper == "FROM" && cursor.word("DUAL") {
                     continue;
                 }
+                // SQLite has `x IN table` too.
+                reads_tables |= upper == "FROM" || upper == "IN" && !cursor.at_symbol("(");
                 writer.word(cursor, &token, &upper);
                 item_begins |= begins && HINTS.contains(&upper.as_str());
             }
@@ -159,7 +168,11 @@ pub(super) fn select(cursor: &mut Cursor<'_>) -> Result<Select, SqlError> {
     }
     cursor.end()?;
     let (pieces, parameters) = writer.end();
-    Ok(Select { pieces, parameters })
+    Ok(Select {
+        pieces,
+        parameters,
+        reads_tables,
+    })
 }
 
 /// Passes `FOR UPDATE` and its like: nothing is locked here.

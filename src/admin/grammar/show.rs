@@ -61,6 +61,23 @@ pub struct List {
     pub like: &'static str,
 }
 
+impl List {
+    /// Whether clients ask for it by themselves, on connecting, and it tells nothing of servers and tasks.
+    pub fn is_asked_by_every_client(&self) -> bool {
+        const WORDS: [&str; 7] = [
+            "DATABASES",
+            "VARIABLES",
+            "WARNINGS",
+            "COLLATION",
+            "CHARACTER",
+            "ENGINES",
+            "PLUGINS",
+        ];
+        let first = self.words.first().and_then(|words| words.first());
+        first.is_some_and(|word| WORDS.contains(word))
+    }
+}
+
 const LISTS: &[List] = &[
     List {
         words: &[&["DATABASES"], &["SCHEMAS"]],

@@ -67,12 +67,16 @@ fn literal(value: &Cell) -> String {
     }
 }
 
-/// The statement as others may see it, in SHOW PROCESSLIST for example: whole, or if it may hold a password only the words
-/// that it begins with.
+/// The statement as others may see it, in SHOW PROCESSLIST or in the log: with `'…'` for what may be a password, and if
+/// it is not even understood, only the words that it begins with.
 pub fn without_secrets(text: &str) -> String {
     let cursor = Cursor::new(text);
     if !cursor.may_hold_secret() {
         return text.to_owned();
+    }
+    // Quotes that are not where they should be may leave a password anywhere.
+    if super::parse(text).is_ok() {
+        return cursor.with_secrets_hidden();
     }
     let head = tokens(text).into_iter().take(2);
     let words = head.take_while(|token| token.kind == Kind::Word);
@@ -146,9 +150,12 @@ mod tests {
         let check = |text: &str, expected: &str| assert_eq!(without_secrets(text), expected);
         check("SELECT 'x' FROM sync.status", "SELECT 'x' FROM sync.status");
         check("CREATE SERVER s OPTIONS (PASSWORD 'hunter2')", "CREATE SERVER …");
-        check("/* x */ ALTER USER 'u' IDENTIFIED BY 'hunter2'", "ALTER USER …");
+        check(
+            "/* x */ ALTER USER 'u' IDENTIFIED BY 'hunter2'",
+            "ALTER USER 'u' IDENTIFIED BY '…'",
+        );
         check("SET PASSWORD = hunter2", "SET PASSWORD …");
-        check("SET 'hunter2'", "SET …");
+        check("SET 'hunter2'", "SET '…'");
         check("'hunter2' IDENTIFIED", " …");
     }
 

@@ -12,8 +12,11 @@ use super::grammar::{self, Select, Statement};
 use super::reply::{Cell, Column, ColumnKind, Reply, SqlError};
 use super::sessions::Sessions;
 use crate::model::name::TaskName;
+use crate::model::role::Roles;
 use crate::store::{QueryCell, QueryColumn, QueryError, QueryKind, QueryResult, Question, Store, StoreError};
 
+mod accounts;
+mod authority;
 mod control;
 mod prechecks;
 mod processes;
@@ -43,13 +46,19 @@ pub mod code {
     pub const SERVER_IN_USE: u16 = 3103;
     /// The store failed.
     pub const STORE: u16 = 3104;
+    /// Nobody could administer Causeway any more.
+    pub const LAST_ADMIN: u16 = 3120;
 }
 
 /// A session of a logged-in client, as far as statements look at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Who logged in.
+    /// The number of the account that logged in.
+    pub account: i64,
+    /// Its name.
     pub user: String,
+    /// What it may do, as of its last statement.
+    pub roles: Roles,
     /// From where.
     pub host: String,
     /// Its number.
@@ -93,7 +102,11 @@ impl Statements {
     /// # Errors
     /// As [`Statements::execute`].
     pub async fn execute_with(&self, session: &mut Session, sql: &str, parameters: &[Cell]) -> Result<Reply> {
-        match self.understood(session, sql, parameters)? {
+        session.roles = self.roles(session).await?;
+        let statement = self.understood(session, sql, parameters)?;
+        authority::check(&statement, session, &session.roles)?;
+        authority::log(&statement, session, sql);
+        match statement {
             Statement::CreateServer { if_not_exists, server } => self.create_server(if_not_exists, *server).await,
             Statement::AlterServer { name, changes } => self.alter_server(name, *changes).await,
             Statement::DropServer { if_exists, name } => self.drop_server(if_exists, name).await,
@@ -126,6 +139,20 @@ impl Statements {
             Statement::ShowTasks => self.select(tasks::SHOW).await,
             Statement::ShowTaskStatus(name) => self.show_task_status(name).await,
             Statement::ShowCreateTask(name) => self.show_create_task(name).await,
+            Statement::CreateUser {
+                if_not_exists,
+                user,
+                password,
+            } => self.create_user(if_not_exists, user, password).await,
+            Statement::SetPassword { user, password } => {
+                let user = user.unwrap_or_else(|| session.user.clone());
+                self.set_password(user, password).await
+            }
+            Statement::DropUser { if_exists, users } => self.drop_users(if_exists, users).await,
+            Statement::Grant { roles, users } => self.grant(roles, users).await,
+            Statement::Revoke { roles, users } => self.revoke(roles, users).await,
+            Statement::ShowUsers => self.show_users().await,
+            Statement::ShowGrants(user) => self.show_grants(user.unwrap_or_else(|| session.user.clone())).await,
             Statement::Select(select) => self.ask(session, &select, parameters).await,
             Statement::Accepted => Ok(done()),
             Statement::Use(database) => self.use_database(session, &database).map(|()| done()),
@@ -151,6 +178,7 @@ impl Statements {
             Err(error) if count > 0 && !grammar::text::is_select(sql) && error.code == 1064 => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
+        authority::check(&statement, session, &self.roles(session).await?)?;
         if let Statement::Select(select) = statement {
             let question = self.question(session, &select, &values)?;
             let columns = self.blocking(move |store| store.columns_of(&question)).await?;
@@ -340,6 +368,8 @@ fn refused(error: &StoreError) -> SqlError {
     let (number, sqlstate) = match error {
         StoreError::Exists { kind: "server", .. } => (1476, "HY000"),
         StoreError::Missing { kind: "server", .. } => (1477, "HY000"),
+        StoreError::Exists { kind: "account", .. } | StoreError::Missing { kind: "account", .. } => (1396, "HY000"),
+        StoreError::LastAdmin => (code::LAST_ADMIN, "HY000"),
         StoreError::Exists { .. } => (code::TASK_EXISTS, "HY000"),
         StoreError::Missing { .. } => (code::NO_SUCH_TASK, "HY000"),
         StoreError::ServerInUse { .. } => (code::SERVER_IN_USE, "HY000"),
@@ -348,6 +378,8 @@ fn refused(error: &StoreError) -> SqlError {
     let text = error.to_string();
     let hint = match error {
         StoreError::Missing { kind: "server", .. } => "; SHOW SERVERS lists those there are",
+        StoreError::Missing { kind: "account", .. } => "; SHOW USERS lists those there are",
+        StoreError::Exists { kind: "account", .. } => "; ALTER USER gives it another password",
         StoreError::Missing { .. } => "; SHOW SYNC TASKS lists those there are",
         StoreError::Exists { kind: "server", .. } => "; ALTER SERVER changes it",
         StoreError::Exists { .. } => "; ALTER SYNC TASK changes it, or choose another name",

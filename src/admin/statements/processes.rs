@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::{Reply, Result, Session, Statements, done, variables};
 use crate::admin::reply::SqlError;
 use crate::admin::sessions::Process;
+use crate::model::role::Role;
 
 /// Who may see and end the sessions of others.
 fn is_admin(session: &Session) -> bool {
-    session.user == "root"
+    session.roles.include(Role::Admin)
 }
 
 impl Statements {

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::model::name::ServerName;
 use crate::model::precheck::{PrecheckRow, Verdict};
+use crate::model::role::Role;
 use crate::model::server::ServerDefinition;
 use crate::model::status::{CheckStep, ConflictRecord, CopyProgress, LagParts, Phase, State, StatusRow, Throughput};
 use crate::model::task::{Direction, ObjectRule, TaskDefinition, Wanted};
@@ -102,7 +103,7 @@ impl Control for Supervisor {
     async fn publish(&self) {}
 }
 
-struct Operator {
+pub(super) struct Operator {
     statements: Statements,
     supervisor: Arc<Supervisor>,
     session: Session,
@@ -111,9 +112,11 @@ struct Operator {
 }
 
 impl Operator {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = TempDir::new();
         let store = Arc::new(Store::open(dir.path()).unwrap());
+        let admin = [Role::Admin].into_iter().collect();
+        let account = store.create_account("root", &[7; 32], &admin).unwrap();
         let supervisor = Arc::new(Supervisor {
             store: Arc::clone(&store),
             calls: Mutex::default(),
@@ -123,7 +126,9 @@ impl Operator {
             statements: Statements::new(store, Arc::clone(&supervisor) as Arc<dyn Control>),
             supervisor,
             session: Session {
+                account,
                 user: "root".into(),
+                roles: Roles::default(),
                 host: "localhost".into(),
                 connection_id: 7,
                 database: None,
@@ -134,7 +139,7 @@ impl Operator {
     }
 
     /// With two servers and the two-way task `orders`.
-    fn with_task() -> Self {
+    pub(super) fn with_task() -> Self {
         let mut operator = Self::new();
         for server in ["hq", "branch"] {
             operator.ok(&format!(
@@ -145,12 +150,27 @@ impl Operator {
         operator
     }
 
-    fn execute(&mut self, sql: &str) -> Result<Reply> {
+    /// As another account, from its next session on.
+    pub(super) fn log_in(&mut self, user: &str) {
+        let credentials = self.supervisor.store.credentials(user).unwrap().unwrap();
+        self.be(credentials.account, user);
+    }
+
+    pub(super) fn session_account(&self) -> i64 {
+        self.session.account
+    }
+
+    pub(super) fn be(&mut self, account: i64, user: &str) {
+        self.session.account = account;
+        self.session.user = user.to_owned();
+    }
+
+    pub(super) fn execute(&mut self, sql: &str) -> Result<Reply> {
         self.runtime.block_on(self.statements.execute(&mut self.session, sql))
     }
 
     /// The rows as text, or `OK`, or `OK` and the info.
-    fn shown(&mut self, sql: &str) -> String {
+    pub(super) fn shown(&mut self, sql: &str) -> String {
         match self.execute(sql) {
             Ok(Reply::Ok { info, .. }) => format!("OK {info}").trim_end().to_owned(),
             Ok(Reply::Rows { columns, rows }) => {
@@ -174,16 +194,16 @@ impl Operator {
         }
     }
 
-    fn check(&mut self, sql: &str, expected: &str) {
+    pub(super) fn check(&mut self, sql: &str, expected: &str) {
         assert_eq!(self.shown(sql), expected, "{sql}");
     }
 
-    fn ok(&mut self, sql: &str) {
+    pub(super) fn ok(&mut self, sql: &str) {
         self.check(sql, "OK");
     }
 
     /// The statement fails like that, and what can be seen of servers and tasks is as before.
-    fn refused(&mut self, sql: &str, code: u16, expected: &str) {
+    pub(super) fn refused(&mut self, sql: &str, code: u16, expected: &str) {
         let before = self.everything();
         match self.execute(sql) {
             Ok(reply) => panic!("{sql}: {reply:?}"),
@@ -204,7 +224,12 @@ impl Operator {
             .into_iter()
             .map(|task| format!("{:?} {:?}", task.definition, task.wanted));
         let mut all: Vec<String> = tasks.collect();
-        all.push(self.shown("SELECT * FROM sync.servers"));
+        all.push(format!("{:?}", store.query("SELECT * FROM sync.servers").unwrap()));
+        let accounts = store.accounts().unwrap().into_iter();
+        all.extend(accounts.map(|account| {
+            let hash = store.credentials(&account.user).unwrap().unwrap().password_hash;
+            format!("{account:?} {hash:?}")
+        }));
         all.join("\n")
     }
 

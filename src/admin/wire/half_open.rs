@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use super::network::Network;
+
 /// All connections that have not logged in.
 pub(super) struct HalfOpen {
     /// Oldest first. At most `limit` of them, so that walking through them is nothing.
@@ -19,19 +21,6 @@ struct Entry {
     number: u64,
     network: Network,
     lost: CancellationToken,
-}
-
-/// Who counts as one stranger: an IPv4 address, or an IPv6 /64, which is what one subscriber gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Network(u128);
-
-impl Network {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self(u128::from(address.to_bits())),
-            IpAddr::V6(address) => Self(address.to_bits() >> 64 << 64),
-        }
-    }
 }
 
 /// A connection's place among the half-open ones. It ends when this is dropped.

@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -17,27 +17,39 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::attempts::Attempts;
 use super::half_open::HalfOpen;
 use super::handshake::Capabilities;
-use super::login::{self, LoggedIn, LoginError};
+use super::login::{LoggedIn, LoginError, Offer};
 use super::session::{Client, Prepared};
+use super::tls::Certificates;
 use super::{Handler, Limits, Session, SqlError, packet};
 use crate::admin::sessions::{Sessions, count};
+
+/// How connections are encrypted.
+#[derive(Debug, Clone)]
+pub struct Encryption {
+    /// What is served with.
+    pub certificates: Arc<Certificates>,
+    /// Clients that don't encrypt are refused, before they send what their password could be guessed from.
+    pub required: bool,
+}
 
 /// Serves the protocol until `shutdown`: then idle connections close at once, and running statements have
 /// [`Limits::shutdown_time`] to end.
 ///
-/// Without `tls` clients can't encrypt; with it they may. An error means that the listening socket itself is of no use
+/// Without `encryption` clients can't encrypt; with it they may, or must. An error means that the listening socket itself is of no use
 /// any more; what befalls single connections is logged.
 pub async fn serve(
     listener: TcpListener,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    encryption: Option<Encryption>,
     handler: Arc<dyn Handler>,
     limits: Limits,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let endpoint = Arc::new(Endpoint {
-        tls: tls.map(TlsAcceptor::from),
+        encryption,
+        attempts: Attempts::default(),
         registry: handler.sessions(),
         handler,
         half_open: HalfOpen::new(limits.half_open, limits.half_open_per_address),
@@ -87,7 +99,8 @@ fn listener_is_broken(error: &io::Error) -> bool {
 }
 
 struct Endpoint {
-    tls: Option<TlsAcceptor>,
+    encryption: Option<Encryption>,
+    attempts: Attempts,
     handler: Arc<dyn Handler>,
     registry: Arc<Sessions>,
     half_open: Arc<HalfOpen>,
@@ -99,7 +112,7 @@ struct Endpoint {
 
 impl Endpoint {
     /// The life of one connection.
-    async fn connection(self: Arc<Self>, socket: TcpStream, peer: SocketAddr) {
+    async fn connection(self: Arc<Self>, mut socket: TcpStream, peer: SocketAddr) {
         let connection_id = self.last_connection_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%peer, %error, "the connection was gone before it was greeted");
@@ -107,14 +120,25 @@ impl Endpoint {
         }
         count(&self.registry.counters.connections, 1);
         let place = self.half_open.enter(peer.ip());
-        let login = login::login(
-            socket,
+        let offer = Offer {
             peer,
-            connection_id,
-            self.tls.as_ref(),
-            self.handler.as_ref(),
-            &self.limits,
-        );
+            tls: self
+                .encryption
+                .as_ref()
+                .map(|tls| TlsAcceptor::from(tls.certificates.config())),
+            tls_required: self.encryption.as_ref().is_some_and(|tls| tls.required),
+            attempts: &self.attempts,
+            handler: self.handler.as_ref(),
+            limits: &self.limits,
+        };
+        let login = async {
+            if let Err(blocked) = self.attempts.check(peer.ip(), Instant::now()) {
+                let error = blocked.answer(peer.ip());
+                packet::turn_away(&mut socket, &error, self.limits.linger_time).await;
+                return Err(LoginError::Blocked);
+            }
+            offer.login(socket, connection_id).await
+        };
         let logged_in = tokio::select! {
             () = self.shutdown.cancelled() => return,
             () = place.lost() => {
@@ -142,6 +166,7 @@ impl Endpoint {
         let LoggedIn {
             stream,
             capabilities,
+            account,
             user,
             database,
             sequence,
@@ -153,6 +178,7 @@ impl Endpoint {
             seat,
             multi_statements: capabilities.contains(Capabilities::MULTI_STATEMENTS),
             session: Session {
+                account,
                 user,
                 database: None,
                 connection_id,

@@ -4,11 +4,13 @@
 //! password of, fails after the same delay, and with the same words.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use rand::Rng;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use super::attempts::Attempts;
 use super::handshake::{self, Capabilities, Login, Refusal, Response};
 use super::packet::{self, ReadError, Stream};
 use super::scramble::{self, PLUGIN, SALT_BYTES};
@@ -18,6 +20,7 @@ use super::{Handler, Limits, SqlError};
 pub(super) struct LoggedIn {
     pub(super) stream: Box<dyn Stream>,
     pub(super) capabilities: Capabilities,
+    pub(super) account: i64,
     pub(super) user: String,
     pub(super) database: Option<String>,
     pub(super) sequence: u8,
@@ -32,62 +35,73 @@ pub(super) enum LoginError {
     Io(#[from] std::io::Error),
     #[error("the client closed the connection")]
     Gone,
+    #[error("turned away: its address has sent too many wrong passwords")]
+    Blocked,
     #[error("{0}")]
     Refused(SqlError),
 }
 
-/// Greets a client, encrypts if it asks for it, and checks its password. A refusal has been told to the client when
-/// this returns. There is no time-out in here; the caller has one for all of it.
-pub(super) async fn login(
-    mut socket: TcpStream,
-    peer: SocketAddr,
-    connection_id: u32,
-    tls: Option<&TlsAcceptor>,
-    handler: &dyn Handler,
-    limits: &Limits,
-) -> Result<LoggedIn, LoginError> {
-    let salt = scramble::new_salt();
-    let offered = Capabilities::offered(tls.is_some());
-    let greeting = packet::frame(&handshake::greeting(connection_id, &salt, offered), 0);
-    packet::write(&mut socket, &greeting, limits.login_time).await?;
+/// What a client is met with.
+pub(super) struct Offer<'a> {
+    pub(super) peer: SocketAddr,
+    /// Without it clients can't encrypt.
+    pub(super) tls: Option<TlsAcceptor>,
+    /// Clients that don't encrypt are refused.
+    pub(super) tls_required: bool,
+    pub(super) attempts: &'a Attempts,
+    pub(super) handler: &'a dyn Handler,
+    pub(super) limits: &'a Limits,
+}
 
-    let mut dialog = Dialog {
-        stream: Box::new(socket),
-        sequence: 1,
-        limits,
-    };
-    let login = match dialog.response(offered, false).await? {
-        Response::Login(login) => login,
-        Response::StartTls => {
-            let Dialog { stream, sequence, .. } = dialog;
-            let acceptor = tls.ok_or(LoginError::Gone)?;
-            let stream = Box::new(acceptor.accept(stream).await?);
-            dialog = Dialog {
-                stream,
-                sequence,
-                limits,
-            };
-            match dialog.response(offered, true).await? {
-                Response::Login(login) => login,
-                Response::StartTls => return Err(dialog.refuse(bad_handshake()).await),
+impl Offer<'_> {
+    /// Greets a client, encrypts if it asks for it, and checks its password. A refusal has been told to the client when
+    /// this returns. There is no time-out in here; the caller has one for all of it.
+    pub(super) async fn login(&self, mut socket: TcpStream, connection_id: u32) -> Result<LoggedIn, LoginError> {
+        let salt = scramble::new_salt();
+        let offered = Capabilities::offered(self.tls.is_some());
+        let greeting = packet::frame(&handshake::greeting(connection_id, &salt, offered), 0);
+        packet::write(&mut socket, &greeting, self.limits.login_time).await?;
+
+        let mut dialog = Dialog {
+            stream: Box::new(socket),
+            sequence: 1,
+            offer: self,
+        };
+        let login = match dialog.response(offered, false).await? {
+            Response::Login(_) if self.tls_required => return Err(dialog.refuse(insecure_transport()).await),
+            Response::Login(login) => login,
+            Response::StartTls => {
+                let Dialog { stream, sequence, .. } = dialog;
+                let acceptor = self.tls.as_ref().ok_or(LoginError::Gone)?;
+                let stream = Box::new(acceptor.accept(stream).await?);
+                dialog = Dialog {
+                    stream,
+                    sequence,
+                    offer: self,
+                };
+                match dialog.response(offered, true).await? {
+                    Response::Login(login) => login,
+                    Response::StartTls => return Err(dialog.refuse(bad_handshake()).await),
+                }
             }
-        }
-    };
-    dialog.check_password(&login, &salt, peer, handler).await?;
-    Ok(LoggedIn {
-        stream: dialog.stream,
-        capabilities: login.capabilities,
-        user: login.user,
-        database: login.database,
-        sequence: dialog.sequence,
-    })
+        };
+        let account = dialog.check_password(&login, &salt).await?;
+        Ok(LoggedIn {
+            stream: dialog.stream,
+            capabilities: login.capabilities,
+            account,
+            user: login.user,
+            database: login.database,
+            sequence: dialog.sequence,
+        })
+    }
 }
 
 /// Packets back and forth, numbered on.
 struct Dialog<'a> {
     stream: Box<dyn Stream>,
     sequence: u8,
-    limits: &'a Limits,
+    offer: &'a Offer<'a>,
 }
 
 impl Dialog<'_> {
@@ -100,13 +114,8 @@ impl Dialog<'_> {
         }
     }
 
-    async fn check_password(
-        &mut self,
-        login: &Login,
-        salt: &[u8; SALT_BYTES],
-        peer: SocketAddr,
-        handler: &dyn Handler,
-    ) -> Result<(), LoginError> {
+    /// Returns the number of the account that has been proven.
+    async fn check_password(&mut self, login: &Login, salt: &[u8; SALT_BYTES]) -> Result<i64, LoginError> {
         if !login.capabilities.contains(Capabilities::PLUGIN_AUTH) {
             return Err(self.refuse(protocol_too_old()).await); // it knows mysql_native_password alone
         }
@@ -115,21 +124,28 @@ impl Dialog<'_> {
             self.send(&handshake::switch_plugin(salt)).await?;
             proof = self.receive().await?;
         }
-        let known = handler.password_hash(&login.user).await;
-        let stored = known.unwrap_or_else(|| rand::rng().random());
-        let proven = scramble::proves(&stored, salt, &proof);
-        if known.is_some() && proven {
-            return self.send(&[0x01, 0x03]).await; // the fast path succeeded; an OK follows
+        let known = self.offer.handler.credentials(&login.user).await;
+        let stored = known.map_or_else(|| rand::rng().random(), |known| known.password_hash);
+        let proven = known.filter(|_| scramble::proves(&stored, salt, &proof));
+        let address = self.offer.peer.ip();
+        if let Err(blocked) = self.offer.attempts.judge(address, proven.is_some(), Instant::now()) {
+            return Err(self.refuse(blocked.answer(address)).await);
         }
-        tokio::time::sleep(self.limits.failed_login_delay).await;
+        if let Some(known) = proven {
+            self.send(&[0x01, 0x03]).await?; // the fast path succeeded; an OK follows
+            return Ok(known.account);
+        }
+        tokio::time::sleep(self.offer.limits.failed_login_delay).await;
         // A client without a password sends nothing, or a single NUL.
         let with_password = !matches!(proof.as_slice(), [] | [0]);
-        Err(self.refuse(access_denied(&login.user, peer, with_password)).await)
+        Err(self
+            .refuse(access_denied(&login.user, self.offer.peer, with_password))
+            .await)
     }
 
     async fn receive(&mut self) -> Result<Vec<u8>, LoginError> {
         let result = async {
-            match packet::read_header(&mut self.stream, self.sequence, self.limits.login_packet_bytes).await? {
+            match packet::read_header(&mut self.stream, self.sequence, self.offer.limits.login_packet_bytes).await? {
                 Some(bytes) => packet::read_body(&mut self.stream, bytes).await.map(Some),
                 None => Ok(None),
             }
@@ -151,13 +167,13 @@ impl Dialog<'_> {
 
     async fn send(&mut self, payload: &[u8]) -> Result<(), LoginError> {
         let packet = packet::frame(payload, self.sequence);
-        packet::write(&mut self.stream, &packet, self.limits.login_time).await?;
+        packet::write(&mut self.stream, &packet, self.offer.limits.login_time).await?;
         self.sequence = self.sequence.wrapping_add(1);
         Ok(())
     }
 
     async fn refuse(&mut self, error: SqlError) -> LoginError {
-        packet::farewell(&mut self.stream, &error, self.sequence, self.limits.linger_time).await;
+        packet::farewell(&mut self.stream, &error, self.sequence, self.offer.limits.linger_time).await;
         LoginError::Refused(error)
     }
 }
@@ -168,6 +184,15 @@ fn access_denied(user: &str, peer: SocketAddr, with_password: bool) -> SqlError 
     let with_password = if with_password { "YES" } else { "NO" };
     let message = format!("Access denied for user '{user}'@'{host}' (using password: {with_password})");
     SqlError::new(1045, "28000", message)
+}
+
+fn insecure_transport() -> SqlError {
+    SqlError::new(
+        3159,
+        "HY000",
+        "Connections using insecure transport are prohibited while --require_secure_transport=ON; connect with TLS \
+         (--ssl-mode=REQUIRED in the mysql client), or start Causeway with --require-secure-transport=OFF",
+    )
 }
 
 fn bad_handshake() -> SqlError {

@@ -3,8 +3,9 @@
 //! ```text
 //! TCP ─▶ listener ─▶ login ─▶ session ─▶ Handler (the admin language)
 //!        half-open   greeting,  one command      │ Reply
-//!        limits      TLS,       at a time   ◀────┘
-//!                    password   result sets by opensrv-mysql
+//!        limits,     TLS,       at a time   ◀────┘
+//!        blocked     password   result sets by opensrv-mysql
+//!        addresses
 //! ```
 //!
 //! Bytes from the network meet only code of this module. `login` owns the connection phase: nothing before a correct
@@ -18,11 +19,13 @@
 //!
 //! What is deliberately absent: compression, server-side cursors, LOAD DATA LOCAL, a change of user, authentication other than the fast path of `caching_sha2_password` (which needs no secret but the hash).
 
+mod attempts;
 mod command;
 mod half_open;
 mod handshake;
 mod listener;
 mod login;
+mod network;
 mod packet;
 mod parameters;
 mod resultset;
@@ -30,6 +33,7 @@ mod scramble;
 mod session;
 pub mod tls;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,13 +42,15 @@ use async_trait::async_trait;
 
 pub use super::reply::{Cell, Column, ColumnKind, Reply, SqlError};
 use super::sessions::Sessions;
-pub use listener::serve;
+pub use listener::{Encryption, serve};
 pub use scramble::hash_password;
 
 /// What the admin language needs to know about the connection a statement came by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// The account that logged in.
+    /// The number of the account that logged in ([`Credentials::account`]).
+    pub account: i64,
+    /// Its name.
     pub user: String,
     /// The database chosen at login or with `USE`.
     pub database: Option<String>,
@@ -54,6 +60,15 @@ pub struct Session {
     pub peer: SocketAddr,
 }
 
+/// What an account proves itself with.
+#[derive(Clone, Copy)]
+pub struct Credentials {
+    /// The account's number; sessions carry it.
+    pub account: i64,
+    /// SHA256(SHA256(password)), as [`hash_password`] makes it.
+    pub password_hash: [u8; 32],
+}
+
 /// Gives the protocol its meaning: who may log in, and what a statement does.
 ///
 /// A panic in here ends the statement with error 1105, not the connection, and never the process. A statement whose
@@ -61,9 +76,9 @@ pub struct Session {
 /// [`Limits::shutdown_time`] is over.
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
-    /// SHA256(SHA256(password)) of an account ([`hash_password`]), or `None` if there is no such account. The client
-    /// can't tell an unknown account from a wrong password, provided that this takes the same time for both.
-    async fn password_hash(&self, user: &str) -> Option<[u8; 32]>;
+    /// What an account proves itself with, or `None` if there is no such account. The client can't tell an unknown
+    /// account from a wrong password, provided that this takes the same time for both.
+    async fn credentials(&self, user: &str) -> Option<Credentials>;
 
     /// Carries out one statement.
     async fn execute(&self, session: &mut Session, sql: &str) -> Result<Reply, SqlError>;
@@ -134,5 +149,30 @@ impl Default for Limits {
             linger_time: Duration::from_secs(1),
             shutdown_time: Duration::from_secs(5),
         }
+    }
+}
+
+/// Reads bytes as whatever a stranger may send: an answer to the greeting, in clear and behind TLS, and a command with its
+/// text. For fuzzing: none of it may panic.
+pub fn read_untrusted(bytes: &[u8]) {
+    for (tls, encrypted) in [(false, false), (true, false), (true, true)] {
+        // What comes of it does not matter here, nor what is wrong with it.
+        drop(handshake::parse(
+            bytes,
+            handshake::Capabilities::offered(tls),
+            encrypted,
+        ));
+    }
+    use command::Command;
+    match Command::parse(bytes) {
+        Command::Query(text) | Command::Prepare(text) | Command::UseDatabase(text) => {
+            drop(command::text(text).map(command::database_of_use));
+        }
+        Command::Execute(_, values) => {
+            for count in [0, 1, 9] {
+                drop(parameters::read(values, count, &mut Vec::new(), &BTreeMap::new()));
+            }
+        }
+        _ => {}
     }
 }

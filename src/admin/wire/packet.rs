@@ -122,8 +122,20 @@ pub(super) async fn write(stream: &mut dyn Stream, bytes: &[u8], write_time: Dur
 /// Says a last error and closes. What the client still sends is thrown away for at most `linger`: closing with unread
 /// bytes resets a TCP connection, and the client would see the reset instead of the error.
 pub(super) async fn farewell(stream: &mut dyn Stream, error: &SqlError, sequence: u8, linger: Duration) {
+    last_words(stream, &err(error, sequence), linger).await;
+}
+
+/// As [`farewell`], in place of a greeting. A client that has not said what it understands takes no SQLSTATE.
+pub(super) async fn turn_away(stream: &mut dyn Stream, error: &SqlError, linger: Duration) {
+    let mut payload = vec![0xff];
+    payload.extend(error.code.to_le_bytes());
+    payload.extend(shortened(&error.message).as_bytes());
+    last_words(stream, &frame(&payload, 0), linger).await;
+}
+
+async fn last_words(stream: &mut dyn Stream, packet: &[u8], linger: Duration) {
     let last_words = async {
-        stream.write_all(&err(error, sequence)).await?;
+        stream.write_all(packet).await?;
         stream.shutdown().await?;
         let mut ignored = [0; 4096];
         while stream.read(&mut ignored).await? > 0 {}
@@ -158,7 +170,12 @@ pub(super) fn ok_at(affected: u64, warnings: u16, info: &str, place: Place) -> V
     payload.push(0); // last insert id
     payload.extend(place.status().to_le_bytes());
     payload.extend(warnings.to_le_bytes());
-    payload.extend(shortened(info).as_bytes());
+    if !info.is_empty() {
+        // With its length before it, whatever older descriptions of the protocol say: libmysqlclient reads one.
+        let info = shortened(info);
+        put_length(&mut payload, info.len() as u64);
+        payload.extend(info.as_bytes());
+    }
     frame(&payload, place.sequence)
 }
 

@@ -25,6 +25,9 @@ impl Raw {
     pub(crate) fn log_in(server: &Server) -> Result<Self, u16> {
         let mut raw = Self::connect(server);
         let greeting = raw.packet().unwrap();
+        if greeting[0] == 0xff {
+            return Err(error_number(&greeting));
+        }
         let answer = response("caching_sha2_password", &proof(PASSWORD, &salt_of(&greeting)));
         raw.send(1, &answer).unwrap();
         loop {

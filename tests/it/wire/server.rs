@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use causeway::admin::sessions::Sessions;
 use causeway::admin::wire::{
-    Cell, Column, ColumnKind, Handler, Limits, Reply, Session, SqlError, hash_password, serve, tls,
+    Cell, Column, ColumnKind, Credentials, Encryption, Handler, Limits, Reply, Session, SqlError, hash_password, serve,
+    tls,
 };
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -114,7 +115,10 @@ async fn serves_as_a_child_of_other_tests() {
         idle_time: setting(IDLE_MS).map_or(defaults.idle_time, Duration::from_millis),
         ..defaults
     };
-    let tls = tls::load_or_make(&folder).unwrap();
+    let encryption = Encryption {
+        certificates: Arc::new(tls::Certificates::in_directory(&folder).unwrap()),
+        required: false,
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     fs::write(folder.join("port.new"), port.to_string()).unwrap();
@@ -124,7 +128,7 @@ async fn serves_as_a_child_of_other_tests() {
         std::process::exit(0);
     });
     let handler = Arc::new(FewStatements);
-    serve(listener, Some(tls), handler, limits, CancellationToken::new())
+    serve(listener, Some(encryption), handler, limits, CancellationToken::new())
         .await
         .unwrap();
 }
@@ -137,8 +141,11 @@ pub(crate) struct FewStatements;
 
 #[async_trait]
 impl Handler for FewStatements {
-    async fn password_hash(&self, user: &str) -> Option<[u8; 32]> {
-        (user == "root").then(|| hash_password(PASSWORD))
+    async fn credentials(&self, user: &str) -> Option<Credentials> {
+        (user == "root").then(|| Credentials {
+            account: 1,
+            password_hash: hash_password(PASSWORD),
+        })
     }
 
     async fn execute(&self, session: &mut Session, sql: &str) -> Result<Reply, SqlError> {
