@@ -87,7 +87,8 @@ pub(super) fn check(statement: &Statement, session: &Session, roles: &Roles) -> 
 
 /// Whatever is more than looking on is logged, with who did it from where.
 pub(super) fn log(statement: &Statement, session: &Session, sql: &str) {
-    if least(statement, &session.user) > Some(Role::Reader) {
+    let looks_on = matches!(statement, Statement::ShowUsers | Statement::ShowGrants(_));
+    if !looks_on && least(statement, &session.user) > Some(Role::Reader) {
         let told: Vec<&str> = sql.split_whitespace().collect();
         let told: String = without_secrets(&told.join(" ")).chars().take(LOGGED_MAX).collect();
         tracing::info!("{}@{}: {told}", session.user, session.host);

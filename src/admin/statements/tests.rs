@@ -896,7 +896,7 @@ fn sessions_are_listed_and_ended() {
         operator.picked("SHOW PROCESSLIST", &names),
         [
             "7,root,127.0.0.1:5,sync,Query,SHOW PROCESSLIST",
-            "9,ann,127.0.0.1:6,NULL,Query,ALTER SERVER …",
+            "9,ann,127.0.0.1:6,NULL,Query,ALTER SERVER hq OPTIONS (PASSWORD '…')",
             "4294900001,system user,connecting host,NULL,Connect,NULL",
             "4294900002,system user,connecting host,NULL,Connect,NULL",
             "4294900003,system user,connecting host,NULL,Connect,NULL",
@@ -919,7 +919,9 @@ fn sessions_are_listed_and_ended() {
     operator.refused("KILL QUERY 7", 1317, "interrupted");
     operator.refused("KILL 8", 1094, "SHOW PROCESSLIST");
     operator.refused("KILL 4294900001", 1094, "SHOW PROCESSLIST");
-    operator.session.user = "ann".into();
+    operator.shown("CREATE USER ann IDENTIFIED BY 'x'");
+    operator.shown("GRANT reader TO ann");
+    operator.log_in("ann");
     operator.check(
         "SELECT GROUP_CONCAT(ID) FROM performance_schema.processlist WHERE USER <> 'system user'",
         "9",
