@@ -409,6 +409,8 @@ fn tasks_are_made_and_changed() {
     );
     operator.ok("ALTER SYNC TASK orders SET (workers = 5, retry_window = '1h') REVERSE SET (workers = 6)");
     operator.ok("ALTER SYNC TASK orders SET (heartbeat = OFF)");
+    operator.check("PRECHECK SYNC TASK orders", "log_bin,reverse,warn,found,remedy,1");
+    operator.ok("ALTER SYNC TASK orders ACKNOWLEDGE 'log_bin'");
     let created = operator.shown("SHOW CREATE SYNC TASK orders");
     for part in [
         "workers = 5",
@@ -433,7 +435,15 @@ fn tasks_are_made_and_changed() {
         "REVERSE needs a two-way task",
     );
     operator.refused("ALTER SYNC TASK orders SET (workers = 500)", 1231, "1 to 64");
-    assert_eq!(operator.calls(), ["changed orders", "changed orders"]);
+    assert_eq!(
+        operator.calls(),
+        [
+            "changed orders",
+            "changed orders",
+            "precheck orders",
+            "acknowledge log_bin of orders"
+        ]
+    );
 }
 
 #[test]
@@ -584,9 +594,14 @@ fn with_links() -> Operator {
         throughput: Throughput::default(),
         copy: CopyProgress::default(),
     };
+    let by_file = StatusRow {
+        source_position: "my-bin.000012:15800".into(),
+        applied_position: "my-bin.000009:4".into(),
+        ..row("orders", Direction::Reverse, State::Retrying, "branch is out of reach")
+    };
     let rows = [
         row("orders", Direction::Forward, State::Running, "long mended"),
-        row("orders", Direction::Reverse, State::Retrying, "branch is out of reach"),
+        by_file,
         row("Archive", Direction::Forward, State::Failed, "a conflict"),
     ];
     operator.supervisor.store.publish(&rows, &[]).unwrap();
@@ -693,7 +708,7 @@ fn links_are_shown_as_replication_channels() {
     operator.check(
         "SELECT HOST, PORT, USER, AUTO_POSITION FROM performance_schema.replication_connection_configuration
          WHERE CHANNEL_NAME = 'orders:reverse'",
-        "branch.example,3306,sync,1",
+        "branch.example,3306,sync,0",
     );
     operator.check("SELECT count(*) FROM performance_schema.replication_group_members", "0");
     operator.check(
@@ -880,6 +895,10 @@ fn sessions_are_listed_and_ended() {
     operator.refused("KILL 8", 1094, "SHOW PROCESSLIST");
     operator.refused("KILL 4294900001", 1094, "SHOW PROCESSLIST");
     operator.session.user = "ann".into();
+    operator.check(
+        "SELECT GROUP_CONCAT(ID) FROM performance_schema.processlist WHERE USER <> 'system user'",
+        "9",
+    );
     operator.refused("KILL 7", 1095, "not owner");
     operator.session.connection_id = 9;
     operator.ok("KILL 9");
