@@ -30,13 +30,13 @@ use crate::{
         status::{Level, Phase},
         task::{Direction, ObjectRule, TaskDefinition},
     },
-    plan::{self, objects::Objects},
+    plan::{self, fitness, objects::Objects},
     precheck, schema,
     sql::ident,
 };
 
 use super::{
-    check, existing,
+    check, copier, existing,
     initial::{self, Wanted},
     link::Link,
     objects, stored,
@@ -174,6 +174,22 @@ impl Change<'_> {
                 "NOT would take {} out, which is synchronized; use REMOVE OBJECTS for that",
                 precheck::some_of(&gone)
             ));
+        }
+        let froms: Vec<TableName> = pairs.iter().map(|(from, _)| from.clone()).collect();
+        let definitions = schema::tables::read(source, &froms).await?;
+        let both_ways = self.task.two_way && self.task.reverse_objects.is_none();
+        for from in &froms {
+            let Some(table) = definitions.get(from) else { continue };
+            if table.row_key().is_none() {
+                reasons.push(format!(
+                    "{from} has neither a primary key nor a unique key over NOT NULL columns, so rows can't be told apart; \
+                     add one, or leave the table out (NOT …)"
+                ));
+            }
+            let columns = self.objects.columns(from);
+            if columns.is_listed() {
+                reasons.extend(fitness::of_listed_columns(table, &columns, both_ways));
+            }
         }
         let options = self.task.options_for(self.direction);
         let found = existing::look([source, destination], &self.objects, &options, &pairs).await?;
@@ -402,12 +418,16 @@ async fn to_make(
                 )));
             }
             (Some(source_table), Some(table)) => {
-                match initial::lacks(source_table, table, &link.objects.columns(&from)) {
+                let columns = link.objects.columns(&from);
+                match initial::lacks(source_table, table, &columns) {
                     None if has_begun => {}
+                    // As the copier sees it.
+                    Some(_) if has_begun && !copier::has_more(table, source_table, &columns) => {}
                     None => to_make.push((from, to)),
                     Some(_) if initial::may_start_over(link) => {
                         let message = format!("{from} was altered while it was copied: its copy starts over");
                         link.tell(Level::Info, message).await;
+                        link.shared.drops(&to);
                         run_all(destination, &[format!("DROP TABLE {}", ident::quoted_table(&to))]).await?;
                         to_make.push((from, to));
                     }

@@ -15,9 +15,11 @@ use crate::{
     copy::CopyTable,
     failure::{Failure, Kind},
     model::{
+        columns::ColumnMap,
         gtid::GtidSet,
         name::TableName,
         status::{Level, Phase},
+        table::{Table, TableColumn},
     },
     plan::copied::{Copied, TableCopy},
     precheck, schema,
@@ -144,7 +146,8 @@ async fn fitting(
             return Err(altered(from));
         };
         let columns = link.objects.columns(from);
-        if initial::lacks(&source, &destination, &columns).is_some() {
+        // A column that was added since is at its default in all rows that no later change brings: the statement makes it so.
+        if initial::lacks(&source, &destination, &columns).is_some() && has_more(&destination, &source, &columns) {
             return Err(altered(from));
         }
         tables.push(CopyTable {
@@ -156,6 +159,17 @@ async fn fitting(
         });
     }
     Ok(tables)
+}
+
+/// Whether the destination has a column that the source has not (any more): another one may be the same under another name.
+pub(super) fn has_more(destination: &Table, source: &Table, columns: &ColumnMap) -> bool {
+    let here: Vec<&str> = source
+        .columns
+        .iter()
+        .filter_map(|column| columns.to(&column.name))
+        .collect();
+    let is_here = |column: &TableColumn| here.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
+    !destination.columns.iter().all(is_here)
 }
 
 /// The link begins anew, and with it the copy of this table.

@@ -2,6 +2,7 @@
 //! changes; and tries again when a server is out of reach.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -63,6 +64,8 @@ pub struct Shared {
     /// Number of the last statement of the forward link that the reverse one has passed for good. What was known of
     /// earlier ones is of no use any more; without a reverse link that is everything.
     pub reverse_ddl: std::sync::atomic::AtomicU64,
+    /// Tables that the forward link has dropped at its destination, as their copy begins anew.
+    pub dropped: Mutex<HashSet<TableName>>,
     /// When the newest transaction that the forward link has passed was committed at its source, in microseconds since
     /// the Unix epoch by that server's clock.
     pub forward_done_us: std::sync::atomic::AtomicU64,
@@ -77,9 +80,21 @@ impl Shared {
             reverse_copies,
             forward_runs: watch::channel(false).0,
             definitions: std::sync::atomic::AtomicU64::new(0),
+            dropped: Mutex::default(),
             forward_done_us: std::sync::atomic::AtomicU64::new(0),
             reverse_ddl: std::sync::atomic::AtomicU64::new(if two_way { 0 } else { u64::MAX }),
         }
+    }
+
+    /// The forward link is about to drop a table at its destination.
+    pub fn drops(&self, table: &TableName) {
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        dropped.insert(table.clone());
+    }
+
+    /// See [`Shared::dropped`].
+    pub fn dropped(&self) -> HashSet<TableName> {
+        self.dropped.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

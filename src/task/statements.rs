@@ -77,6 +77,8 @@ pub struct Known {
     pub covered: HashSet<TableName>,
     /// Tables whose copy has not come to its end, as the source has them no more.
     pub half_copied: HashSet<TableName>,
+    /// In the reverse direction: tables that Causeway itself has dropped there, see [`super::link::Shared::dropped`].
+    pub dropped: HashSet<TableName>,
 }
 
 /// Keys and constraints, in lower case, of the destination's counterparts of tables of which columns are listed.
@@ -159,6 +161,11 @@ pub fn judge(
     }
     if direction == Direction::Reverse {
         if matches!(parsed.kind, Kind::CreateTable { .. }) && statement.text.ends_with(MARK) {
+            return Verdict::Nothing;
+        }
+        // The server words a DROP TABLE anew, so it can't be marked.
+        let is_dropped = |name: &TableName| known.dropped.contains(name);
+        if matches!(parsed.kind, Kind::DropTable { .. }) && parsed.targets().all(|target| is_dropped(&target.name)) {
             return Verdict::Nothing;
         }
         return if echo.is_some_and(|echo| same_statement(&parsed, echo, &context)) {

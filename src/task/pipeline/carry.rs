@@ -1,6 +1,9 @@
 //! What the scheduler does with a statement when nothing else is at work.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use crate::{
     apply::{ddl, session::Session},
@@ -9,6 +12,7 @@ use crate::{
         history::Details,
         name::TableName,
         status::{DdlRecord, Level},
+        task::Direction,
     },
     plan::{
         assemble::{Intended, Statement},
@@ -37,6 +41,10 @@ impl Scheduler {
         let known = Known {
             keys: existing::keys_of_listed(session.conn(), &link.objects).await?,
             covered: link.copied.borrow().covering(&statement.header.gtid),
+            dropped: match link.key.direction {
+                Direction::Forward => HashSet::new(),
+                Direction::Reverse => link.shared.dropped(),
+            },
             half_copied: link.copied.borrow().gone.clone(),
         };
         let verdict = statements::judge(
