@@ -137,6 +137,16 @@ impl Facts {
         if metadata.result == "fail" {
             metadata.result = "warn";
         }
+        let mut gtid_mode = step(
+            "gtid_mode",
+            self.gtid_mode == "ON",
+            self.gtid_mode.clone(),
+            "the server is followed by file and offset, and none of its replicas can take its place (docs/file-and-offset.md); \
+             with gtid_mode = ON it could (SET PERSIST enforce_gtid_consistency = ON, then raise gtid_mode step by step)",
+        );
+        if gtid_mode.result == "fail" {
+            gtid_mode.result = "warn";
+        }
         vec![
             step(
                 "log_bin",
@@ -162,13 +172,7 @@ impl Facts {
                 self.row_value_options.clone(),
                 "SET PERSIST binlog_row_value_options = ''",
             ),
-            step(
-                "gtid_mode",
-                self.gtid_mode == "ON",
-                self.gtid_mode.clone(),
-                "SET PERSIST enforce_gtid_consistency = ON, then raise gtid_mode step by step to ON (OFF_PERMISSIVE, \
-                 ON_PERMISSIVE, ON)",
-            ),
+            gtid_mode,
             metadata,
             self.filters(),
         ]

@@ -15,7 +15,7 @@ use crate::{
     sql::{ident, literal},
 };
 
-use super::{initial, link::Link};
+use super::{initial, link::Link, position};
 
 /// Brings in `tables`, as the statement `gtid` has moved them. Goes on where an earlier try has ended. `Err` with a reason
 /// in it: the operator has to make room first.
@@ -67,7 +67,7 @@ pub async fn run(link: &Link, epoch: u64, gtid: &Gtid, tables: &[TableName]) -> 
         let names: Vec<TableName> = pairs.iter().map(|(table, _)| table.clone()).collect();
         initial::copy_tables(link, &mut source, &mut destination, epoch, Some(&names)).await?;
     }
-    let until = initial::executed(&mut source).await?;
+    let until = position::executed(&mut source, link.counting()).await?;
     write(&mut destination, copied::complete(&link.key, &until)).await?;
     write(
         &mut destination,

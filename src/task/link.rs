@@ -25,7 +25,7 @@ use crate::{
     store::Store,
 };
 
-use super::{initial, pipeline, status::LinkStatus, stored};
+use super::{initial, pipeline, position::Counting, status::LinkStatus, stored};
 
 /// First wait before a lost server is tried again; doubles up to [`BACKOFF_MAX`].
 const BACKOFF: Duration = Duration::from_millis(500);
@@ -92,6 +92,8 @@ pub struct Link {
     pub objects: Objects,
     /// How.
     pub options: TaskOptions,
+    /// How it counts the transactions of its source.
+    pub counting: watch::Sender<Counting>,
     /// What it has copied, as far as changes may still meet it.
     pub copied: watch::Sender<Copied>,
     /// Who it is to the source.
@@ -234,6 +236,11 @@ impl Link {
         Ok(Some(taken))
     }
 
+    /// See the field.
+    pub fn counting(&self) -> Counting {
+        *self.counting.borrow()
+    }
+
     /// The slots of this link's appliers.
     pub fn slots(&self) -> Vec<u16> {
         (1..=self.options.workers).collect()
@@ -243,6 +250,7 @@ impl Link {
         let mut conn = connect::open(&self.destination).await?;
         checkpoint::ensure_schema(&mut conn).await?;
         let taken = checkpoint::take_over(&mut conn, &self.key, &self.slots()).await?;
+        self.counting.send_replace(Counting::of(&taken.applied));
         let mut copied = Copied {
             all_until: taken.tolerant_until.clone(),
             tables: copied::load(&mut conn, &self.key).await?,

@@ -42,9 +42,10 @@ use crate::{
 use super::{
     charset,
     history::{Fate, History},
-    initial::{self, version_number},
+    initial::version_number,
     link::Link,
     narrow::narrowed,
+    position::{self, Counting, LogEnd},
     row_filter::Filters,
     statements::{self, Known, Verdict},
 };
@@ -111,14 +112,19 @@ pub struct Dealt {
 /// # Errors
 /// [`Failure`] of the source, or of a definition that does not fit.
 pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Result<(), Failure> {
-    let conn = connect::open_bare(&link.source).await?;
+    let mut conn = connect::open_bare(&link.source).await?;
     let version = version_number(&conn.server_version());
-    let mut stream = EventStream::open(conn, &link.identity, &taken.applied)
-        .await
-        .map_err(|failure| Failure {
-            message: format!("server {}: {}", link.source.name, failure.message),
-            ..failure
-        })?;
+    let mut stream = match link.counting() {
+        Counting::Files(uuid) => position::open(&link.source, &link.identity, uuid, &taken.applied).await?,
+        Counting::Gtids => {
+            position::still_has_gtids(&link.source, &mut conn).await?;
+            let stream = EventStream::open(conn, &link.identity, &taken.applied).await;
+            stream.map_err(|failure| Failure {
+                message: format!("server {}: {}", link.source.name, failure.message),
+                ..failure
+            })?
+        }
+    };
     let brings_back = link.two_way && link.key.direction == Direction::Forward;
     let mut assembler = Assembler::new(
         link.objects.clone(),
@@ -150,6 +156,10 @@ pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Re
     };
     loop {
         let (event, end) = stream.next().await?;
+        if let Some(opened) = stream.opened() {
+            position::meet(&reader.link, &mut reader.destination, &opened, &taken.applied).await?;
+            reader.link.status.reads_file(&opened.name);
+        }
         if !reader.take(event, end).await? {
             return Ok(());
         }
@@ -621,10 +631,10 @@ impl Reader {
     /// Waits until the forward link has done all that its source has executed by now. It depends on this link in
     /// nothing, so this ends. Meanwhile nobody reads the stream, so it is asked whether the source is still there.
     async fn forward_catches_up(&mut self) -> Result<(), Failure> {
-        let executed = initial::executed(&mut self.destination).await?;
+        let executed = LogEnd::read(&mut self.destination).await?;
         let mut applied = self.link.shared.forward.watch_applied();
         loop {
-            let caught_up = async { applied.wait_for(|applied| executed.is_subset_of(applied)).await.is_ok() };
+            let caught_up = async { applied.wait_for(|applied| executed.is_in(applied)).await.is_ok() };
             match tokio::time::timeout(SOURCE_ASKED_EVERY, caught_up).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => return Err(Failure::environment("the forward link has ended")),

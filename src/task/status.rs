@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::{
     apply::worker::TableCounts,
     model::{
+        file_position,
         gtid::GtidSet,
         name::TableName,
         status::{ObjectRow, Phase, State, StatusRow},
@@ -54,6 +55,10 @@ struct Inner {
     since_ms: u64,
     last_error: String,
     read: Arc<GtidSet>,
+    /// What stands before the number in the names of the source's binlog files, if it has no GTIDs.
+    files: String,
+    /// Positions as an earlier process has published them, until there is something newer.
+    published: [String; 2],
     prepared: GtidSet,
     lag_ms: Option<u64>,
     idle: bool,
@@ -79,6 +84,8 @@ impl LinkStatus {
                 since_ms: now_ms(),
                 last_error: String::new(),
                 read: Arc::default(),
+                files: String::new(),
+                published: [String::new(), String::new()],
                 prepared: GtidSet::new(),
                 lag_ms: None,
                 idle: false,
@@ -103,6 +110,7 @@ impl LinkStatus {
             inner.phase = row.phase;
             inner.last_error.clone_from(&row.last_error);
             inner.since_ms = row.since_ms;
+            inner.published = [row.source_position.clone(), row.applied_position.clone()];
             inner.read = Arc::new(row.source_position.parse().unwrap_or_default());
         }
         self.applied
@@ -178,6 +186,13 @@ impl LinkStatus {
     /// The source's transactions that have been read.
     pub fn read(&self, read: Arc<GtidSet>) {
         self.lock().read = read;
+    }
+
+    /// The source has no GTIDs, and this binlog file of it is being read.
+    pub fn reads_file(&self, name: &str) {
+        if let Some((base, _)) = file_position::split_name(name) {
+            base.clone_into(&mut self.lock().files);
+        }
     }
 
     /// XA transactions that are prepared and not decided on: there is nothing to apply of them yet.
@@ -275,13 +290,20 @@ impl LinkStatus {
     /// The row of `sync.status`.
     pub fn row(&self) -> StatusRow {
         let inner = self.lock();
+        let [read, applied] = &inner.published;
+        let shown = |set: &GtidSet, published: &String| match set.is_empty()
+            || set.file_position().is_some() && inner.files.is_empty()
+        {
+            true => published.clone(),
+            false => file_position::shown(set, &inner.files),
+        };
         StatusRow {
             task: self.task.clone(),
             direction: self.direction,
             state: self.state(),
             phase: inner.phase,
-            source_position: inner.read.to_string(),
-            applied_position: self.applied.borrow().to_string(),
+            source_position: shown(&inner.read, read),
+            applied_position: shown(&self.applied.borrow(), applied),
             lag_ms: inner.lag_ms,
             idle: inner.idle,
             rows_applied: self.rows_applied.load(Ordering::Relaxed),

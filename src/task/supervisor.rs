@@ -34,7 +34,9 @@ use crate::{
 use super::{
     cascades, check, initial,
     link::{Link, Shared},
-    objects, row_filter,
+    objects,
+    position::LogEnd,
+    row_filter,
     status::LinkStatus,
 };
 
@@ -540,6 +542,7 @@ fn links(
                 there,
                 objects: objects::of(&task.definition, direction, lower_case_table_names)?,
                 options: task.definition.options_for(direction),
+                counting: watch::Sender::default(),
                 copied: watch::Sender::default(),
                 status: status.clone(),
                 shared: shared.clone(),
@@ -639,14 +642,14 @@ impl Control for Controller {
                 };
                 let executed = async {
                     let mut conn = connect::open_bare(&self.0.server(name)?).await?;
-                    initial::executed(&mut conn).await
+                    LogEnd::read(&mut conn).await
                 };
                 let executed = executed.await.map_err(|failure| error(NOT_STARTED, failure.message))?;
                 let (mut applied, mut state) = (status.watch_applied(), status.watch_state());
                 loop {
                     let mut settled = applied.borrow_and_update().as_ref().clone();
                     settled.union(&status.prepared());
-                    if executed.is_subset_of(&settled) && status.state() == State::Running {
+                    if executed.is_in(&settled) && status.state() == State::Running {
                         break;
                     }
                     match *state.borrow_and_update() {

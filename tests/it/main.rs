@@ -15,6 +15,7 @@ mod ddl_table;
 mod decisions;
 mod demo;
 mod existing_tables;
+mod file_position;
 mod full_sync;
 mod large;
 mod layering;
