@@ -91,6 +91,7 @@ const TABLES: [(&str, &str); 6] = [
             link VARCHAR(7) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
             file INT UNSIGNED NOT NULL,
             created INT UNSIGNED NOT NULL,
+            first_us BIGINT UNSIGNED NOT NULL,
             PRIMARY KEY (task, link, file)
         ) ENGINE=InnoDB COMMENT='Causeway: binlog files of a source without GTIDs, and when they were made'",
     ),

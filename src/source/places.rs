@@ -17,15 +17,17 @@ use crate::{
     },
 };
 
-/// A file whose events begin to come.
+/// A file that is being read, and what tells it from another one of its name: after `RESET BINARY LOGS` names come again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenedFile {
     /// Its number.
     pub file: u32,
     /// Its name.
     pub name: String,
-    /// When the server made it, in seconds since the Unix epoch: after `RESET BINARY LOGS` names come again.
+    /// When the server made it, in seconds since the Unix epoch.
     pub created: u32,
+    /// When its first transaction was committed, in microseconds since the Unix epoch, if it has come.
+    pub first_us: Option<u64>,
 }
 
 /// What becomes of an event.
@@ -58,6 +60,9 @@ pub struct Places {
     skips: bool,
     /// When it was committed, or the file was made: microseconds since the epoch.
     time_us: u64,
+    created: u32,
+    /// The head of the file was the last that has been read.
+    at_head: bool,
     opened: Option<OpenedFile>,
 }
 
@@ -80,12 +85,14 @@ impl Places {
             end: at,
             skips: false,
             time_us: 0,
+            created: 0,
+            at_head: false,
             opened: None,
             applied,
         })
     }
 
-    /// The file that has been opened since this was last asked.
+    /// The file that is being read, if there is something new to know of it.
     pub fn opened(&mut self) -> Option<OpenedFile> {
         self.opened.take()
     }
@@ -111,11 +118,8 @@ impl Places {
     pub fn read(&mut self, header: &Header) -> Result<(), Failure> {
         if header.event_type == EventType::FORMAT_DESCRIPTION {
             self.time_us = self.time_us.max(u64::from(header.timestamp) * 1_000_000);
-            self.opened = Some(OpenedFile {
-                file: self.at.file,
-                name: self.name(),
-                created: header.timestamp,
-            });
+            self.created = header.timestamp;
+            self.open(None);
         }
         // What the server makes up for the replica stands in no file. A ROTATE says itself where it goes on.
         let has_place = !matches!(
@@ -150,6 +154,7 @@ impl Places {
             // The last event of a file's head. Were the head in no transaction, nobody could tell that an empty file has
             // been read to its end.
             Event::PreviousGtids(_) => {
+                self.at_head = true;
                 let gtid = self.next(self.at)?;
                 Ok(if self.skips {
                     Placed::Nothing
@@ -171,6 +176,9 @@ impl Places {
                 };
                 self.complete(self.event_begin)?;
                 self.time_us = event.immediate_commit_us;
+                if std::mem::take(&mut self.at_head) {
+                    self.open(Some(self.time_us));
+                }
                 (event.gtid, event.is_anonymous) = (
                     self.next(FilePosition {
                         offset: self.event_begin.saturating_add(length),
@@ -188,6 +196,15 @@ impl Places {
             Event::Heartbeat { .. } => Ok(Placed::Event(event)),
             event => Ok(self.unless_applied(event)),
         }
+    }
+
+    fn open(&mut self, first_us: Option<u64>) {
+        self.opened = Some(OpenedFile {
+            file: self.at.file,
+            name: self.name(),
+            created: self.created,
+            first_us,
+        });
     }
 
     fn unless_applied(&self, event: Event) -> Placed {
@@ -237,6 +254,7 @@ impl Places {
             self.complete(self.at.offset)?;
             self.at = FilePosition { file, offset: position };
             self.end = self.at;
+            self.at_head = false;
         }
         Ok(())
     }
@@ -359,8 +377,12 @@ mod tests {
             (opened.file, opened.name.as_str(), opened.created),
             (8, "binlog.000008", 1000)
         );
+        assert_eq!(opened.first_us, None);
         assert_eq!(log.places.opened(), None);
         assert_eq!(log.transaction(100), name("000008.155-000008.254"));
+        assert!(log.places.opened().is_some_and(|opened| opened.first_us.is_some()));
+        assert_eq!(log.transaction(100), name("000008.255-000008.354"));
+        assert_eq!(log.places.opened(), None);
     }
 
     #[test]

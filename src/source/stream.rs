@@ -143,17 +143,26 @@ impl EventStream {
         self.places.as_mut().and_then(Places::opened)
     }
 
-    /// Reads until the source has said which file it reads from.
+    /// Where the source is being read, if it is followed by file and offset.
+    pub fn position(&self) -> Option<(String, u64)> {
+        let places = self.places.as_ref()?;
+        Some((places.name(), places.offset()))
+    }
+
+    /// Reads from the start of a file on until it is known which one it is, or up to an offset.
     ///
     /// # Errors
     /// See [`EventStream::next`].
-    pub async fn first_file(mut self) -> Result<OpenedFile, Failure> {
+    pub async fn identify(mut self, until: u64) -> Result<OpenedFile, Failure> {
+        let mut identity = None;
         loop {
-            let event = self.read().await?;
-            if let Some(opened) = self.opened() {
-                return Ok(opened);
+            let read = self.read().await?;
+            self.place(read)?;
+            identity = self.opened().or(identity);
+            let at = self.position().map_or(0, |(_, offset)| offset);
+            if let Some(found) = identity.take_if(|found| found.first_us.is_some() || at >= until) {
+                return Ok(found);
             }
-            self.place(event)?;
         }
     }
 

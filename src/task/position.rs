@@ -6,7 +6,7 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 use crate::{
     apply::{
         checkpoint::{self, LinkKey},
-        source_files,
+        source_files::{self, SourceFile},
     },
     connect,
     failure::Failure,
@@ -209,24 +209,45 @@ pub async fn begin(
     identity: &Identity,
     position: &GtidSet,
 ) -> Result<(), Failure> {
-    let Counting::Files(uuid) = Counting::of(position) else {
+    let Some((uuid, end)) = position.file_position() else {
         return Ok(());
     };
-    let stream = open(source, identity, uuid, position).await?;
-    let opened = stream.first_file().await.map_err(|failure| of(source, failure))?;
-    source_files::begin(checkpoint, key, opened.file, opened.created).await
+    let mut conn = connect::open_bare(source).await?;
+    let name = existing(source, &mut conn, end).await?;
+    let opened = identify(source, conn, identity, uuid, &name, end).await?;
+    source_files::begin(checkpoint, key, &file_of(&opened)).await
+}
+
+/// Which file this is. What is sent behind that is not read.
+async fn identify(
+    source: &ServerDefinition,
+    conn: Conn,
+    identity: &Identity,
+    uuid: Uuid,
+    name: &str,
+    end: FilePosition,
+) -> Result<OpenedFile, Failure> {
+    let identified = async {
+        let stream = EventStream::open_file(conn, identity, uuid, GtidSet::new(), name, 4).await?;
+        stream.identify(end.offset).await
+    };
+    identified.await.map_err(|failure| of(source, failure))
+}
+
+fn file_of(opened: &OpenedFile) -> SourceFile {
+    SourceFile {
+        file: opened.file,
+        created: opened.created,
+        first_us: opened.first_us,
+    }
 }
 
 /// The source's events from behind what has been applied without a gap.
 ///
 /// # Errors
 /// [`Failure`] if it is out of reach, refuses, or is not the one that was followed before.
-pub async fn open(
-    source: &ServerDefinition,
-    identity: &Identity,
-    uuid: Uuid,
-    applied: &GtidSet,
-) -> Result<EventStream, Failure> {
+pub async fn open(link: &Link, destination: &mut Conn, uuid: Uuid, applied: &GtidSet) -> Result<EventStream, Failure> {
+    let source = &link.source;
     let mut conn = connect::open_bare(source).await?;
     let (_, found) = modes(&mut conn).await?;
     if found != uuid {
@@ -234,80 +255,124 @@ pub async fn open(
             source,
             Failure::data(format!(
                 "its server_uuid is {found}, and the task follows the binlog of {uuid} by file and offset, which no other \
-                 server has. Bring that one back under this address (ALTER SERVER), or start the task anew with full sync"
+                 server has. Bring that one back under this address (ALTER SERVER), or drop the task and create it anew, with \
+                 full sync"
             )),
         ));
     }
     let end = applied
         .file_position()
         .map_or(FilePosition { file: 0, offset: 0 }, |(_, end)| end);
-    let names: Vec<Row> = conn
-        .query("SHOW BINARY LOGS")
-        .await
-        .map_err(|error| of(source, Failure::mysql("listing the binlog files", &error)))?;
-    let names = names.iter().filter_map(|row| {
-        let (name, size): (String, u64) = (row.get_opt(0)?.ok()?, row.get_opt(1)?.ok()?);
-        let (_, file) = file_position::split_name(&name)?;
-        Some((file, name, size))
-    });
-    let names: Vec<(u32, String, u64)> = names.collect();
-    let Some((_, name, size)) = names.iter().find(|(file, ..)| *file == end.file) else {
-        let what = match names.iter().all(|(file, ..)| *file < end.file) {
-            true => "its binlog has not come to that file: RESET BINARY LOGS has been run, or it has other data",
-            false => "that file has been purged; keep binlogs longer (binlog_expire_logs_seconds)",
-        };
-        return Err(of(
-            source,
-            Failure::data(format!(
-                "the changes from binlog file number {:06}, offset {} on are not there any more: {what}. Drop the task and \
-                 create it anew, with full sync",
-                end.file, end.offset
-            )),
-        ));
-    };
-    if *size < end.offset {
-        return Err(of(
-            source,
-            Failure::data(format!(
-                "its binlog file {name} ends at {size}, and changes up to {} of it have been applied: it has lost the end of its \
-                 binlog in a crash (sync_binlog = 1 prevents that), or RESET BINARY LOGS has been run, or it has other data. Drop the \
-                 task and create it anew, with full sync",
-                end.offset
-            )),
-        ));
-    }
-    EventStream::open_file(conn, identity, uuid, applied.clone(), name, end.offset)
+    let name = existing(source, &mut conn, end).await?;
+    let other = connect::open_bare(source).await?;
+    let opened = identify(source, other, &link.identity, uuid, &name, end).await?;
+    meet(link, destination, &opened, true).await?;
+    EventStream::open_file(conn, &link.identity, uuid, applied.clone(), &name, end.offset)
         .await
         .map_err(|failure| of(source, failure))
 }
 
-/// A file of the source has been opened: it must be the one that was read before under its number.
+/// The name of the file that a position is in, which must be there and reach up to it.
+async fn existing(source: &ServerDefinition, conn: &mut Conn, end: FilePosition) -> Result<String, Failure> {
+    let rows: Vec<Row> = conn
+        .query("SHOW BINARY LOGS")
+        .await
+        .map_err(|error| of(source, Failure::mysql("listing the binlog files", &error)))?;
+    let read = |row: &Row| {
+        let (name, size): (String, u64) = (row.get_opt(0)?.ok()?, row.get_opt(1)?.ok()?);
+        let (_, file) = file_position::split_name(&name)?;
+        Some((file, name, size))
+    };
+    let files: Vec<(u32, String, u64)> = rows.iter().filter_map(read).collect();
+    let what = match files.iter().find(|(file, ..)| *file == end.file) {
+        Some((_, name, size)) if *size >= end.offset => return Ok(name.clone()),
+        Some((_, name, size)) => format!(
+            "file {name} ends at {size}: the source has lost the end of its binlog in a crash (sync_binlog = 1 prevents \
+             that), or RESET BINARY LOGS has been run, or it has other data"
+        ),
+        None if files.iter().all(|(file, ..)| *file < end.file) => {
+            "its binlog has not come to that file: RESET BINARY LOGS has been run, or it has other data".to_owned()
+        }
+        None => "that file has been purged; keep binlogs longer (binlog_expire_logs_seconds)".to_owned(),
+    };
+    Err(of(
+        source,
+        Failure::data(format!(
+            "the changes from binlog file number {:06}, offset {} on are not there any more: {what}. Drop the task and create \
+             it anew, with full sync",
+            end.file, end.offset
+        )),
+    ))
+}
+
+/// It is known which file of the source is being read: it must be the one that was read before under its number;
+/// `must_be_known`: there was one.
 ///
 /// # Errors
 /// [`Failure`] if it is another one, or the destination refuses.
-pub async fn meet(link: &Link, destination: &mut Conn, opened: &OpenedFile, applied: &GtidSet) -> Result<(), Failure> {
-    let oldest = |set: &GtidSet| set.file_position().map_or(0, |(_, end)| end.file);
-    let done = oldest(link.status.watch_applied().borrow().as_ref());
-    let known = source_files::meet(
-        destination,
-        &link.key,
-        opened.file,
-        opened.created,
-        done,
-        opened.file == oldest(applied),
-    )
-    .await?;
-    if known {
-        return Ok(());
-    }
-    Err(of(
-        &link.source,
-        Failure::data(format!(
-            "its binlog file {} is not the one of that name that the task has read: RESET BINARY LOGS has been run, or it has \
-             other data. Changes may be missing: drop the task and create it anew, with full sync",
-            opened.name
+pub async fn meet(
+    link: &Link,
+    destination: &mut Conn,
+    opened: &OpenedFile,
+    must_be_known: bool,
+) -> Result<(), Failure> {
+    match source_files::meet(destination, &link.key, &file_of(opened), must_be_known).await? {
+        true => Ok(()),
+        false => Err(begun_anew(
+            &link.source,
+            &format!("{} is not the one of that name that the task has read", opened.name),
         )),
-    ))
+    }
+}
+
+fn begun_anew(server: &ServerDefinition, what: &str) -> Failure {
+    of(
+        server,
+        Failure::data(format!(
+            "its binlog file {what}: RESET BINARY LOGS has been run, or it has other data. Changes may be missing: drop the \
+             task and create it anew, with full sync"
+        )),
+    )
+}
+
+/// Watches over a stream that says it has nothing to send: a server whose binlog has begun anew goes on saying so of a file
+/// that is no more.
+#[derive(Debug, Default)]
+pub struct Idle {
+    /// End of the source's log at the last look.
+    due: Option<FilePosition>,
+}
+
+impl Idle {
+    /// Looks, while the stream is at `offset` of the file `name`.
+    ///
+    /// # Errors
+    /// [`Failure`] if the source refuses, or its log is not the one that is being read.
+    pub async fn look(&mut self, link: &Link, source: &mut Conn, name: &str, offset: u64) -> Result<(), Failure> {
+        let Some((_, file)) = file_position::split_name(name) else {
+            return Ok(());
+        };
+        let at = FilePosition { file, offset };
+        let (end_name, end_offset) = log_end(source).await?;
+        let end = file_position::split_name(&end_name).map(|(_, file)| FilePosition {
+            file,
+            offset: end_offset,
+        });
+        if end.is_none_or(|end| end < at) {
+            return Err(begun_anew(
+                &link.source,
+                &format!("{name} was read up to {offset}, and its log ends in {end_name} at {end_offset}"),
+            ));
+        }
+        if self.due.is_some_and(|due| at < due) {
+            return Err(Failure::environment(format!(
+                "server {}: its log has gone on, and the binlog stream has not",
+                link.source.name
+            )));
+        }
+        self.due = end;
+        Ok(())
+    }
 }
 
 fn of(server: &ServerDefinition, failure: Failure) -> Failure {

@@ -45,7 +45,7 @@ use super::{
     initial::version_number,
     link::Link,
     narrow::narrowed,
-    position::{self, Counting, LogEnd},
+    position::{self, Counting, Idle, LogEnd},
     row_filter::Filters,
     statements::{self, Known, Verdict},
 };
@@ -112,10 +112,11 @@ pub struct Dealt {
 /// # Errors
 /// [`Failure`] of the source, or of a definition that does not fit.
 pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Result<(), Failure> {
+    let mut destination = connect::open(&link.destination).await?;
     let mut conn = connect::open_bare(&link.source).await?;
     let version = version_number(&conn.server_version());
     let mut stream = match link.counting() {
-        Counting::Files(uuid) => position::open(&link.source, &link.identity, uuid, &taken.applied).await?,
+        Counting::Files(uuid) => position::open(&link, &mut destination, uuid, &taken.applied).await?,
         Counting::Gtids => {
             position::still_has_gtids(&link.source, &mut conn).await?;
             let stream = EventStream::open(conn, &link.identity, &taken.applied).await;
@@ -135,7 +136,6 @@ pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Re
         LIMITS,
     );
     assembler.passed(taken.ddl);
-    let mut destination = connect::open(&link.destination).await?;
     if brings_back {
         for entry in ddl::history(&mut destination, &link.key, 0).await? {
             assembler.void(&entry.details.voids, entry.number);
@@ -154,11 +154,18 @@ pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Re
         items,
         link,
     };
+    let mut idle = Idle::default();
     loop {
         let (event, end) = stream.next().await?;
         if let Some(opened) = stream.opened() {
-            position::meet(&reader.link, &mut reader.destination, &opened, &taken.applied).await?;
+            position::meet(&reader.link, &mut reader.destination, &opened, false).await?;
             reader.link.status.reads_file(&opened.name);
+        }
+        if matches!(event, Event::Heartbeat { .. })
+            && let Some((name, offset)) = stream.position()
+        {
+            let link = reader.link.clone();
+            idle.look(&link, reader.source().await?, &name, offset).await?;
         }
         if !reader.take(event, end).await? {
             return Ok(());

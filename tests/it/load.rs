@@ -34,7 +34,7 @@ async fn prepared([hq, branch]: Options) -> (Pair, Proxy) {
 }
 
 /// As [`prepared`], and the task runs.
-pub(crate) async fn in_step(options: Options) -> (Pair, Proxy) {
+async fn in_step(options: Options) -> (Pair, Proxy) {
     let (pair, proxy) = prepared(options).await;
     sql(&proxy, "START SYNC TASK t").await;
     proxy.wait_state("t", "running").await;
@@ -124,6 +124,21 @@ pub(crate) async fn kills(options: Options) {
     }
     let tally = load.finish().await;
     eprintln!("{} transactions through twenty kills", tally.total());
+    assert_exact(&pair, &proxy, &tally).await;
+    quiet(&[&pair.hq, &pair.branch]).await;
+}
+
+/// Kills of the proxy alone.
+pub(crate) async fn kills_of_the_proxy(options: Options, times: usize) {
+    let (pair, mut proxy) = in_step(options).await;
+    let load = Load::start(&both(&pair), 3);
+    for _ in 0..times {
+        load.commits(100).await;
+        random_wait(300).await;
+        proxy.kill9();
+        proxy.restart().await.unwrap();
+    }
+    let tally = load.finish().await;
     assert_exact(&pair, &proxy, &tally).await;
     quiet(&[&pair.hq, &pair.branch]).await;
 }
