@@ -17,7 +17,7 @@ use crate::{
         event::{self, Event, EventType, Header},
         payload::PayloadEvents,
     },
-    failure::Failure,
+    failure::{Failure, Kind},
     model::gtid::{GtidSet, Tag, Uuid},
 };
 
@@ -156,7 +156,15 @@ impl EventStream {
     pub async fn identify(mut self, until: u64) -> Result<OpenedFile, Failure> {
         let mut identity = None;
         loop {
-            let read = self.read().await?;
+            let read = match (self.read().await, identity.take()) {
+                (Ok(read), known) => {
+                    identity = known;
+                    read
+                }
+                // A server that has come to have GTIDs does not send what it wrote without them.
+                (Err(failure), Some(found)) if failure.kind == Kind::Data => return Ok(found),
+                (Err(failure), _) => return Err(failure),
+            };
             self.place(read)?;
             identity = self.opened().or(identity);
             let at = self.position().map_or(0, |(_, offset)| offset);

@@ -339,7 +339,10 @@ async fn prepare_reverse(link: &Link, source: &mut Conn, destination: &mut Conn)
         task: link.key.task.clone(),
         direction: Direction::Reverse,
     };
-    position::begin(&link.destination, source, &reverse, &link.identity, &position).await?;
+    // An earlier try has fixed the position.
+    if checkpoint::stage(source, &reverse).await?.is_none() {
+        position::begin(&link.destination, source, &reverse, &link.identity, &position).await?;
+    }
     // Objects of its own are still to be looked for, and copied.
     let stage = match link.shared.reverse_copies {
         true => Stage::Prepared,
