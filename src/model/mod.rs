@@ -10,6 +10,7 @@ pub mod gtid;
 pub mod history;
 pub mod name;
 pub mod pattern;
+pub mod precheck;
 pub mod row;
 pub mod server;
 pub mod status;

@@ -21,6 +21,7 @@ use rusqlite::Connection;
 mod accounts;
 mod error;
 mod functions;
+mod prechecks;
 mod query;
 mod records;
 mod schema;

@@ -4,7 +4,7 @@
 //! - [`link`]: one direction of a task, from taking over its checkpoint to following changes; retries.
 //! - [`initial`]: schema sync and full sync.
 //! - [`join`]: tables that come into a link that already follows changes.
-//! - [`cascades`]: foreign keys whose actions nobody would carry.
+//! - [`check`], [`precheck`]: gather what is judged before a task starts.
 //! - [`existing`]: which tables are there before that, and in what they differ.
 //! - [`objects`]: what each direction has, as the servers write names.
 //! - [`narrow`]: row changes that `ONLY` leaves out.
@@ -16,7 +16,6 @@
 //! - [`statements`]: what becomes of a DDL in each direction.
 //! - [`status`]: what is shown of a link while it is at work.
 
-pub mod cascades;
 pub mod charset;
 pub mod check;
 pub mod databases;
@@ -29,6 +28,7 @@ pub mod narrow;
 pub mod objects;
 pub mod pipeline;
 pub mod position;
+pub mod precheck;
 pub mod reader;
 pub mod receiver;
 pub mod row_filter;

@@ -118,7 +118,8 @@ async fn log_end(conn: &mut Conn) -> Result<(String, u64), Failure> {
 #[derive(Debug)]
 pub struct LogEnd {
     gtids: GtidSet,
-    files: GtidSet,
+    /// `None`: the server does not say; no link follows it by file and offset then.
+    files: Option<GtidSet>,
 }
 
 impl LogEnd {
@@ -130,7 +131,7 @@ impl LogEnd {
         let (_, uuid) = modes(conn).await?;
         Ok(Self {
             gtids: executed(conn, Counting::Gtids).await?,
-            files: executed(conn, Counting::Files(uuid)).await?,
+            files: executed(conn, Counting::Files(uuid)).await.ok(),
         })
     }
 
@@ -138,7 +139,7 @@ impl LogEnd {
     pub fn is_in(&self, done: &GtidSet) -> bool {
         match Counting::of(done) {
             Counting::Gtids => self.gtids.is_subset_of(done),
-            Counting::Files(_) => self.files.is_subset_of(done),
+            Counting::Files(_) => self.files.as_ref().is_some_and(|files| files.is_subset_of(done)),
         }
     }
 }

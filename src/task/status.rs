@@ -22,6 +22,8 @@ use crate::{
     },
 };
 
+use super::position::LogEnd;
+
 /// Milliseconds since the Unix epoch.
 pub fn now_ms() -> u64 {
     now_us() / 1000
@@ -198,6 +200,14 @@ impl LinkStatus {
     /// XA transactions that are prepared and not decided on: there is nothing to apply of them yet.
     pub fn prepared(&self) -> GtidSet {
         self.lock().prepared.clone()
+    }
+
+    /// Whether there is nothing left to do of what the source had `executed` where `applied` is: what is prepared and not
+    /// decided on waits for the source's clients, not for this link.
+    pub fn is_past(&self, executed: &LogEnd, applied: &GtidSet) -> bool {
+        let mut settled = applied.clone();
+        settled.union(&self.prepared());
+        executed.is_in(&settled)
     }
 
     /// Everything up to here is done; `prepared` as in [`LinkStatus::prepared`].

@@ -26,6 +26,7 @@ mod objects;
 mod older_rows;
 mod online;
 mod only;
+mod precheck;
 mod pressure;
 mod privileges;
 mod renames;

@@ -17,6 +17,7 @@ mod lexer;
 mod mapping;
 mod objects;
 pub mod options;
+mod precheck;
 mod select;
 mod server;
 mod session;
@@ -87,6 +88,15 @@ pub enum Statement {
         verb: TaskVerb,
         /// With which.
         name: TaskName,
+    },
+    /// `PRECHECK SYNC TASK`.
+    Precheck(TaskName),
+    /// `ALTER SYNC TASK … ACKNOWLEDGE '…'`.
+    Acknowledge {
+        /// The task.
+        name: TaskName,
+        /// The item.
+        item: String,
     },
     /// `RESUME SYNC TASK … SKIP | APPLY '…'`: goes on past a statement that the task can't carry.
     Decide {
@@ -180,8 +190,7 @@ pub enum EmptyList {
 }
 
 /// Beginnings of statements that the language has and this version has not, with what to call them.
-const NOT_YET: [(&[&str], &str); 22] = [
-    (&["PRECHECK", "SYNC", "TASK"], "PRECHECK SYNC TASK"),
+const NOT_YET: [(&[&str], &str); 21] = [
     (&["VERIFY", "SYNC", "TASK"], "VERIFY SYNC TASK"),
     (&["REPAIR", "SYNC", "TASK"], "REPAIR SYNC TASK"),
     (&["RESOLVE", "CONFLICT"], "RESOLVE CONFLICT"),
@@ -232,7 +241,7 @@ pub fn parse(text: &str) -> Result<Statement> {
     }
     let cursor = &mut cursor;
     type Family = fn(&mut Cursor<'_>) -> Result<Statement>;
-    let families: [(&[&str], Family); 17] = [
+    let families: [(&[&str], Family); 18] = [
         (&["CREATE", "SERVER"], server::create),
         (&["ALTER", "SERVER"], server::alter),
         (&["DROP", "SERVER"], server::drop),
@@ -243,6 +252,7 @@ pub fn parse(text: &str) -> Result<Statement> {
         (&["CREATE", "SYNC", "TASK"], task::create),
         (&["ALTER", "SYNC", "TASK"], task::alter),
         (&["DROP", "SYNC", "TASK"], task::drop),
+        (&["PRECHECK", "SYNC", "TASK"], precheck::precheck),
         (&["START", "SYNC", "TASK"], |cursor| task::verb(cursor, TaskVerb::Start)),
         (&["PAUSE", "SYNC", "TASK"], |cursor| task::verb(cursor, TaskVerb::Pause)),
         (&["RESUME", "SYNC", "TASK"], task::resume),

@@ -15,6 +15,7 @@ use crate::model::name::TaskName;
 use crate::store::{QueryCell, QueryKind, QueryResult, Store, StoreError};
 
 mod control;
+mod prechecks;
 mod servers;
 mod show;
 mod tasks;
@@ -91,6 +92,8 @@ impl Statements {
             Statement::AlterTask { name, changes, reverse } => self.alter_task(name, *changes, *reverse).await,
             Statement::DropTask { if_exists, name } => self.drop_task(if_exists, name).await,
             Statement::Task { verb, name } => self.task_verb(verb, name).await,
+            Statement::Precheck(name) => self.precheck(name).await,
+            Statement::Acknowledge { name, item } => self.acknowledge(name, &item).await,
             Statement::Decide { name, decision } => self.decide(name, decision).await,
             Statement::WaitForTask { name, timeout } => self.wait_for_task(name, timeout).await,
             Statement::ShowTasks => self.select(tasks::SHOW).await,
