@@ -1,6 +1,8 @@
 //! How far a server's binlog reaches, in the terms in which a link counts transactions: by GTID, or by file and offset
 //! where the server has none.
 
+use std::time::{Duration, Instant};
+
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use crate::{
@@ -25,6 +27,9 @@ use super::link::Link;
 
 /// How long commits at the source may be held up, in seconds, see [`settle`].
 const LOCK_WAIT_S: u32 = 10;
+
+/// A stream that says it has nothing to send, when it had something this long ago, is not of the source's present log.
+const STANDSTILL: Duration = Duration::from_secs(4);
 
 /// How a link counts the transactions of its source. Fixed when it starts: a source that gets GTIDs later is still
 /// followed by file and offset.
@@ -170,8 +175,14 @@ async fn settle(source: &mut Conn, link: &Link) -> Result<(), Failure> {
     {
         return Ok(());
     }
-    let lock = format!("SET SESSION lock_wait_timeout = {LOCK_WAIT_S}; FLUSH TABLES WITH READ LOCK; UNLOCK TABLES");
-    match source.query_drop(lock).await {
+    let held_up = async {
+        source
+            .query_drop(format!("SET SESSION lock_wait_timeout = {LOCK_WAIT_S}"))
+            .await?;
+        source.query_drop("FLUSH TABLES WITH READ LOCK").await?;
+        source.query_drop("UNLOCK TABLES").await
+    };
+    match held_up.await {
         Ok(()) => Ok(()),
         Err(mysql_async::Error::Server(error)) if error.code == 1227 => Err(Failure::data(format!(
             "server {} has no GTIDs, so it can't be told which of its latest changes full sync will see. Let the account \
@@ -336,12 +347,20 @@ fn begun_anew(server: &ServerDefinition, what: &str) -> Failure {
     )
 }
 
-/// Watches over a stream that says it has nothing to send: a server whose binlog has begun anew goes on saying so of a file
-/// that is no more.
+/// Watches over a stream that says it has nothing to send: a server whose binlog has begun anew may go on saying so of a
+/// file that is no more.
 #[derive(Debug, Default)]
 pub struct Idle {
-    /// End of the source's log at the last look.
-    due: Option<FilePosition>,
+    last: Option<Look>,
+}
+
+#[derive(Debug)]
+struct Look {
+    /// Where the stream was.
+    at: FilePosition,
+    /// Where the source's log ended.
+    end: FilePosition,
+    when: Instant,
 }
 
 impl Idle {
@@ -359,20 +378,27 @@ impl Idle {
             file,
             offset: end_offset,
         });
-        if end.is_none_or(|end| end < at) {
+        let Some(end) = end.filter(|end| *end >= at) else {
             return Err(begun_anew(
                 &link.source,
                 &format!("{name} was read up to {offset}, and its log ends in {end_name} at {end_offset}"),
             ));
+        };
+        match &self.last {
+            // Heartbeats may have waited with us, and come one after the other.
+            Some(last) if last.at == at && last.end > at => match last.when.elapsed() < STANDSTILL {
+                true => Ok(()),
+                false => Err(Failure::environment(format!(
+                    "server {}: its log has gone on, and the binlog stream has not",
+                    link.source.name
+                ))),
+            },
+            _ => {
+                let when = Instant::now();
+                self.last = Some(Look { at, end, when });
+                Ok(())
+            }
         }
-        if self.due.is_some_and(|due| at < due) {
-            return Err(Failure::environment(format!(
-                "server {}: its log has gone on, and the binlog stream has not",
-                link.source.name
-            )));
-        }
-        self.due = end;
-        Ok(())
     }
 }
 
