@@ -3,7 +3,9 @@
 //! - [`supervisor`]: what the operator wants of each task, and the tasks that are at work.
 //! - [`link`]: one direction of a task, from taking over its checkpoint to following changes; retries.
 //! - [`initial`]: schema sync and full sync.
-//! - [`join`]: tables that come into a link that already follows changes.
+//! - [`additions`]: objects that a task gets or loses later; [`join`]: tables that a statement brings in; [`copier`]: copies
+//!   both while the link follows changes, and [`gates`] keeps the two apart.
+//! - [`pace`]: no more than so many rows a second.
 //! - [`check`], [`precheck`]: gather what is judged before a task starts.
 //! - [`existing`]: which tables are there before that, and in what they differ.
 //! - [`objects`]: what each direction has, as the servers write names.
@@ -16,16 +18,20 @@
 //! - [`statements`]: what becomes of a DDL in each direction.
 //! - [`status`]: what is shown of a link while it is at work.
 
+pub mod additions;
 pub mod charset;
 pub mod check;
+pub mod copier;
 pub mod databases;
 pub mod existing;
+pub mod gates;
 pub mod history;
 pub mod initial;
 pub mod join;
 pub mod link;
 pub mod narrow;
 pub mod objects;
+pub mod pace;
 pub mod pipeline;
 pub mod position;
 pub mod precheck;

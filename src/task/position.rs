@@ -369,6 +369,10 @@ impl Idle {
     /// # Errors
     /// [`Failure`] if the source refuses, or its log is not the one that is being read.
     pub async fn look(&mut self, link: &Link, source: &mut Conn, name: &str, offset: u64) -> Result<(), Failure> {
+        // Heartbeats may have waited with us, and come one after the other.
+        if self.last.as_ref().is_some_and(|last| last.when.elapsed() < STANDSTILL) {
+            return Ok(());
+        }
         let Some((_, file)) = file_position::split_name(name) else {
             return Ok(());
         };
@@ -384,21 +388,15 @@ impl Idle {
                 &format!("{name} was read up to {offset}, and its log ends in {end_name} at {end_offset}"),
             ));
         };
-        match &self.last {
-            // Heartbeats may have waited with us, and come one after the other.
-            Some(last) if last.at == at && last.end > at => match last.when.elapsed() < STANDSTILL {
-                true => Ok(()),
-                false => Err(Failure::environment(format!(
-                    "server {}: its log has gone on, and the binlog stream has not",
-                    link.source.name
-                ))),
-            },
-            _ => {
-                let when = Instant::now();
-                self.last = Some(Look { at, end, when });
-                Ok(())
-            }
+        if self.last.as_ref().is_some_and(|last| last.at == at && last.end > at) {
+            return Err(Failure::environment(format!(
+                "server {}: its log has gone on, and the binlog stream has not",
+                link.source.name
+            )));
         }
+        let when = Instant::now();
+        self.last = Some(Look { at, end, when });
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod alter_objects;
 mod cascades;
 mod column_ddl;
 mod columns;
@@ -14,6 +15,7 @@ mod conflicts;
 mod ddl_table;
 mod decisions;
 mod demo;
+mod dropin;
 mod existing_tables;
 mod file_position;
 mod full_sync;
@@ -33,6 +35,7 @@ mod renames;
 mod reverse_objects;
 mod row_filter;
 mod servers;
+mod status;
 mod stored;
 mod support;
 mod two_way;

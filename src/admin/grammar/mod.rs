@@ -10,8 +10,9 @@ use self::cursor::{Cursor, not_yet};
 use super::reply::SqlError;
 use crate::model::name::{ServerName, TaskName};
 use crate::model::server::ServerDefinition;
-use crate::model::task::{Decision, OptionChanges, TaskDefinition};
+use crate::model::task::{Decision, ObjectRule, OptionChanges, TaskDefinition};
 
+mod altering;
 mod cursor;
 mod lexer;
 mod mapping;
@@ -21,11 +22,14 @@ mod precheck;
 mod select;
 mod server;
 mod session;
+mod show;
 mod task;
+pub mod text;
 
 pub use select::{Select, SessionValue};
 pub use server::ServerChanges;
-pub use task::{altered, print_create};
+pub use show::{Filter, List, Scope, Show};
+pub use task::{altered, print_create, with_objects};
 
 type Result<T> = std::result::Result<T, SqlError>;
 
@@ -74,6 +78,17 @@ pub enum Statement {
         changes: Box<OptionChanges>,
         /// Options of the reverse direction.
         reverse: Box<OptionChanges>,
+    },
+    /// `ALTER SYNC TASK … [REVERSE] ADD | REMOVE OBJECTS (…)`.
+    AlterObjects {
+        /// Which.
+        name: TaskName,
+        /// Of the REVERSE OBJECTS.
+        reverse: bool,
+        /// REMOVE rather than ADD.
+        remove: bool,
+        /// The list.
+        objects: Vec<ObjectRule>,
     },
     /// `DROP SYNC TASK`.
     DropTask {
@@ -124,41 +139,31 @@ pub enum Statement {
     Accepted,
     /// `USE`.
     Use(String),
-    /// `SHOW DATABASES`.
-    ShowDatabases {
-        /// LIKE pattern.
-        like: Option<String>,
+    /// SHOW of a list that stands for a SELECT: `SHOW TABLES`, `SHOW VARIABLES`, …
+    Show(Box<Show>),
+    /// `SHOW REPLICA STATUS`, `SHOW SLAVE STATUS`.
+    ShowReplicaStatus {
+        /// With the column names of MySQL before 8.4.
+        old_names: bool,
+        /// FOR CHANNEL.
+        channel: Option<String>,
     },
-    /// `SHOW TABLES`.
-    ShowTables {
-        /// FROM; otherwise the session's.
-        database: Option<String>,
-        /// SHOW FULL TABLES: with their type.
-        full: bool,
-        /// LIKE pattern.
-        like: Option<String>,
-    },
-    /// `DESCRIBE`, `SHOW COLUMNS`.
-    Describe {
+    /// `SHOW CREATE TABLE`.
+    ShowCreateTable {
         /// Its database; otherwise the session's.
         database: Option<String>,
         /// The table.
         table: String,
-        /// LIKE pattern over column names.
-        like: Option<String>,
     },
-    /// `SHOW VARIABLES`.
-    ShowVariables {
-        /// LIKE pattern.
-        like: Option<String>,
+    /// `SHOW CREATE DATABASE`.
+    ShowCreateDatabase(String),
+    /// `KILL`.
+    Kill {
+        /// Only what the session is at.
+        query: bool,
+        /// The session.
+        id: u32,
     },
-    /// `SHOW STATUS`.
-    ShowStatus {
-        /// LIKE pattern.
-        like: Option<String>,
-    },
-    /// Lists that clients ask for and that are empty here.
-    ShowNothing(EmptyList),
 }
 
 /// What is done with a task.
@@ -174,23 +179,8 @@ pub enum TaskVerb {
     Stop,
 }
 
-/// A list that is always empty, by its columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EmptyList {
-    /// `SHOW WARNINGS`, `SHOW ERRORS`.
-    Warnings,
-    /// `SHOW ENGINES`.
-    Engines,
-    /// `SHOW PLUGINS`.
-    Plugins,
-    /// `SHOW COLLATION`.
-    Collations,
-    /// `SHOW CHARACTER SET`.
-    CharacterSets,
-}
-
 /// Beginnings of statements that the language has and this version has not, with what to call them.
-const NOT_YET: [(&[&str], &str); 21] = [
+const NOT_YET: [(&[&str], &str); 16] = [
     (&["VERIFY", "SYNC", "TASK"], "VERIFY SYNC TASK"),
     (&["REPAIR", "SYNC", "TASK"], "REPAIR SYNC TASK"),
     (&["RESOLVE", "CONFLICT"], "RESOLVE CONFLICT"),
@@ -204,11 +194,6 @@ const NOT_YET: [(&[&str], &str); 21] = [
     (&["REVOKE"], "REVOKE"),
     (&["SHOW", "USERS"], "SHOW USERS"),
     (&["SHOW", "GRANTS"], "SHOW GRANTS"),
-    (&["SHOW", "REPLICA", "STATUS"], "SHOW REPLICA STATUS"),
-    (&["SHOW", "SLAVE", "STATUS"], "SHOW SLAVE STATUS"),
-    (&["SHOW", "PROCESSLIST"], "SHOW PROCESSLIST"),
-    (&["SHOW", "FULL", "PROCESSLIST"], "SHOW PROCESSLIST"),
-    (&["KILL"], "KILL"),
     (&["SET", "GLOBAL"], "SET GLOBAL"),
     (&["SET", "PERSIST"], "SET PERSIST"),
     (&["SET", "PERSIST_ONLY"], "SET PERSIST_ONLY"),
@@ -263,7 +248,7 @@ pub fn parse(text: &str) -> Result<Statement> {
         }),
         (&["SHOW", "SYNC", "TASK", "STATUS"], task::show_status),
         (&["SHOW", "CREATE", "SYNC", "TASK"], task::show_create),
-        (&["SHOW"], session::show),
+        (&["SHOW"], show::show),
     ];
     for (words, family) in families {
         if cursor.words(words) {
