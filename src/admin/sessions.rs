@@ -118,8 +118,7 @@ impl Sessions {
 
     /// Everybody who is logged in.
     pub fn processes(&self) -> Vec<Process> {
-        let processes = self.entries().values().map(Entry::shown).collect();
-        processes
+        self.entries().values().map(Entry::shown).collect()
     }
 
     /// One who is logged in.

@@ -658,7 +658,15 @@ async fn wrong_statements_get_their_error_and_change_nothing() {
         ("REPAIR SYNC TASK o".into(), 1235, "not supported yet"),
         ("RESOLVE CONFLICT 1 USING SOURCE".into(), 1235, "not supported yet"),
         ("DISMISS CONFLICT 1".into(), 1235, "not supported yet"),
-        ("SHOW REPLICA STATUS".into(), 1235, "not supported yet"),
+        (
+            "SHOW REPLICA STATUS FOR CHANNEL 'nobody:forward'".into(),
+            3074,
+            "a task and a direction",
+        ),
+        ("KILL 4000000000".into(), 1094, "SHOW PROCESSLIST"),
+        ("SHOW ENGINE INNODB STATUS".into(), 1235, "not supported yet"),
+        ("SELECT * FROM information_schema.absent".into(), 1146, "absent"),
+        ("SELECT ?".into(), 1064, "prepared statements"),
         ("CREATE USER 'ops' IDENTIFIED BY 'x'".into(), 1235, "not supported yet"),
         ("GRANT operator TO 'ops'".into(), 1235, "not supported yet"),
     ];

@@ -65,6 +65,11 @@ impl<'a> Cursor<'a> {
         self.at_words(&[word]) && behind.is_some_and(|token| fits(&token.kind, self.raw(token)))
     }
 
+    /// Whether a SELECT begins here.
+    pub(super) fn at_select(&self) -> bool {
+        self.at_words(&["SELECT"]) || self.at_words(&["WITH"]) || self.at_symbol("(")
+    }
+
     /// Passes the words if all of them come next.
     pub(super) fn words(&mut self, words: &[&str]) -> bool {
         let there = self.at_words(words);

@@ -19,6 +19,7 @@ mod mapping;
 mod objects;
 pub mod options;
 mod precheck;
+mod respell;
 mod select;
 mod server;
 mod session;
@@ -255,7 +256,7 @@ pub fn parse(text: &str) -> Result<Statement> {
             return family(cursor);
         }
     }
-    if cursor.at_words(&["SELECT"]) || cursor.at_words(&["WITH"]) || cursor.at_symbol("(") {
+    if cursor.at_select() {
         return select::select(cursor).map(Statement::Select);
     }
     session::statement(cursor)

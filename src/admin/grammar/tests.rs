@@ -810,6 +810,10 @@ fn selects_are_respelled_for_sqlite() {
     );
     check("SELECT a HAVING a = 1", "SELECT * FROM (SELECT a ) WHERE a = 1 ");
     check(
+        "SELECT a HAVING a = 1 UNION SELECT b GROUP BY b HAVING b",
+        "SELECT * FROM (SELECT a ) WHERE a = 1  UNION SELECT b GROUP BY b HAVING b",
+    );
+    check(
         "SELECT CONVERT(a, UNSIGNED INTEGER), CONVERT (b, char(3)), ISNULL(c), d ISNULL",
         "SELECT CAST(a AS INTEGER), CAST (b AS char(3)), is_null(c), d ISNULL",
     );

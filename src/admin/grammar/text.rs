@@ -26,6 +26,11 @@ pub fn statements(text: &str) -> Vec<&str> {
     all
 }
 
+/// Whether the statement is a SELECT.
+pub fn is_select(text: &str) -> bool {
+    Cursor::new(text).at_select()
+}
+
 /// How many parameters (`?`) a statement has.
 pub fn parameters(text: &str) -> usize {
     tokens(text).iter().filter(|token| is_symbol(text, token, "?")).count()

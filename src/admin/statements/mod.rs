@@ -93,7 +93,7 @@ impl Statements {
     /// # Errors
     /// As [`Statements::execute`].
     pub async fn execute_with(&self, session: &mut Session, sql: &str, parameters: &[Cell]) -> Result<Reply> {
-        match understood(sql, parameters)? {
+        match self.understood(session, sql, parameters)? {
             Statement::CreateServer { if_not_exists, server } => self.create_server(if_not_exists, *server).await,
             Statement::AlterServer { name, changes } => self.alter_server(name, *changes).await,
             Statement::DropServer { if_exists, name } => self.drop_server(if_exists, name).await,
@@ -144,14 +144,15 @@ impl Statements {
     /// What is wrong with the statement.
     pub async fn describe(&self, session: &Session, sql: &str) -> Result<Vec<Column>> {
         let count = grammar::text::parameters(sql);
-        let statement = match grammar::parse(sql) {
+        let values = vec![Cell::Null; count];
+        let statement = match self.understood(session, sql, &values) {
             Ok(statement) => statement,
             // Whether it is right depends on the values.
-            Err(_) if count > 0 => return Ok(Vec::new()),
+            Err(error) if count > 0 && !grammar::text::is_select(sql) && error.code == 1064 => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
         if let Statement::Select(select) = statement {
-            let question = self.question(session, &select, &vec![Cell::Null; count])?;
+            let question = self.question(session, &select, &values)?;
             let columns = self.blocking(move |store| store.columns_of(&question)).await?;
             return Ok(columns.map_err(told)?.into_iter().map(column).collect());
         }
@@ -171,6 +172,23 @@ impl Statements {
         match self.execute(&mut session.clone(), sql).await? {
             Reply::Rows { columns, .. } => Ok(columns),
             Reply::Ok { .. } => Ok(Vec::new()),
+        }
+    }
+
+    /// Reads a statement. A SELECT keeps its `?`; elsewhere they are written out.
+    fn understood(&self, _session: &Session, sql: &str, parameters: &[Cell]) -> Result<Statement> {
+        let statement = if grammar::text::is_select(sql) || parameters.is_empty() {
+            grammar::parse(sql)
+        } else {
+            grammar::parse(&grammar::text::with_values(sql, parameters))
+        }?;
+        match &statement {
+            Statement::Select(select) if select.parameters() != parameters.len() => Err(SqlError::new(
+                1064,
+                "42000",
+                "You have an error in your Causeway SQL syntax; ? stands for a value only in prepared statements",
+            )),
+            _ => Ok(statement),
         }
     }
 
@@ -229,7 +247,7 @@ impl Statements {
     fn question_of(&self, session: &Session) -> Question {
         Question {
             database: session.database.clone(),
-            facts: self.facts(),
+            facts: self.facts(session),
             interrupted: self.sessions.interrupted(session.connection_id),
             ..Question::default()
         }
@@ -242,26 +260,6 @@ impl Statements {
         }
         let result = self.blocking(move |store| store.answer(&question)).await?;
         result.map(rows).map_err(told)
-    }
-}
-
-/// Reads a statement. A SELECT keeps its `?`; elsewhere they are written out.
-fn understood(sql: &str, parameters: &[Cell]) -> Result<Statement> {
-    let statement = if parameters.is_empty() {
-        grammar::parse(sql)
-    } else {
-        match grammar::parse(sql) {
-            Ok(Statement::Select(select)) => Ok(Statement::Select(select)),
-            _ => grammar::parse(&grammar::text::with_values(sql, parameters)),
-        }
-    }?;
-    match &statement {
-        Statement::Select(select) if select.parameters() != parameters.len() => Err(SqlError::new(
-            1064,
-            "42000",
-            "You have an error in your Causeway SQL syntax; ? stands for a value only in prepared statements",
-        )),
-        _ => Ok(statement),
     }
 }
 

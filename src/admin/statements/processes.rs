@@ -6,9 +6,12 @@ use serde_json::{Value, json};
 
 use super::{Reply, Result, Session, Statements, done, variables};
 use crate::admin::reply::SqlError;
+use crate::admin::sessions::Process;
 
-/// Who may end the sessions of others.
-const ADMIN: &str = "root";
+/// Who may see and end the sessions of others.
+fn is_admin(session: &Session) -> bool {
+    session.user == "root"
+}
 
 impl Statements {
     pub(super) fn kill(&self, session: &Session, query: bool, id: u32) -> Result<Reply> {
@@ -16,7 +19,7 @@ impl Statements {
             let message = format!("Unknown thread id: {id}; SHOW PROCESSLIST lists those there are");
             return Err(SqlError::new(1094, "HY000", message));
         };
-        if process.user != session.user && session.user != ADMIN {
+        if process.user != session.user && !is_admin(session) {
             let message = format!("You are not owner of thread {id}; only an admin may end the sessions of others");
             return Err(SqlError::new(1095, "HY000", message));
         }
@@ -29,8 +32,9 @@ impl Statements {
 
     /// What `information_schema` and `performance_schema` show that the store does not know
     /// ([`crate::store::Question::facts`]).
-    pub(super) fn facts(&self) -> Value {
-        let processes = self.sessions.processes().into_iter().map(|process| {
+    pub(super) fn facts(&self, session: &Session) -> Value {
+        let visible = |process: &Process| process.user == session.user || is_admin(session);
+        let processes = self.sessions.processes().into_iter().filter(visible).map(|process| {
             let state = if process.command == "Sleep" { "" } else { "executing" };
             json!([
                 process.id,

@@ -580,10 +580,18 @@ fn with_links() -> Operator {
         conflicts: 1,
         last_error: last_error.into(),
         since_ms: 1_795_380_098_000,
+        lag: LagParts::default(),
+        throughput: Throughput::default(),
+        copy: CopyProgress::default(),
+    };
+    let by_file = StatusRow {
+        source_position: "my-bin.000012:15800".into(),
+        applied_position: "my-bin.000009:4".into(),
+        ..row("orders", Direction::Reverse, State::Retrying, "branch is out of reach")
     };
     let rows = [
         row("orders", Direction::Forward, State::Running, "long mended"),
-        row("orders", Direction::Reverse, State::Retrying, "branch is out of reach"),
+        by_file,
         row("Archive", Direction::Forward, State::Failed, "a conflict"),
     ];
     operator.supervisor.store.publish(&rows, &[]).unwrap();
@@ -690,7 +698,7 @@ fn links_are_shown_as_replication_channels() {
     operator.check(
         "SELECT HOST, PORT, USER, AUTO_POSITION FROM performance_schema.replication_connection_configuration
          WHERE CHANNEL_NAME = 'orders:reverse'",
-        "branch.example,3306,sync,1",
+        "branch.example,3306,sync,0",
     );
     operator.check("SELECT count(*) FROM performance_schema.replication_group_members", "0");
     operator.check(
@@ -877,6 +885,10 @@ fn sessions_are_listed_and_ended() {
     operator.refused("KILL 8", 1094, "SHOW PROCESSLIST");
     operator.refused("KILL 4294900001", 1094, "SHOW PROCESSLIST");
     operator.session.user = "ann".into();
+    operator.check(
+        "SELECT GROUP_CONCAT(ID) FROM performance_schema.processlist WHERE USER <> 'system user'",
+        "9",
+    );
     operator.refused("KILL 7", 1095, "not owner");
     operator.session.connection_id = 9;
     operator.ok("KILL 9");

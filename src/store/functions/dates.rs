@@ -33,7 +33,48 @@ pub(super) fn register(connection: &Connection, now: &str) -> Result<()> {
             .zip(text(context, 1))
             .map(|(moment, format)| moment.format(&format)))
     })?;
-    for (name, sign) in [("date_add", 1.0), ("date_sub", -1.0)] {
+    for (name, sign) in [("adddate", 1.0), ("subdate", -1.0)] {
+        connection.create_scalar_function(name, 2, flags, move |context| {
+            let days = number(context, 1).map(|days| sign * days);
+            let moment = moment(context, 0)
+                .zip(days)
+                .and_then(|(moment, days)| moment.plus(days, "DAY"));
+            Ok(moment.map(Moment::to_text))
+        })?;
+    }
+    connection.create_scalar_function("timestampadd", 3, flags, |context| {
+        let (Some(unit), Some(amount), Some(moment)) = (text(context, 0), number(context, 1), moment(context, 2))
+        else {
+            return Ok(None);
+        };
+        Ok(moment.plus(amount, &unit).map(Moment::to_text))
+    })?;
+    for (name, format) in [("dayname", "%W"), ("monthname", "%M")] {
+        connection.create_scalar_function(name, 1, flags, move |context| {
+            Ok(moment(context, 0).map(|moment| moment.format(format)))
+        })?;
+    }
+    connection.create_scalar_function("last_day", 1, flags, |context| {
+        let last = |moment: Moment| Moment { day: 31, ..moment }.plus(0.0, "MONTH");
+        Ok(moment(context, 0)
+            .and_then(last)
+            .map(|moment| moment.format("%Y-%m-%d")))
+    })?;
+    // SQLite has one of that name, with another form.
+    connection.create_scalar_function("timediff", 2, flags, |context| {
+        let of = |index| {
+            let text = text(context, index)?;
+            Moment::parse(&text).map(Moment::us).or_else(|| time_of_day(&text))
+        };
+        Ok(of(0).zip(of(1)).map(|(one, other)| duration((one - other) / SECOND_US)))
+    })?;
+    let adding = [
+        ("date_add", 1.0),
+        ("adddate", 1.0),
+        ("date_sub", -1.0),
+        ("subdate", -1.0),
+    ];
+    for (name, sign) in adding {
         connection.create_scalar_function(name, 3, flags, move |context| {
             let amount = number(context, 1).map(|amount| sign * amount);
             let (Some(moment), Some(amount), Some(unit)) = (moment(context, 0), amount, text(context, 2)) else {
@@ -61,13 +102,19 @@ pub(super) fn register(connection: &Connection, now: &str) -> Result<()> {
     })?;
     connection.create_scalar_function("sec_to_time", 1, flags, |context| {
         let seconds = context.get::<Option<i64>>(0)?;
-        Ok(seconds.map(|seconds| {
-            let (sign, all) = (if seconds < 0 { "-" } else { "" }, seconds.unsigned_abs());
-            format!("{sign}{:02}:{:02}:{:02}", all / 3600, all / 60 % 60, all % 60)
-        }))
+        Ok(seconds.map(duration))
     })?;
     type Part = fn(Moment) -> i64;
-    let parts: [(&str, Part); 10] = [
+    let parts: [(&str, Part); 12] = [
+        ("to_days", |moment| moment.us().div_euclid(DAY_US) + 719_528),
+        ("dayofyear", |moment| {
+            let first = Moment {
+                month: 1,
+                day: 1,
+                ..moment
+            };
+            (moment.us() - first.us()).div_euclid(DAY_US) + 1
+        }),
         ("year", |moment| moment.year),
         ("quarter", |moment| (moment.month + 2) / 3),
         ("month", |moment| moment.month),
@@ -99,6 +146,11 @@ fn number(context: &Context<'_>, index: usize) -> Option<f64> {
 
 fn moment(context: &Context<'_>, index: usize) -> Option<Moment> {
     Moment::parse(&text(context, index)?)
+}
+
+fn duration(seconds: i64) -> String {
+    let (sign, all) = (if seconds < 0 { "-" } else { "" }, seconds.unsigned_abs());
+    format!("{sign}{:02}:{:02}:{:02}", all / 3600, all / 60 % 60, all % 60)
 }
 
 fn seconds(us: i64) -> Value {

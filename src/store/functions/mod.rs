@@ -22,6 +22,26 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
             Ok(now.chars().take(if digits == 0 { 19 } else { 23 }).collect::<String>())
         })?;
     }
+    for (name, arguments) in [("mid", 2), ("mid", 3)] {
+        connection.create_scalar_function(name, arguments, flags, |context| {
+            let text = text(context, 0);
+            let length = if context.len() == 3 {
+                count(context, 2)?
+            } else {
+                usize::MAX
+            };
+            let start = context.get::<i64>(1)?;
+            Ok(text.map(|text| {
+                let skipped = match usize::try_from(start) {
+                    Ok(start) => start.checked_sub(1),
+                    Err(_) => usize::try_from(start.unsigned_abs())
+                        .ok()
+                        .and_then(|end| text.chars().count().checked_sub(end)),
+                };
+                skipped.map_or_else(String::new, |skipped| text.chars().skip(skipped).take(length).collect())
+            }))
+        })?;
+    }
     for (name, start, end) in [
         ("curdate", 0, 10),
         ("utc_date", 0, 10),
@@ -49,6 +69,10 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
         };
         let before = text.find(&sought).and_then(|at| text.get(..at));
         Ok(Some(before.map_or(0, |before| before.chars().count() + 1)).and_then(|place| i64::try_from(place).ok()))
+    })?;
+    // SQLite's own counts characters.
+    connection.create_scalar_function("length", 1, flags, |context| {
+        Ok(text(context, 0).and_then(|text| i64::try_from(text.len()).ok()))
     })?;
     for name in ["char_length", "character_length"] {
         connection.create_scalar_function(name, 1, flags, |context| {
@@ -117,6 +141,16 @@ fn register_texts(connection: &Connection) -> Result<()> {
         bounded(text.len().saturating_mul(count))?;
         Ok(Some(text.repeat(count)))
     })?;
+    connection.create_scalar_function("space", 1, flags, |context| {
+        let count = count(context, 0)?;
+        bounded(count)?;
+        Ok(" ".repeat(count))
+    })?;
+    connection.create_scalar_function("strcmp", 2, flags, |context| {
+        let lower = |text: String| text.to_lowercase();
+        let (one, other) = (text(context, 0).map(lower), text(context, 1).map(lower));
+        Ok(one.zip(other).map(|(one, other)| one.cmp(&other) as i32))
+    })?;
     connection.create_scalar_function("reverse", 1, flags, |context| {
         Ok(text(context, 0).map(|text| text.chars().rev().collect::<String>()))
     })?;
@@ -178,6 +212,54 @@ fn register_numbers(connection: &Connection) -> Result<()> {
             Ok(chosen.unwrap_or(Value::Null))
         })?;
     }
+    // SQLite has these only where it is built with its mathematical functions.
+    type Whole = fn(f64) -> f64;
+    let whole: [(&str, Whole); 3] = [("ceil", f64::ceil), ("ceiling", f64::ceil), ("floor", f64::floor)];
+    for (name, rounded) in whole {
+        connection.create_scalar_function(name, 1, flags, move |context| {
+            Ok(match context.get::<Value>(0)? {
+                Value::Integer(value) => Value::Integer(value),
+                value => number_of(&value).map_or(Value::Null, |value| whole_number(rounded(value))),
+            })
+        })?;
+    }
+    let others: [(&str, Whole); 5] = [
+        ("sqrt", f64::sqrt),
+        ("exp", f64::exp),
+        ("ln", f64::ln),
+        ("log", f64::ln),
+        ("log10", f64::log10),
+    ];
+    for (name, function) in others {
+        connection.create_scalar_function(name, 1, flags, move |context| {
+            let number = context.get::<Option<f64>>(0)?.map(function);
+            Ok(number.filter(|number| number.is_finite()))
+        })?;
+    }
+    for name in ["pow", "power"] {
+        connection.create_scalar_function(name, 2, flags, |context| {
+            let (base, exponent) = (context.get::<Option<f64>>(0)?, context.get::<Option<f64>>(1)?);
+            Ok(base
+                .zip(exponent)
+                .map_or(Value::Null, |(base, exponent)| whole_number(base.powf(exponent))))
+        })?;
+    }
+    connection.create_scalar_function("mod", 2, flags, |context| {
+        Ok(match (context.get::<Value>(0)?, context.get::<Value>(1)?) {
+            (Value::Integer(_), Value::Integer(0)) => Value::Null,
+            (Value::Integer(one), Value::Integer(other)) => Value::Integer(one.wrapping_rem(other)),
+            (one, other) => match (number_of(&one), number_of(&other)) {
+                (Some(one), Some(other)) if other != 0.0 => Value::Real(one % other),
+                _ => Value::Null,
+            },
+        })
+    })?;
+    connection.create_scalar_function("format", 2, flags, |context| {
+        let (number, decimals) = (context.get::<Option<f64>>(0)?, count(context, 1)?.min(30));
+        Ok(number.map(|number| grouped(&format!("{number:.decimals$}"))))
+    })?;
+    let not_fixed = FunctionFlags::SQLITE_UTF8;
+    connection.create_scalar_function("rand", 0, not_fixed, |_| Ok(rand::random::<f64>()))?;
     connection.create_scalar_function("truncate", 2, flags, |context| {
         let Some(number) = context.get::<Option<f64>>(0)? else {
             return Ok(None);
@@ -192,6 +274,30 @@ fn register_numbers(connection: &Connection) -> Result<()> {
     connection.create_scalar_function("current_role", 0, flags, |_| Ok("NONE"))?;
     connection.create_scalar_function("any_value", 1, flags, |context| context.get::<Value>(0))?;
     Ok(())
+}
+
+/// A whole number where it is one and fits.
+fn whole_number(number: f64) -> Value {
+    #[expect(clippy::cast_possible_truncation, reason = "within 2^53")]
+    if number.fract() == 0.0 && number.abs() < 9e15 {
+        Value::Integer(number as i64)
+    } else {
+        Value::Real(number)
+    }
+}
+
+/// Commas between thousands.
+fn grouped(number: &str) -> String {
+    let (whole, fraction) = number.split_at(number.find('.').unwrap_or(number.len()));
+    let digits = whole.trim_start_matches('-');
+    let mut out = whole.strip_suffix(digits).unwrap_or_default().to_owned();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out + fraction
 }
 
 /// An error that a function ends the statement with.
@@ -220,8 +326,10 @@ fn same(one: Option<&str>, other: Option<String>) -> bool {
         .is_some_and(|(one, other)| one.to_lowercase() == other.to_lowercase())
 }
 
+/// `None` for what is no number, and no text of one.
 fn number_of(value: &Value) -> Option<f64> {
     match value {
+        Value::Text(text) => text.trim().parse().ok(),
         #[expect(clippy::cast_precision_loss, reason = "only compared")]
         Value::Integer(value) => Some(*value as f64),
         Value::Real(value) => Some(*value),

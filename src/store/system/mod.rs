@@ -46,8 +46,8 @@ pub fn tables_of(schema: &str) -> Option<Vec<&'static str>> {
 /// Attaches both schemas if the text names one of them, or `database` is one.
 pub(super) fn attach(connection: &Connection, sql: &str, database: Option<&str>, facts: &Value) -> Result<()> {
     let sql = sql.to_lowercase();
-    let is_named = |schema: &&str| sql.contains(*schema) || database == Some(*schema);
-    if !SCHEMAS.iter().any(|schema| is_named(&schema)) {
+    let is_named = |schema: &str| sql.contains(schema) || database == Some(schema);
+    if !SCHEMAS.iter().any(|schema| is_named(schema)) {
         return Ok(());
     }
     for schema in SCHEMAS {

@@ -10,6 +10,8 @@ const SCHEMA: &str = "performance_schema";
 /// A link has one process where a replica has a receiver and an applier. While it tries again, its receiver is shown as
 /// `CONNECTING`; when it stopped by an error, both are off and the error is the applier's. The lag is known while it
 /// follows changes, and NULL otherwise, so that an alert on NULL or on a high value misses nothing.
+///
+/// A position with a dot is a place in a binlog file, `binlog.000007:1234`; others are GTID sets.
 pub(super) const CHANNELS: &str = "
     SELECT s.task || ':' || s.direction AS channel, s.state, s.since, s.idle,
         coalesce(o.host, o.socket, '') AS host, coalesce(o.port, 0) AS port, o.user, coalesce(o.server_uuid, '') AS uuid,
@@ -24,7 +26,11 @@ pub(super) const CHANNELS: &str = "
         iif(s.state = 'retrying', s.last_error, '') AS receiver_error,
         iif(s.state = 'failed' AND s.last_error <> '', 13117, 0) AS applier_errno,
         iif(s.state = 'failed', s.last_error, '') AS applier_error,
-        s.source_position AS retrieved, s.applied_position AS executed, 1 AS auto_position
+        iif(instr(s.source_position, '.'), '', s.source_position) AS retrieved,
+        iif(instr(s.applied_position, '.'), '', s.applied_position) AS executed,
+        instr(s.source_position || s.applied_position, '.') = 0 AS auto_position,
+        iif(instr(s.source_position, '.'), s.source_position, '') AS read_to,
+        iif(instr(s.applied_position, '.'), s.applied_position, '') AS applied_to
     FROM sync.status s JOIN sync.tasks t ON t.task = s.task
         JOIN sync.servers o ON o.name = iif(s.direction = 'forward', t.source, t.destination)
     ORDER BY s.task, s.direction";
@@ -34,13 +40,16 @@ pub(super) const REPLICA_STATUS: &str = "
     SELECT CASE WHEN receiver = 'ON' THEN 'Waiting for source to send event'
             WHEN state = 'retrying' THEN 'Reconnecting after a failed source event read'
             WHEN receiver = 'CONNECTING' THEN 'Connecting to source' ELSE '' END AS Replica_IO_State,
-        host AS Source_Host, user AS Source_User, port AS Source_Port, 60 AS Connect_Retry, '' AS Source_Log_File,
-        0 AS Read_Source_Log_Pos, '' AS Relay_Log_File, 0 AS Relay_Log_Pos, '' AS Relay_Source_Log_File,
+        host AS Source_Host, user AS Source_User, port AS Source_Port, 60 AS Connect_Retry,
+        substr(read_to, 1, instr(read_to, ':') - 1) AS Source_Log_File,
+        CAST(substr(read_to, instr(read_to, ':') + 1) AS INTEGER) AS Read_Source_Log_Pos, '' AS Relay_Log_File,
+        0 AS Relay_Log_Pos, substr(applied_to, 1, instr(applied_to, ':') - 1) AS Relay_Source_Log_File,
         CASE receiver WHEN 'ON' THEN 'Yes' WHEN 'OFF' THEN 'No' ELSE 'Connecting' END AS Replica_IO_Running,
         iif(applier = 'ON', 'Yes', 'No') AS Replica_SQL_Running, '' AS Replicate_Do_DB, '' AS Replicate_Ignore_DB,
         '' AS Replicate_Do_Table, '' AS Replicate_Ignore_Table, '' AS Replicate_Wild_Do_Table,
         '' AS Replicate_Wild_Ignore_Table, max(receiver_errno, applier_errno) AS Last_Errno,
-        receiver_error || applier_error AS Last_Error, 0 AS Skip_Counter, 0 AS Exec_Source_Log_Pos,
+        receiver_error || applier_error AS Last_Error, 0 AS Skip_Counter,
+        CAST(substr(applied_to, instr(applied_to, ':') + 1) AS INTEGER) AS Exec_Source_Log_Pos,
         0 AS Relay_Log_Space, 'None' AS Until_Condition, '' AS Until_Log_File, 0 AS Until_Log_Pos,
         ssl_allowed AS Source_SSL_Allowed, ssl_ca AS Source_SSL_CA_File, '' AS Source_SSL_CA_Path,
         ssl_cert AS Source_SSL_Cert, '' AS Source_SSL_Cipher, ssl_key AS Source_SSL_Key,

@@ -233,6 +233,27 @@ fn odd_commands_are_answered_and_leave_the_connection_usable() {
 }
 
 #[test]
+fn the_columns_of_a_table_are_listed_each_with_its_default() {
+    let server = Server::start();
+    let mut raw = Raw::log_in(&server).unwrap();
+    let x = raw.command(b"\x04a`b\0%");
+    let y = raw.packet().unwrap();
+    for (packet, name) in [(&x, b"\x01x\0\x0c"), (&y, b"\x01y\0\x0c")] {
+        assert!(
+            packet.windows(4).any(|part| part == name) && packet.ends_with(&[0, 0, 0xfb]),
+            "{packet:?}"
+        );
+    }
+    assert_eq!(raw.packet().unwrap(), b"\xfe\0\0\x02\0");
+    let prepared = raw.command(b"\x16SELECT * FROM `a``b`");
+    assert_eq!((prepared[0], &prepared[5..9]), (0, &[2, 0, 0, 0][..]));
+    assert_eq!(raw.packet().unwrap(), x[..x.len() - 1]);
+    raw.packet().unwrap();
+    assert_eq!(raw.packet().unwrap()[0], 0xfe);
+    raw.select_one();
+}
+
+#[test]
 fn statements_of_one_packet_are_answered_up_to_the_first_that_fails() {
     let server = Server::start();
     let mut raw = Raw::log_in(&server).unwrap();
