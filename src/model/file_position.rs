@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use super::gtid::{GtidSet, Uuid};
+use super::gtid::{Gtid, GtidSet, Uuid};
 
 /// The tag of these numbers.
 pub const TAG: &str = "@file";
@@ -80,6 +80,20 @@ pub fn shown(set: &GtidSet, base: &str) -> String {
     }
 }
 
+/// Whether a text that [`shown`] has made of a set says that it has the transaction.
+pub fn shown_has(text: &str, gtid: &Gtid) -> bool {
+    if let Ok(set) = text.parse::<GtidSet>() {
+        return set.contains(gtid);
+    }
+    let place = || {
+        let (name, offset) = text.rsplit_once(':')?;
+        let (_, file) = split_name(name)?;
+        let offset = digits(offset)?;
+        FilePosition { file, offset }.number()
+    };
+    gtid.tag.is_file() && place().is_some_and(|end| gtid.gno <= end)
+}
+
 /// Everything in the log of the server `uuid` up to `end`; `None` as in [`FilePosition::number`].
 pub fn up_to(uuid: Uuid, end: FilePosition) -> Option<GtidSet> {
     let mut set = GtidSet::new();
@@ -90,7 +104,7 @@ pub fn up_to(uuid: Uuid, end: FilePosition) -> Option<GtidSet> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::gtid::{Gtid, Tag};
+    use crate::model::gtid::Tag;
 
     const SERVER: Uuid = Uuid([7; 16]);
 
@@ -151,6 +165,8 @@ mod tests {
         let gtid: Gtid = format!("{SERVER}:@file:000008.300").parse().unwrap();
         assert!(set.contains(&gtid));
         assert_eq!(gtid.to_string(), format!("{SERVER}:@file:000008.300"));
+        assert!(shown_has("binlog.000008:300", &gtid) && !shown_has("binlog.000008:299", &gtid));
+        assert!(shown_has(&set.to_string(), &gtid) && !shown_has("binlog", &gtid));
         assert!(!set.contains(&transaction(at(8, 300), at(8, 301))));
     }
 
@@ -159,6 +175,8 @@ mod tests {
         let gtids: GtidSet = format!("{SERVER}:1-7").parse().unwrap();
         assert_eq!(gtids.file_position(), None);
         assert_eq!(shown(&gtids, "binlog"), format!("{SERVER}:1-7"));
+        let gtid: Gtid = format!("{SERVER}:7").parse().unwrap();
+        assert!(shown_has(&gtids.to_string(), &gtid) && !shown_has("binlog.000008:300", &gtid));
         for wrong in [
             format!("{SERVER}:@file:7"),
             format!("{SERVER}:@file:000007.5-000007.4"),
