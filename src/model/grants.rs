@@ -65,13 +65,12 @@ impl Grants {
             })
     }
 
-    /// Whether the privilege holds on one table.
-    pub fn has_on(&self, privilege: &str, database: &str, table: &str) -> bool {
-        self.has_in(privilege, database)
-            || self.tables.iter().any(|(in_database, name, privileges)| {
-                (in_database.as_str(), name.as_str()) == (database, table)
-                    && (privileges.contains(privilege) || privileges.contains("ALL PRIVILEGES"))
-            })
+    /// Whether the privilege was granted on this very table.
+    pub fn has_on_table(&self, privilege: &str, database: &str, table: &str) -> bool {
+        self.tables.iter().any(|(in_database, name, privileges)| {
+            (in_database.as_str(), name.as_str()) == (database, table)
+                && (privileges.contains(privilege) || privileges.contains("ALL PRIVILEGES"))
+        })
     }
 }
 
@@ -104,7 +103,7 @@ mod tests {
                 "{privilege} in {database}"
             );
         }
-        assert!(grants.has_on("TRIGGER", "other", "t") && !grants.has_on("TRIGGER", "other", "u"));
+        assert!(grants.has_on_table("TRIGGER", "other", "t") && !grants.has_on_table("TRIGGER", "other", "u"));
         let partial = Grants::parse([
             "GRANT SELECT, INSERT ON *.* TO `sync`@`%`",
             "REVOKE INSERT ON `own`.* FROM `sync`@`%`",

@@ -102,8 +102,11 @@ fn followed(way: &Way) -> bool {
     way.options.incremental_sync
 }
 
+/// A rule over a server of a certain name.
+type OfServer = fn(&str, &Facts) -> Judged;
+
 /// The rules that `CHECK SERVER` asks of any server, with the names of their steps.
-pub(super) const STEPS: &[(&str, fn(&str, &Facts) -> Judged)] = &[
+pub(super) const STEPS: &[(&str, OfServer)] = &[
     ("version", |name, facts| {
         Judged::of(server::supported(name, facts).into_iter().collect(), &facts.version)
     }),

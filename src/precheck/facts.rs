@@ -225,7 +225,7 @@ pub struct TableSeen {
     pub engine: String,
     /// The engine has transactions.
     pub transactional: bool,
-    /// Rows and indexes, in bytes, as the server estimates them.
+    /// Rows and indexes, in bytes, as the server estimates them; 0 where the destination has no limit to hold it against.
     pub bytes: u64,
     /// It has a primary key.
     pub primary_key: bool,

@@ -10,14 +10,17 @@ use crate::{
 };
 
 use facts::{Facts, Scope, Server, Way};
+pub use server::tablespace_limit_bytes;
 
 mod binlog;
+mod conflicts;
 mod connection;
 pub mod facts;
 mod objects;
 pub mod page;
 pub mod privileges;
 pub mod same_names;
+mod schema;
 mod server;
 
 /// An item.
@@ -104,6 +107,8 @@ pub fn items() -> impl Iterator<Item = &'static Item> {
         binlog::ITEMS,
         privileges::ITEMS,
         objects::ITEMS,
+        schema::ITEMS,
+        conflicts::ITEMS,
         same_names::ITEMS,
     ]
     .into_iter()

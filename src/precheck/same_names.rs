@@ -45,9 +45,10 @@ pub(super) const ITEMS: &[Item] = &[
               that are there, and changes overwrite them.",
         severity: Severity::Fails,
         rule: Rule::Scope(|way, known| {
-            let found = may_be_there(way)
-                .then_some(None)
-                .unwrap_or_else(|| in_the_way(&known.scope.same_names));
+            let found = match may_be_there(way) {
+                true => None,
+                false => in_the_way(&known.scope.same_names),
+            };
             let findings = found.map(|found| fail(found, proceed(way)));
             Some(Judged::of(
                 findings.into_iter().collect(),

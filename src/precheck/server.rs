@@ -170,7 +170,7 @@ pub(super) const ITEMS: &[Item] = &[
         name: "free space",
         looks_at: "the size of what is to be copied, and the limit of the destination's system tablespace where tables are in it",
         why: "MySQL does not say how much room its disks have. It says how far a tablespace may grow that was given a limit.",
-        severity: Severity::Both,
+        severity: Severity::Fails,
         rule: Rule::Scope(|way, known| Some(free_space(way, known))),
     },
 ];
@@ -431,29 +431,24 @@ fn free_space(way: &Way, known: &Known<'_>) -> Judged {
         .map(|table| table.bytes)
         .sum();
     let name = &way.destination.name;
-    let in_system = !known.destination.is_on("innodb_file_per_table");
-    let limit = limit_bytes(known.destination.variable("innodb_data_file_path")).filter(|_| in_system);
-    let size = mib(bytes);
-    let findings = match limit {
-        Some(limit) if bytes > limit => vec![fail(
-            format!(
-                "{size} are to be copied, and the system tablespace of server {name}, which takes them, ends at {}",
-                mib(limit)
-            ),
-            set(name, "innodb_file_per_table", "ON"),
-        )],
-        _ => Vec::new(),
+    let Some(limit) = tablespace_limit_bytes(known.destination) else {
+        return Judged::pass(format!(
+            "MySQL does not say how much room server {name} has; its tablespaces have no limit"
+        ));
     };
-    Judged::of(
-        findings,
-        match limit {
-            Some(limit) => format!(
-                "{size} are to be copied; the system tablespace of server {name} ends at {}",
-                mib(limit)
-            ),
-            None => format!("{size} are to be copied; MySQL does not say how much room server {name} has"),
-        },
-    )
+    let found = format!(
+        "{} are to be copied, and the system tablespace of server {name}, which takes them, ends at {}",
+        mib(bytes),
+        mib(limit)
+    );
+    let findings = (bytes > limit).then(|| fail(found.clone(), set(name, "innodb_file_per_table", "ON")));
+    Judged::of(findings.into_iter().collect(), found)
+}
+
+/// How far the tablespace may grow that takes new tables; `None`: without end.
+pub fn tablespace_limit_bytes(facts: &Facts) -> Option<u64> {
+    let in_system = !facts.is_on("innodb_file_per_table");
+    limit_bytes(facts.variable("innodb_data_file_path")).filter(|_| in_system)
 }
 
 fn mib(bytes: u64) -> String {

@@ -3,9 +3,10 @@
 use std::{io::Write as _, process::Stdio, time::Instant};
 
 use causeway::demo::mysqld::{LocalServer, ServerOptions};
+use mysql_async::prelude::Queryable as _;
 
 use crate::support::{
-    ask::{cell, error_of, rows, sql},
+    ask::{cell, connect, error_of, rows, sql},
     clients,
     cluster::{Pair, Proxy},
 };
@@ -408,14 +409,22 @@ async fn settings_that_a_server_starts_with_are_told() {
     ]);
     let branch = ServerOptions {
         init: vec!["--lower-case-table-names=1".into()],
-        ..ServerOptions::with(&["--skip-log-bin", "--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"])
+        ..ServerOptions::with(&[
+            "--skip-log-bin",
+            "--gtid-mode=OFF",
+            "--enforce-gtid-consistency=OFF",
+            "--innodb-file-per-table=OFF",
+            "--innodb-data-file-path=ibdata1:12M:autoextend:max:16M",
+        ])
     };
     let pair = Pair::start_with(hq, branch).await;
     sql(&pair.hq, TABLES).await;
     sql(
         &pair.hq,
         "CREATE DATABASE other; CREATE TABLE other.p (id INT PRIMARY KEY); \
-         CREATE TABLE shop.c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES other.p (id) ON DELETE CASCADE)",
+         CREATE TABLE shop.c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES other.p (id) ON DELETE CASCADE); \
+         CREATE TABLE shop.big (id INT PRIMARY KEY, v LONGTEXT); \
+         INSERT INTO shop.big VALUES (1, REPEAT('x', 9000000)), (2, REPEAT('y', 9000000)); ANALYZE TABLE shop.big",
     )
     .await;
     let proxy = Proxy::start().await;
@@ -438,6 +447,7 @@ async fn settings_that_a_server_starts_with_are_told() {
             "warn",
             "keeps all names in lower case",
         ),
+        ("free space", "forward", "fail", "which takes them, ends at 16 MiB"),
         ("log_bin", "reverse", "fail", "branch"),
         ("gtid_mode", "reverse", "fail", "branch"),
     ] {
@@ -474,6 +484,11 @@ async fn a_running_task_can_be_prechecked_and_its_own_tables_are_not_in_the_way(
     assert_eq!(bad(&precheck(&proxy).await), Vec::<&[String]>::new());
     let kept = "SELECT COUNT(*) FROM sync.prechecks WHERE task = 't' AND checked_at > '2026'";
     assert!(cell(&proxy, kept).await.parse::<u32>().unwrap() > 60);
+    // A backup holds up whatever would change a definition, and not the precheck.
+    let mut backup = connect(&pair.branch).await;
+    backup.query_drop("LOCK INSTANCE FOR BACKUP").await.unwrap();
+    assert_eq!(bad(&precheck(&proxy).await), Vec::<&[String]>::new());
+    backup.disconnect().await.unwrap();
     // A server out of reach: nothing that depends on it passes.
     sql(&proxy, "STOP SYNC TASK t").await;
     pair.branch.kill9();

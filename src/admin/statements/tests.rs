@@ -409,6 +409,8 @@ fn tasks_are_made_and_changed() {
     );
     operator.ok("ALTER SYNC TASK orders SET (workers = 5, retry_window = '1h') REVERSE SET (workers = 6)");
     operator.ok("ALTER SYNC TASK orders SET (heartbeat = OFF)");
+    operator.check("PRECHECK SYNC TASK orders", "log_bin,reverse,warn,found,remedy,1");
+    operator.ok("ALTER SYNC TASK orders ACKNOWLEDGE 'log_bin'");
     let created = operator.shown("SHOW CREATE SYNC TASK orders");
     for part in [
         "workers = 5",
@@ -433,7 +435,15 @@ fn tasks_are_made_and_changed() {
         "REVERSE needs a two-way task",
     );
     operator.refused("ALTER SYNC TASK orders SET (workers = 500)", 1231, "1 to 64");
-    assert_eq!(operator.calls(), ["changed orders", "changed orders"]);
+    assert_eq!(
+        operator.calls(),
+        [
+            "changed orders",
+            "changed orders",
+            "precheck orders",
+            "acknowledge log_bin of orders"
+        ]
+    );
 }
 
 #[test]

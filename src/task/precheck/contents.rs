@@ -12,8 +12,9 @@ use crate::{
 /// Outside of the server's own databases and Causeway's.
 const OWN: &str = "NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway')";
 
-/// Reads all there is, as far as the account may see it.
-pub(super) async fn read(conn: &mut Conn) -> Result<Contents, Failure> {
+/// Reads all there is, as far as the account may see it. `sizes`: also how large tables are, for which a server has to open
+/// each of them; that takes milliseconds for every one.
+pub(super) async fn read(conn: &mut Conn, sizes: bool) -> Result<Contents, Failure> {
     let mut contents = Contents::default();
     let databases: Vec<String> = ask(conn, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA".to_owned()).await?;
     contents.databases.extend(databases);
@@ -24,11 +25,13 @@ pub(super) async fn read(conn: &mut Conn) -> Result<Contents, Failure> {
     .await?;
     contents.collations.extend(collations);
 
+    let size = if sizes { "t.DATA_LENGTH + t.INDEX_LENGTH" } else { "0" };
     // The engine is NULL for a table that can't be opened.
-    let tables: Vec<(String, String, Option<String>, Option<u64>, Option<bool>)> = ask(
+    type Listed = (String, String, Option<String>, Option<u64>, Option<bool>);
+    let tables: Vec<Listed> = ask(
         conn,
         format!(
-            "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.ENGINE, t.DATA_LENGTH + t.INDEX_LENGTH, e.TRANSACTIONS = 'YES' \
+            "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.ENGINE, {size}, e.TRANSACTIONS = 'YES' \
              FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE \
              WHERE t.TABLE_TYPE = 'BASE TABLE' AND t.TABLE_SCHEMA {OWN}"
         ),

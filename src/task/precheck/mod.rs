@@ -163,7 +163,11 @@ async fn gather(
     let (forward, reverse) = (of(Direction::Forward)?, of(Direction::Reverse)?);
     let both_ways = task.two_way && reverse.is_mapped_back();
     let (mut here, mut there) = (connect::open(source).await?, connect::open(destination).await?);
-    let (here_has, there_has) = tokio::join!(contents::read(&mut here), contents::read(&mut there));
+    let [sized_here, sized_there] = [facts[1], facts[0]].map(|other| precheck::tablespace_limit_bytes(other).is_some());
+    let (here_has, there_has) = tokio::join!(
+        contents::read(&mut here, sized_here),
+        contents::read(&mut there, sized_there)
+    );
     let (here_has, there_has) = (here_has?, there_has?);
     let forward_pairs = selected(&forward, None, &here_has);
     let mut scopes = Vec::new();

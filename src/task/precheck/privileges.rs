@@ -38,16 +38,13 @@ pub(super) async fn missing(
             true => (&mut *source, here),
             false => (&mut *destination, there),
         };
-        let names = tables
-            .iter()
-            .map(|table| if need.at_source { &table.from } else { &table.to });
-        let granted = granted(facts, &need, names);
+        let granted = granted(facts, &need);
         let held = match (&need.on, granted && number >= TRIED) {
             (On::Database(database), false) => tried(conn, &need, database, &nobody_has).await?,
             _ => None,
         };
         // Tables that an account has been granted one by one can't be tried by another name.
-        if !held.unwrap_or(granted) && !(held == Some(false) && granted_one_by_one(facts, &need, tables)) {
+        if !held.unwrap_or(granted) && !one_by_one(facts, &need, tables) {
             missing.push(need);
         }
     }
@@ -55,7 +52,7 @@ pub(super) async fn missing(
 }
 
 /// What the grants say.
-fn granted<'a>(facts: &Facts, need: &Need, mut tables: impl Iterator<Item = &'a TableName>) -> bool {
+fn granted(facts: &Facts, need: &Need) -> bool {
     let grants = &facts.grants;
     match (&need.on, need.privilege) {
         // These are asked for with the facts.
@@ -64,37 +61,19 @@ fn granted<'a>(facts: &Facts, need: &Need, mut tables: impl Iterator<Item = &'a 
         // Whoever may read everything sees every routine (manual, "SHOW_ROUTINE").
         (On::Server, "SHOW_ROUTINE") => grants.has("SHOW_ROUTINE") || grants.has("SELECT"),
         (On::Server, privilege) => grants.has(privilege),
-        (On::Database(database), privilege) => {
-            grants.has_in(privilege, database) || one_by_one(facts, privilege, database, &mut tables)
-        }
-    }
-}
-
-fn granted_one_by_one(facts: &Facts, need: &Need, tables: &[Selected]) -> bool {
-    let mut names = tables
-        .iter()
-        .map(|table| if need.at_source { &table.from } else { &table.to });
-    match &need.on {
-        On::Database(database) => {
-            !facts.grants.has_in(need.privilege, database) && one_by_one(facts, need.privilege, database, &mut names)
-        }
-        On::Server => false,
+        (On::Database(database), privilege) => grants.has_in(privilege, database),
     }
 }
 
 /// Whether all selected tables of a database were granted by themselves.
-fn one_by_one<'a>(
-    facts: &Facts,
-    privilege: &str,
-    database: &str,
-    tables: &mut dyn Iterator<Item = &'a TableName>,
-) -> bool {
-    let mut any = false;
-    let all = tables.filter(|table| table.database == database).all(|table| {
-        any = true;
-        facts.grants.has_on(privilege, database, &table.table)
-    });
-    any && all
+fn one_by_one(facts: &Facts, need: &Need, tables: &[Selected]) -> bool {
+    let On::Database(database) = &need.on else { return false };
+    let ends = tables
+        .iter()
+        .map(|table| if need.at_source { &table.from } else { &table.to });
+    let mut of_database = ends.filter(|table| table.database == *database).peekable();
+    of_database.peek().is_some()
+        && of_database.all(|table| facts.grants.has_on_table(need.privilege, database, &table.table))
 }
 
 /// Whether a statement that needs the privilege is let through; `None`: there is none that does no harm.
