@@ -143,6 +143,13 @@ fn hint(code: u16, message: &str) -> &'static str {
             ". The changes the task needs are gone from the source's binlog: drop the task and create it anew, with \
              full sync, and keep binlogs longer (binlog_expire_logs_seconds)"
         }
+        1236 if message.contains("could not find next log") => {
+            ". RESET BINARY LOGS has been run there, or the files of its binlog were replaced, so changes may be missing: drop \
+             the task and create it anew, with full sync"
+        }
+        1236 if message.contains("anonymous transaction when @@GLOBAL.GTID_MODE = ON") => {
+            ". Set gtid_mode = ON_PERMISSIVE there until the task has caught up, then ON, and RESUME the task"
+        }
         1451 => {
             ". Rows at the destination refer to it by a foreign key that lets it neither go nor change, and the source has \
              no such rows: remove them at the destination (under SET sql_log_bin = 0, so that this does not travel), then \

@@ -25,7 +25,7 @@ pub const LINK_SLOT: u16 = 0;
 pub const COPY_SLOTS_FROM: u16 = 1000;
 
 /// The tables of the `causeway` schema. The order of columns is known to [`CHECKPOINT_COLUMNS`] and [`INTENT_COLUMNS`].
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 6] = [
     (
         "checkpoint",
         "CREATE TABLE IF NOT EXISTS causeway.checkpoint (
@@ -83,6 +83,17 @@ const TABLES: [(&str, &str); 5] = [
             copied_until LONGTEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
             PRIMARY KEY (task, link, source_database, source_table)
         ) ENGINE=InnoDB COMMENT='Causeway: tables copied for themselves, and which changes may meet the copy'",
+    ),
+    (
+        "source_files",
+        "CREATE TABLE IF NOT EXISTS causeway.source_files (
+            task VARCHAR(96) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            link VARCHAR(7) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            file INT UNSIGNED NOT NULL,
+            created INT UNSIGNED NOT NULL,
+            first_us BIGINT UNSIGNED NOT NULL,
+            PRIMARY KEY (task, link, file)
+        ) ENGINE=InnoDB COMMENT='Causeway: binlog files of a source without GTIDs, and when they were made'",
     ),
     (
         "heartbeat",
@@ -275,7 +286,7 @@ pub async fn take_over(conn: &mut Conn, link: &LinkKey, slots: &[u16]) -> Result
         let parse = |text: &str| {
             text.parse::<GtidSet>().map_err(|error| {
                 Failure::data(format!(
-                    "slot {slot} of causeway.checkpoint for {} is not a GTID set: {error}",
+                    "slot {slot} of causeway.checkpoint for {} is no set of transactions: {error}",
                     link.task
                 ))
             })

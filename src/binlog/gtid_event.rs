@@ -48,11 +48,7 @@ pub(crate) fn untagged(body: &[u8], is_anonymous: bool) -> Result<GtidEvent, Mal
     let uuid = Uuid(cursor.array()?);
     let gno = checked_gno(cursor.u64()?, is_anonymous)?;
     let mut event = GtidEvent {
-        gtid: Gtid {
-            uuid,
-            tag: Tag::default(),
-            gno,
-        },
+        gtid: Gtid::new(uuid, Tag::default(), gno),
         is_anonymous,
         last_committed: 0,
         sequence_number: 0,
@@ -132,11 +128,7 @@ pub(crate) fn tagged(body: &[u8]) -> Result<GtidEvent, Malformed> {
         return Err(Malformed("it has no UUID or no transaction number"));
     };
     Ok(GtidEvent {
-        gtid: Gtid {
-            uuid,
-            tag,
-            gno: checked_gno(gno, false)?,
-        },
+        gtid: Gtid::new(uuid, tag, checked_gno(gno, false)?),
         is_anonymous: false,
         last_committed,
         sequence_number,
@@ -231,14 +223,7 @@ mod tests {
             tagged(&body)
         };
         let event = message(11).unwrap();
-        assert_eq!(
-            event.gtid,
-            Gtid {
-                uuid: Uuid([7; 16]),
-                tag: Tag::default(),
-                gno: 5
-            }
-        );
+        assert_eq!(event.gtid, Gtid::new(Uuid([7; 16]), Tag::default(), 5));
         assert!(message(60).is_err());
     }
 

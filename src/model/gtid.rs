@@ -10,6 +10,8 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
+use super::file_position::{self, FilePosition};
+
 /// One more than the largest transaction number (`GNO_END`).
 pub const GNO_END: u64 = i64::MAX as u64;
 
@@ -104,6 +106,24 @@ impl Tag {
         Ok(Self(text.to_ascii_lowercase().into()))
     }
 
+    /// The tag of places in binlog files, see [`file_position`].
+    pub fn file() -> Self {
+        Self(file_position::TAG.into())
+    }
+
+    /// Whether this is [`Tag::file`].
+    pub fn is_file(&self) -> bool {
+        &*self.0 == file_position::TAG
+    }
+
+    /// As [`Tag::new`], or [`Tag::file`].
+    fn read(text: &str) -> Result<Self, GtidError> {
+        match text == file_position::TAG {
+            true => Ok(Self::file()),
+            false => Self::new(text),
+        }
+    }
+
     /// The tag's text; empty if there is none.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -130,12 +150,28 @@ pub struct Gtid {
     pub tag: Tag,
     /// Its number at that server and tag, 1 to [`GNO_END`] - 1.
     pub gno: u64,
+    /// It stands for all numbers from this one to `gno`: the same, save for a place in a binlog file.
+    pub since: u64,
+}
+
+impl Gtid {
+    /// A GTID as servers have them.
+    pub fn new(uuid: Uuid, tag: Tag, gno: u64) -> Self {
+        Self {
+            uuid,
+            tag,
+            gno,
+            since: gno,
+        }
+    }
 }
 
 impl fmt::Display for Gtid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.tag.is_empty() {
             write!(f, "{}:{}", self.uuid, self.gno)
+        } else if self.tag.is_file() {
+            write!(f, "{}:{}:{}", self.uuid, self.tag, FilePosition::from_number(self.gno))
         } else {
             write!(f, "{}:{}:{}", self.uuid, self.tag, self.gno)
         }
@@ -152,15 +188,17 @@ impl FromStr for Gtid {
             [uuid, tag, gno] if !tag.is_empty() => (uuid, *tag, gno),
             _ => return Err(GtidError::Gtid(shown(text))),
         };
-        Ok(Self {
-            uuid: uuid.parse()?,
-            tag: Tag::new(tag)?,
-            gno: parse_gno(gno)?,
-        })
+        let tag = Tag::read(tag)?;
+        let gno = parse_gno(gno, &tag)?;
+        Ok(Self::new(uuid.parse()?, tag, gno))
     }
 }
 
-fn parse_gno(text: &str) -> Result<u64, GtidError> {
+fn parse_gno(text: &str, tag: &Tag) -> Result<u64, GtidError> {
+    if tag.is_file() {
+        let number = FilePosition::parse(text).and_then(FilePosition::number);
+        return number.ok_or_else(|| GtidError::Number(shown(text)));
+    }
     let digits_only = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match text.parse() {
         Ok(gno) if digits_only && (1..GNO_END).contains(&gno) => Ok(gno),
@@ -203,7 +241,7 @@ impl GtidSet {
 
     /// Adds one transaction.
     pub fn insert(&mut self, gtid: &Gtid) {
-        self.insert_range(gtid.uuid, &gtid.tag, gtid.gno..gtid.gno.saturating_add(1));
+        self.insert_range(gtid.uuid, &gtid.tag, gtid.since..gtid.gno.saturating_add(1));
     }
 
     /// Adds the transactions of one source from `range.start` up to, not including, `range.end`. Numbers outside 1 to
@@ -265,6 +303,19 @@ impl GtidSet {
                 theirs.get(at).is_some_and(|i| i.start <= ours.start)
             })
         })
+    }
+
+    /// If this is a set of places in binlog files: whose, and up to where it has no gap.
+    pub fn file_position(&self) -> Option<(Uuid, FilePosition)> {
+        self.iter()
+            .find(|(_, tag, _)| tag.is_file())
+            .map(|(uuid, _, intervals)| {
+                let first = intervals.first().filter(|interval| interval.start == 1);
+                (
+                    uuid,
+                    FilePosition::from_number(first.map_or(0, |interval| interval.end - 1)),
+                )
+            })
     }
 
     /// Every source with its intervals, in the order MySQL prints them.
@@ -334,7 +385,18 @@ impl fmt::Display for GtidSet {
             }
             for interval in intervals {
                 let last = interval.end - 1;
-                if interval.start == last {
+                if tag.is_file() {
+                    let (from, to) = (
+                        FilePosition::from_number(interval.start),
+                        FilePosition::from_number(last),
+                    );
+                    // Sets are written with every transaction, so they are kept short.
+                    match from.file == to.file {
+                        true if from == to => write!(f, ":{from}")?,
+                        true => write!(f, ":{from}-{}", to.offset)?,
+                        false => write!(f, ":{from}-{to}")?,
+                    }
+                } else if interval.start == last {
                     write!(f, ":{last}")?;
                 } else {
                     write!(f, ":{}-{last}", interval.start)?;
@@ -360,13 +422,13 @@ impl FromStr for GtidSet {
             let mut numbers_due = true;
             for part in parts {
                 if part.bytes().next().is_none_or(|b| b.is_ascii_digit()) {
-                    set.insert_range(uuid, &tag, parse_interval(part)?);
+                    set.insert_range(uuid, &tag, parse_interval(part, &tag)?);
                     numbers_due = false;
                 } else {
                     if numbers_due && !tag.is_empty() {
                         return Err(GtidError::NoNumbers(shown(before)));
                     }
-                    tag = Tag::new(part)?;
+                    tag = Tag::read(part)?;
                     numbers_due = true;
                 }
                 before = part;
@@ -379,11 +441,16 @@ impl FromStr for GtidSet {
     }
 }
 
-fn parse_interval(text: &str) -> Result<Range<u64>, GtidError> {
+fn parse_interval(text: &str, tag: &Tag) -> Result<Range<u64>, GtidError> {
     let (first, last) = match text.split_once('-') {
-        Some((first, last)) => (parse_gno(first.trim())?, parse_gno(last.trim())?),
+        // The end is in the same file.
+        Some((first, last)) if tag.is_file() && !last.contains('.') => {
+            let file = first.split_once('.').map_or("", |(file, _)| file);
+            (parse_gno(first, tag)?, parse_gno(&format!("{file}.{last}"), tag)?)
+        }
+        Some((first, last)) => (parse_gno(first.trim(), tag)?, parse_gno(last.trim(), tag)?),
         None => {
-            let only = parse_gno(text)?;
+            let only = parse_gno(text, tag)?;
             (only, only)
         }
     };
@@ -527,7 +594,7 @@ mod tests {
             let mut set = GtidSet::new();
             let mut model = BTreeSet::new();
             for gno in gnos {
-                let gtid = Gtid { uuid: Uuid([1; 16]), tag: Tag::default(), gno };
+                let gtid = Gtid::new(Uuid([1; 16]), Tag::default(), gno);
                 prop_assert_eq!(set.contains(&gtid), model.contains(&gno));
                 set.insert(&gtid);
                 model.insert(gno);

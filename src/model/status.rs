@@ -92,9 +92,9 @@ pub struct StatusRow {
     pub state: State,
     /// What it is at.
     pub phase: Phase,
-    /// What has been read of the source's binlog, as a GTID set.
+    /// What has been read of the source's binlog, as a GTID set; file and offset of a source without GTIDs.
     pub source_position: String,
-    /// What has been applied at the destination, as a GTID set.
+    /// What has been applied at the destination, as the same.
     pub applied_position: String,
     /// Milliseconds that the destination is behind the source; while the link does not run, how long ago it was known to
     /// be in step. `None` while unknown.

@@ -384,7 +384,9 @@ impl Assembler {
             return Err(AssembleError::Unsupported {
                 what: "transaction without a GTID".into(),
                 position: self.position(),
-                remedy: "set gtid_mode=ON at the source".into(),
+                remedy: "the task follows the source by GTID, as its gtid_mode was ON when the task was started. Set it to ON \
+                         again, drop the task and create it anew, with full sync"
+                    .into(),
             });
         }
         let gtid = event.gtid.clone();

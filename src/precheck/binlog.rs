@@ -8,8 +8,6 @@ use super::{
     fail, server, set, set_text, warn,
 };
 
-/// Whether a source without GTIDs is followed by file and offset. Then `gtid_mode = OFF` is a warning.
-const FILE_AND_OFFSET: bool = false;
 /// How long binlogs have to stay, in seconds: a day for changes alone …
 const RETENTION: u64 = 24 * 3600;
 /// … and a week where rows are copied first.
@@ -55,9 +53,9 @@ pub(super) const ITEMS: &[Item] = &[
     Item {
         name: "gtid_mode",
         looks_at: "`gtid_mode` of the source",
-        why: "GTIDs say exactly what has been applied, also when a server is replaced by its replica. Where transactions may \
-              or may not have one (the PERMISSIVE modes), nothing does.",
-        severity: Severity::Fails,
+        why: "Unless it is ON when the task starts, the source is followed by file and offset (docs/file-and-offset.md): what has \
+              been applied is as certain, but a replica can't take the source's place, as its binlog has other offsets.",
+        severity: Severity::Warns,
         rule: Rule::Source(|way, facts| Some(gtid_mode(&way.source.name, facts))),
     },
     Item {
@@ -181,14 +179,13 @@ fn gtid_mode(name: &str, facts: &Facts) -> Judged {
     let remedy = at(name, &statements.join("; "));
     let findings = match mode {
         "ON" => Vec::new(),
-        "OFF" if FILE_AND_OFFSET => vec![warn(
+        _ => vec![warn(
             format!(
-                "server {name}: gtid_mode is OFF, so it is followed by file and offset; a replica that takes its place can't \
+                "server {name}: gtid_mode is {mode}, so it is followed by file and offset; a replica that takes its place can't \
                  be followed from there"
             ),
             remedy,
         )],
-        _ => vec![fail(format!("server {name}: gtid_mode is {mode}"), remedy)],
     };
     Judged::of(findings, "ON")
 }
@@ -287,6 +284,9 @@ fn start_position(way: &Way, known: &Known<'_>) -> Judged {
     let Some(applied) = &known.scope.applied else {
         return Judged::pass("the task begins at the present position");
     };
+    if applied.file_position().is_some() {
+        return Judged::pass("it is followed by file and offset; whether the file is there is seen when it is opened");
+    }
     // The server breaks long sets into lines.
     let purged = known
         .source

@@ -17,9 +17,11 @@ use crate::{
         event::{self, Event, EventType, Header},
         payload::PayloadEvents,
     },
-    failure::Failure,
+    failure::{Failure, Kind},
     model::gtid::{GtidSet, Tag, Uuid},
 };
+
+use super::places::{OpenedFile, Placed, Places};
 
 /// The source sends a heartbeat when it has had nothing to send for this long. Lag on an idle source is known by it.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -47,6 +49,10 @@ pub struct EventStream {
     payload: Option<PayloadEvents>,
     /// Type and size of inner events already given out: mysql_async gives each of them once more.
     repeated: VecDeque<(u8, u32)>,
+    /// If the source is followed by file and offset.
+    places: Option<Places>,
+    /// Comes next.
+    ready: VecDeque<(Event, u64)>,
 }
 
 impl std::fmt::Debug for EventStream {
@@ -60,16 +66,7 @@ impl EventStream {
     ///
     /// # Errors
     /// [`Failure`] if the source refuses.
-    pub async fn open(mut conn: Conn, identity: &Identity, executed: &GtidSet) -> Result<Self, Failure> {
-        let failed = |error: mysql_async::Error| Failure::mysql("registering as a replica", &error);
-        let period = HEARTBEAT.as_nanos();
-        let uuid = &identity.uuid;
-        conn.query_drop(format!(
-            "SET @source_heartbeat_period = {period}, @master_heartbeat_period = {period}, \
-             @replica_uuid = '{uuid}', @slave_uuid = '{uuid}', SESSION net_write_timeout = {PATIENCE_S}"
-        ))
-        .await
-        .map_err(failed)?;
+    pub async fn open(conn: Conn, identity: &Identity, executed: &GtidSet) -> Result<Self, Failure> {
         let sids = executed
             .iter()
             .map(|(uuid, tag, intervals)| sid(uuid, tag, intervals))
@@ -81,8 +78,48 @@ impl EventStream {
             })?;
         let request = BinlogStreamRequest::new(identity.server_id)
             .with_gtid()
-            .with_hostname(b"causeway")
             .with_gtid_set(sids);
+        Self::register(conn, identity, request, None).await
+    }
+
+    /// Registers and asks for everything from an offset in the binlog file `name` on; what of it is in `applied` is left
+    /// out. The source is `server`.
+    ///
+    /// # Errors
+    /// [`Failure`] if the source refuses.
+    pub async fn open_file(
+        conn: Conn,
+        identity: &Identity,
+        server: Uuid,
+        applied: GtidSet,
+        name: &str,
+        offset: u64,
+    ) -> Result<Self, Failure> {
+        // The command has 32 bits for it. Files get longer with a large transaction; then what is before goes by.
+        let begin = if offset > u64::from(u32::MAX) { 4 } else { offset };
+        let places = Places::new(server, applied, name, begin)?;
+        let request = BinlogStreamRequest::new(identity.server_id)
+            .with_filename(name.as_bytes())
+            .with_pos(begin);
+        Self::register(conn, identity, request, Some(places)).await
+    }
+
+    async fn register(
+        mut conn: Conn,
+        identity: &Identity,
+        request: BinlogStreamRequest<'_>,
+        places: Option<Places>,
+    ) -> Result<Self, Failure> {
+        let failed = |error: mysql_async::Error| Failure::mysql("registering as a replica", &error);
+        let period = HEARTBEAT.as_nanos();
+        let uuid = &identity.uuid;
+        conn.query_drop(format!(
+            "SET @source_heartbeat_period = {period}, @master_heartbeat_period = {period}, \
+             @replica_uuid = '{uuid}', @slave_uuid = '{uuid}', SESSION net_write_timeout = {PATIENCE_S}"
+        ))
+        .await
+        .map_err(failed)?;
+        let request = request.with_hostname(b"causeway");
         let stream = conn.get_binlog_stream(request).await.map_err(|error| match &error {
             // The login was accepted, so it is not the password: the server has no other words for a missing privilege.
             mysql_async::Error::Server(error) if error.code == 1045 => Failure::data(
@@ -95,7 +132,46 @@ impl EventStream {
             stream: Box::pin(stream),
             payload: None,
             repeated: VecDeque::new(),
+            places,
+            ready: VecDeque::new(),
         })
+    }
+
+    /// The binlog file that has been opened since this was last asked, if the source is followed by file and offset. Its
+    /// events are still to come.
+    pub fn opened(&mut self) -> Option<OpenedFile> {
+        self.places.as_mut().and_then(Places::opened)
+    }
+
+    /// Where the source is being read, if it is followed by file and offset.
+    pub fn position(&self) -> Option<(String, u64)> {
+        let places = self.places.as_ref()?;
+        Some((places.name(), places.offset()))
+    }
+
+    /// Reads from the start of a file on until it is known which one it is, or up to an offset.
+    ///
+    /// # Errors
+    /// See [`EventStream::next`].
+    pub async fn identify(mut self, until: u64) -> Result<OpenedFile, Failure> {
+        let mut identity = None;
+        loop {
+            let read = match (self.read().await, identity.take()) {
+                (Ok(read), known) => {
+                    identity = known;
+                    read
+                }
+                // A server that has come to have GTIDs does not send what it wrote without them.
+                (Err(failure), Some(found)) if failure.kind == Kind::Data => return Ok(found),
+                (Err(failure), _) => return Err(failure),
+            };
+            self.place(read)?;
+            identity = self.opened().or(identity);
+            let at = self.position().map_or(0, |(_, offset)| offset);
+            if let Some(found) = identity.take_if(|found| found.first_us.is_some() || at >= until) {
+                return Ok(found);
+            }
+        }
     }
 
     /// The next event, and where it ends in its file (0 inside a compressed transaction).
@@ -104,12 +180,50 @@ impl EventStream {
     /// [`Failure`]: the connection is lost, or an event is corrupt; nothing is skipped.
     pub async fn next(&mut self) -> Result<(Event, u64), Failure> {
         loop {
+            if let Some(ready) = self.ready.pop_front() {
+                return Ok(ready);
+            }
+            if let Some(read) = self.read().await? {
+                self.place(Some(read))?;
+            }
+        }
+    }
+
+    fn place(&mut self, read: Option<(Event, u64)>) -> Result<(), Failure> {
+        let Some((event, end)) = read else { return Ok(()) };
+        let Some(places) = &mut self.places else {
+            self.ready.push_back((event, end));
+            return Ok(());
+        };
+        match places.place(event)? {
+            Placed::Nothing => {}
+            Placed::Event(event) => self
+                .ready
+                .push_back((event, if end == 0 { 0 } else { places.offset() })),
+            Placed::Empty(head) => {
+                // A file has begun. The checkpoint should leave the one before it, which may be purged; it is written
+                // when the log rotates, and so this is said once more behind the head.
+                let end = places.offset();
+                let again = Event::Rotate {
+                    next_file: places.name(),
+                    position: end,
+                };
+                self.ready
+                    .extend([(Event::Gtid(head), end), (Event::Xid { xid: 0 }, end), (again, end)]);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next event, as the source has it; `None`: one that is of no use here.
+    async fn read(&mut self) -> Result<Option<(Event, u64)>, Failure> {
+        loop {
             if let Some(payload) = &mut self.payload {
                 match payload.next() {
                     Some(inner) => {
                         let (header, event) = inner.map_err(|error| Failure::data(error.to_string()))?;
                         self.repeated.push_back((header.event_type.0, header.event_size));
-                        return Ok((event, 0));
+                        return Ok(Some((event, 0)));
                     }
                     None => self.payload = None,
                 }
@@ -137,9 +251,19 @@ impl EventStream {
                 )));
             }
             verify_checksum(&raw)?;
+            if let Some(places) = &mut self.places {
+                places.read(&Header {
+                    timestamp: raw_header.timestamp(),
+                    event_type: EventType(raw_header.event_type_raw()),
+                    server_id: raw_header.server_id(),
+                    event_size: raw_header.event_size(),
+                    end_log_pos: raw_header.log_pos(),
+                    flags: raw_header.flags_raw(),
+                })?;
+            }
             if raw_header.event_type_raw() == EventType::FORMAT_DESCRIPTION.0 {
                 // The library reads it, and cuts the checksum algorithm off that our parser would look for.
-                continue;
+                return Ok(None);
             }
             let bytes = whole(&raw);
             let event = event::parse_body(
@@ -151,7 +275,7 @@ impl EventStream {
                 self.payload = Some(payload.events().map_err(|error| Failure::data(error.to_string()))?);
                 continue;
             }
-            return Ok((event, u64::from(raw_header.log_pos())));
+            return Ok(Some((event, u64::from(raw_header.log_pos()))));
         }
     }
 }

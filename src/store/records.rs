@@ -4,7 +4,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Result, Store};
 use crate::model::{
-    gtid::{Gtid, GtidSet},
+    file_position::shown_has,
+    gtid::Gtid,
     name::TaskName,
     status::{ConflictRecord, DdlRecord, EventRecord},
     task::{Decision, Direction},
@@ -199,11 +200,7 @@ fn forget_passed(writer: &Connection, task: &TaskName) -> Result<()> {
     })?;
     for row in found {
         let (direction, gtid, applied): (String, String, String) = row?;
-        let is_passed = match (gtid.parse::<Gtid>(), applied.parse::<GtidSet>()) {
-            (Ok(gtid), Ok(applied)) => applied.contains(&gtid),
-            _ => false,
-        };
-        if is_passed {
+        if gtid.parse::<Gtid>().is_ok_and(|gtid| shown_has(&applied, &gtid)) {
             writer.execute(
                 "DELETE FROM undecided WHERE task = ?1 AND direction = ?2",
                 params![task.as_str(), direction],

@@ -39,7 +39,9 @@ use super::{
     check, copier, existing,
     initial::{self, Wanted},
     link::Link,
-    objects, stored,
+    objects,
+    position::{self, Counting},
+    stored,
 };
 
 /// Objects that a link had before.
@@ -470,11 +472,12 @@ async fn follow_back(
     tables: &[(TableName, TableName)],
     databases: &[String],
 ) -> Result<(), Failure> {
-    let position = initial::executed(destination).await?;
     let key = LinkKey {
         task: link.key.task.clone(),
         direction: Direction::Reverse,
     };
+    let followed = checkpoint::applied(source, &key).await?.unwrap_or_default();
+    let position = position::executed(destination, Counting::of(&followed)).await?;
     let names: Vec<TableName> = tables
         .iter()
         .map(|(_, to)| to.clone())

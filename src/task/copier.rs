@@ -25,7 +25,7 @@ use crate::{
     precheck, schema,
 };
 
-use super::{additions::run_all, initial, link::Link};
+use super::{additions::run_all, initial, link::Link, position};
 
 /// Copies what is to be copied, now and whenever something comes in. Ends with the link.
 ///
@@ -80,7 +80,7 @@ async fn copy(link: &Link, epoch: u64, mut pairs: Vec<(TableName, TableName)>) -
     if link.options.full_sync {
         initial::copy_all(link, &mut destination, epoch, tables).await?;
     }
-    let until = initial::executed(&mut source).await?;
+    let until = position::executed(&mut source, link.counting()).await?;
     // A statement may have come between: rows that were read behind it are others than those of the copy.
     fitting(link, &mut source, &mut destination, &mut pairs.clone()).await?;
     // Most have come in together.

@@ -32,6 +32,7 @@ use super::{
     existing, join,
     link::Link,
     pace::{Pace, Work},
+    position::{self, Counting},
     status::LinkStatus,
     stored,
 };
@@ -53,6 +54,10 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     let mut destination = connect::open(&link.destination).await?;
     let forward = link.key.direction == Direction::Forward;
     if taken.stage != Some(Stage::Full) {
+        // Where no changes are followed, no position matters, nor need there be a binlog.
+        if forward && link.options.incremental_sync {
+            link.counting.send_replace(Counting::at_start(&mut source).await?);
+        }
         link.status.enter(State::Schema, None);
         link.status.enter_phase(Phase::Schema);
         let (position, definitions, programs) = definitions_at_a_position(&mut source, link, Wanted::All).await?;
@@ -87,6 +92,9 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
             {
                 return Err(Failure::data(reason));
             }
+        }
+        if forward {
+            position::begin(&link.source, &mut destination, &link.key, &link.identity, &applied).await?;
         }
         checkpoint::set_stage(
             &mut destination,
@@ -129,7 +137,7 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         link.status.enter(State::Full, None);
         link.status.enter_phase(Phase::Full);
         copy_tables(link, &mut source, &mut destination, taken.epoch, None).await?;
-        let until = executed(&mut source).await?;
+        let until = position::executed(&mut source, link.counting()).await?;
         complete.push(copied::complete(&link.key, &until));
         if forward {
             tolerant_until = until;
@@ -165,20 +173,6 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         tolerant_until,
         ..taken
     })
-}
-
-/// The transactions a server has executed.
-///
-/// # Errors
-/// [`Failure`] if the server refuses.
-pub async fn executed(conn: &mut Conn) -> Result<GtidSet, Failure> {
-    let text: Option<String> = conn
-        .query_first("SELECT @@GLOBAL.gtid_executed")
-        .await
-        .map_err(|error| Failure::mysql("reading gtid_executed", &error))?;
-    text.unwrap_or_default()
-        .parse()
-        .map_err(|error| Failure::data(format!("the server's gtid_executed can't be read: {error}")))
 }
 
 /// The tables there are for a link to copy: source, destination, estimated rows.
@@ -224,10 +218,10 @@ pub(super) async fn definitions_at_a_position(
         };
         Ok((tables, programs))
     };
-    let mut rested_since = executed(source).await?;
+    let mut rested_since = position::visible(source, link).await?;
     let mut before = read(source).await?;
     for _ in 0..STABLE_ATTEMPTS {
-        let position = executed(source).await?;
+        let position = position::visible(source, link).await?;
         if position == rested_since {
             return Ok((position, before.0, before.1));
         }
@@ -300,12 +294,17 @@ pub(super) fn version_number((major, minor, patch): &(u16, u16, u16)) -> u32 {
 
 /// Changes at the destination are followed from here: the tables are made, no row has been copied.
 async fn prepare_reverse(link: &Link, source: &mut Conn, destination: &mut Conn) -> Result<(), Failure> {
-    let position = executed(destination).await?;
+    let counting = Counting::at_start(destination).await?;
+    let position = position::executed(destination, counting).await?;
     checkpoint::ensure_schema(source).await?;
     let reverse = LinkKey {
         task: link.key.task.clone(),
         direction: Direction::Reverse,
     };
+    // An earlier try has fixed the position.
+    if checkpoint::stage(source, &reverse).await?.is_none() {
+        position::begin(&link.destination, source, &reverse, &link.identity, &position).await?;
+    }
     // Objects of its own are still to be looked for, and copied.
     let stage = match link.shared.reverse_copies {
         true => Stage::Prepared,
@@ -332,11 +331,11 @@ pub(super) async fn copy_tables(
     epoch: u64,
     some: Option<&[TableName]>,
 ) -> Result<(), Failure> {
-    let mut since = executed(source).await?;
+    let mut since = position::visible(source, link).await?;
     let (mut tables, _) = tables_to_copy(link, source, destination, some).await?;
     loop {
         copy_all(link, destination, epoch, tables).await?;
-        let now = executed(source).await?;
+        let now = position::visible(source, link).await?;
         if now == since {
             return Ok(());
         }

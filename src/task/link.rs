@@ -36,6 +36,7 @@ use super::{
     initial,
     pace::Pace,
     pipeline,
+    position::Counting,
     status::LinkStatus,
     stored,
 };
@@ -119,6 +120,8 @@ pub struct Link {
     pub objects: Objects,
     /// How.
     pub options: TaskOptions,
+    /// How it counts the transactions of its source.
+    pub counting: watch::Sender<Counting>,
     /// What it has copied, as far as changes may still meet it.
     pub copied: watch::Sender<Copied>,
     /// Keeps copying and applying apart.
@@ -284,6 +287,11 @@ impl Link {
         Ok(Some(taken))
     }
 
+    /// See the field.
+    pub fn counting(&self) -> Counting {
+        *self.counting.borrow()
+    }
+
     /// The slots of this link's appliers.
     pub fn slots(&self) -> Vec<u16> {
         (1..=self.options.workers).collect()
@@ -293,6 +301,7 @@ impl Link {
         let mut conn = connect::open(&self.destination).await?;
         checkpoint::ensure_schema(&mut conn).await?;
         let taken = checkpoint::take_over(&mut conn, &self.key, &self.slots()).await?;
+        self.counting.send_replace(Counting::of(&taken.applied));
         let mut copied = Copied {
             all_until: taken.tolerant_until.clone(),
             tables: copied::load(&mut conn, &self.key).await?,

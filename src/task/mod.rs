@@ -11,6 +11,7 @@
 //! - [`objects`]: what each direction has, as the servers write names.
 //! - [`narrow`]: row changes that `ONLY` leaves out.
 //! - [`pipeline`]: the changes: reads, plans, schedules and applies them; what becomes of a statement in its turn.
+//! - [`position`]: how far a server's binlog reaches, by GTID or by file and offset.
 //! - [`history`]: rows of the reverse direction that are older than a DDL of the forward one.
 //! - [`row_filter`]: changes are judged by the filters of their tables.
 //! - [`stored`], [`receiver`]: views, routines, triggers and events.
@@ -32,6 +33,7 @@ pub mod narrow;
 pub mod objects;
 pub mod pace;
 pub mod pipeline;
+pub mod position;
 pub mod precheck;
 pub mod reader;
 pub mod receiver;

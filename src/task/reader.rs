@@ -42,10 +42,11 @@ use crate::{
 use super::{
     charset,
     history::{Fate, History},
-    initial::{self, version_number},
+    initial::version_number,
     link::Link,
     narrow::narrowed,
     pace::Work,
+    position::{self, Counting, Idle, LogEnd},
     row_filter::Filters,
     statements::{self, Known, Verdict},
 };
@@ -112,14 +113,20 @@ pub struct Dealt {
 /// # Errors
 /// [`Failure`] of the source, or of a definition that does not fit.
 pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Result<(), Failure> {
-    let conn = connect::open_bare(&link.source).await?;
+    let mut destination = connect::open(&link.destination).await?;
+    let mut conn = connect::open_bare(&link.source).await?;
     let version = version_number(&conn.server_version());
-    let mut stream = EventStream::open(conn, &link.identity, &taken.applied)
-        .await
-        .map_err(|failure| Failure {
-            message: format!("server {}: {}", link.source.name, failure.message),
-            ..failure
-        })?;
+    let mut stream = match link.counting() {
+        Counting::Files(uuid) => position::open(&link, &mut destination, uuid, &taken.applied).await?,
+        Counting::Gtids => {
+            position::still_has_gtids(&link.source, &mut conn).await?;
+            let stream = EventStream::open(conn, &link.identity, &taken.applied).await;
+            stream.map_err(|failure| Failure {
+                message: format!("server {}: {}", link.source.name, failure.message),
+                ..failure
+            })?
+        }
+    };
     let brings_back = link.two_way && link.key.direction == Direction::Forward;
     let mut assembler = Assembler::new(
         link.objects.clone(),
@@ -130,7 +137,6 @@ pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Re
         LIMITS,
     );
     assembler.passed(taken.ddl);
-    let mut destination = connect::open(&link.destination).await?;
     if brings_back {
         for entry in ddl::history(&mut destination, &link.key, 0).await? {
             assembler.void(&entry.details.voids, entry.number);
@@ -150,8 +156,19 @@ pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Re
         items,
         link,
     };
+    let mut idle = Idle::default();
     loop {
         let (event, end) = stream.next().await?;
+        if let Some(opened) = stream.opened() {
+            position::meet(&reader.link, &mut reader.destination, &opened, false).await?;
+            reader.link.status.reads_file(&opened.name);
+        }
+        if matches!(event, Event::Heartbeat { .. })
+            && let Some((name, offset)) = stream.position()
+        {
+            let link = reader.link.clone();
+            idle.look(&link, reader.source().await?, &name, offset).await?;
+        }
         if !reader.take(event, end).await? {
             return Ok(());
         }
@@ -677,7 +694,7 @@ impl Reader {
     /// Waits until the forward link has done all that its source has executed by now. It depends on this link in
     /// nothing, so this ends. Meanwhile nobody reads the stream, so it is asked whether the source is still there.
     async fn forward_catches_up(&mut self) -> Result<(), Failure> {
-        let executed = initial::executed(&mut self.destination).await?;
+        let executed = LogEnd::read(&mut self.destination).await?;
         let forward = self.link.shared.forward.clone();
         let mut applied = forward.watch_applied();
         loop {

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::{
     apply::worker::TableCounts,
     model::{
+        file_position,
         gtid::GtidSet,
         name::TableName,
         status::{CopyProgress, LagParts, ObjectRow, Phase, State, StatusRow, Throughput},
@@ -21,6 +22,8 @@ use crate::{
     },
     schedule::rate::Rate,
 };
+
+use super::position::LogEnd;
 
 /// A source that is heard says something every second, if only that there is nothing.
 const SILENCE_US: u64 = 3_000_000;
@@ -59,6 +62,10 @@ struct Inner {
     since_ms: u64,
     last_error: String,
     read: Arc<GtidSet>,
+    /// What stands before the number in the names of the source's binlog files, if it has no GTIDs.
+    files: String,
+    /// Positions as an earlier process has published them, until there is something newer.
+    published: [String; 2],
     prepared: GtidSet,
     /// The newest that was heard of the source; `None` before anything was.
     heard: Option<Heard>,
@@ -155,6 +162,8 @@ impl LinkStatus {
                 since_ms: now_ms(),
                 last_error: String::new(),
                 read: Arc::default(),
+                files: String::new(),
+                published: [String::new(), String::new()],
                 prepared: GtidSet::new(),
                 heard: None,
                 clock_offset_us: 0,
@@ -184,6 +193,7 @@ impl LinkStatus {
             inner.phase = row.phase;
             inner.last_error.clone_from(&row.last_error);
             inner.since_ms = row.since_ms;
+            inner.published = [row.source_position.clone(), row.applied_position.clone()];
             inner.current_until_us = row.lag.current_until_ms.map(|ms| ms.saturating_mul(1000));
             inner.read = Arc::new(row.source_position.parse().unwrap_or_default());
         }
@@ -263,6 +273,13 @@ impl LinkStatus {
         self.lock().read = read;
     }
 
+    /// The source has no GTIDs, and this binlog file of it is being read.
+    pub fn reads_file(&self, name: &str) {
+        if let Some((base, _)) = file_position::split_name(name) {
+            base.clone_into(&mut self.lock().files);
+        }
+    }
+
     /// XA transactions that are prepared and not decided on: there is nothing to apply of them yet.
     pub fn prepared(&self) -> GtidSet {
         self.lock().prepared.clone()
@@ -270,10 +287,10 @@ impl LinkStatus {
 
     /// Whether there is nothing left to do of what the source had `executed` where `applied` is: what is prepared and not
     /// decided on waits for the source's clients, not for this link.
-    pub fn is_past(&self, executed: &GtidSet, applied: &GtidSet) -> bool {
+    pub fn is_past(&self, executed: &LogEnd, applied: &GtidSet) -> bool {
         let mut settled = applied.clone();
         settled.union(&self.prepared());
-        executed.is_subset_of(&settled)
+        executed.is_in(&settled)
     }
 
     /// Everything up to here is done; `prepared` as in [`LinkStatus::prepared`].
@@ -438,6 +455,13 @@ impl LinkStatus {
     pub fn row(&self) -> StatusRow {
         let (throughput, copy) = self.rates();
         let inner = self.lock();
+        let [read, applied] = &inner.published;
+        let shown = |set: &GtidSet, published: &String| match set.is_empty()
+            || set.file_position().is_some() && inner.files.is_empty()
+        {
+            true => published.clone(),
+            false => file_position::shown(set, &inner.files),
+        };
         let state = self.state();
         let current_until_ms = inner.current_until_us.map(|us| us / 1000);
         // A link that is to run and does not falls behind; of one that has ended nobody expects anything.
@@ -450,8 +474,8 @@ impl LinkStatus {
             direction: self.direction,
             state,
             phase: inner.phase,
-            source_position: inner.read.to_string(),
-            applied_position: self.applied.borrow().to_string(),
+            source_position: shown(&inner.read, read),
+            applied_position: shown(&self.applied.borrow(), applied),
             lag_ms: inner.lag_ms.or(since_then_ms),
             idle: inner.idle,
             rows_applied: self.rows_applied.load(Ordering::Relaxed),

@@ -36,10 +36,10 @@ use super::{
     additions::{self, Former},
     check,
     gates::Gates,
-    initial,
     link::{Link, Shared},
     objects,
     pace::Pace,
+    position::LogEnd,
     precheck,
     status::LinkStatus,
 };
@@ -570,6 +570,7 @@ fn links(
                 there,
                 objects: objects::of(&task.definition, direction, lower_case_table_names)?,
                 options: task.definition.options_for(direction),
+                counting: watch::Sender::default(),
                 copied: watch::Sender::default(),
                 gates: Gates::default(),
                 former: std::sync::Mutex::new(former(task, direction, lower_case_table_names, store)?),
@@ -730,7 +731,7 @@ impl Control for Controller {
                 };
                 let executed = async {
                     let mut conn = connect::open_bare(&self.0.server(name)?).await?;
-                    initial::executed(&mut conn).await
+                    LogEnd::read(&mut conn).await
                 };
                 let executed = executed.await.map_err(|failure| error(NOT_STARTED, failure.message))?;
                 let (mut applied, mut state) = (status.watch_applied(), status.watch_state());

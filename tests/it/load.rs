@@ -16,9 +16,12 @@ use crate::support::{
 
 const DATABASE: &str = "load_db";
 
+/// What the two servers are started with; [`crate::file_position`] runs the same with servers without GTIDs.
+pub(crate) type Options = [ServerOptions; 2];
+
 /// A pair with the load's tables, and a task that is not started.
-async fn prepared(options: impl Fn() -> ServerOptions) -> (Pair, Proxy) {
-    let pair = Pair::start_with(options(), options()).await;
+async fn prepared([hq, branch]: Options) -> (Pair, Proxy) {
+    let pair = Pair::start_with(hq, branch).await;
     make_tables(&pair.hq, DATABASE).await;
     let proxy = Proxy::start().await;
     proxy.register(&pair).await;
@@ -31,7 +34,7 @@ async fn prepared(options: impl Fn() -> ServerOptions) -> (Pair, Proxy) {
 }
 
 /// As [`prepared`], and the task runs.
-async fn in_step(options: impl Fn() -> ServerOptions) -> (Pair, Proxy) {
+async fn in_step(options: Options) -> (Pair, Proxy) {
     let (pair, proxy) = prepared(options).await;
     sql(&proxy, "START SYNC TASK t").await;
     proxy.wait_state("t", "running").await;
@@ -70,7 +73,11 @@ const NONE: Vec<Vec<String>> = Vec::new();
 
 #[tokio::test]
 async fn writers_on_both_sides_end_equal_and_then_the_binlogs_are_quiet() {
-    let (pair, proxy) = in_step(ServerOptions::default).await;
+    writers_on_both_sides(Options::default()).await;
+}
+
+pub(crate) async fn writers_on_both_sides(options: Options) {
+    let (pair, proxy) = in_step(options).await;
     let begin = Instant::now();
     let load = Load::start(&both(&pair), 3);
     load.commits(2500).await;
@@ -91,10 +98,14 @@ async fn writers_on_both_sides_end_equal_and_then_the_binlogs_are_quiet() {
 
 #[tokio::test]
 async fn twenty_kills_of_the_proxy_and_one_of_each_server_lose_nothing_and_apply_nothing_twice() {
-    let durable = || ServerOptions {
+    kills(Options::default()).await;
+}
+
+pub(crate) async fn kills(options: Options) {
+    let durable = options.map(|options| ServerOptions {
         durable: true,
-        ..ServerOptions::default()
-    };
+        ..options
+    });
     let (mut pair, mut proxy) = in_step(durable).await;
     let load = Load::start(&both(&pair), 3);
     for kill in 0..20 {
@@ -117,9 +128,28 @@ async fn twenty_kills_of_the_proxy_and_one_of_each_server_lose_nothing_and_apply
     quiet(&[&pair.hq, &pair.branch]).await;
 }
 
+/// Kills of the proxy alone.
+pub(crate) async fn kills_of_the_proxy(options: Options, times: usize) {
+    let (pair, mut proxy) = in_step(options).await;
+    let load = Load::start(&both(&pair), 3);
+    for _ in 0..times {
+        load.commits(100).await;
+        random_wait(300).await;
+        proxy.kill9();
+        proxy.restart().await.unwrap();
+    }
+    let tally = load.finish().await;
+    assert_exact(&pair, &proxy, &tally).await;
+    quiet(&[&pair.hq, &pair.branch]).await;
+}
+
 #[tokio::test]
 async fn full_sync_under_load_goes_on_where_a_kill_ended_it() {
-    let (pair, mut proxy) = prepared(ServerOptions::default).await;
+    killed_full_sync(Options::default()).await;
+}
+
+pub(crate) async fn killed_full_sync(options: Options) {
+    let (pair, mut proxy) = prepared(options).await;
     sql(
         &pair.hq,
         "CREATE TABLE load_db.big (id INT PRIMARY KEY, name VARCHAR(60), body VARCHAR(200), n INT, KEY (n), UNIQUE (name));
@@ -172,7 +202,11 @@ async fn full_sync_under_load_goes_on_where_a_kill_ended_it() {
 
 #[tokio::test]
 async fn two_databases_of_one_server_are_kept_in_step_under_other_names() {
-    let one = server(ServerOptions::default()).await;
+    one_server(Options::default()).await;
+}
+
+pub(crate) async fn one_server([options, _]: Options) {
+    let one = server(options).await;
     make_tables(&one, "shop").await;
     let mut proxy = Proxy::start().await;
     proxy.register_as("here", &one).await;
@@ -214,7 +248,11 @@ async fn two_databases_of_one_server_are_kept_in_step_under_other_names() {
 
 #[tokio::test]
 async fn ddl_in_the_middle_of_the_load_arrives_in_its_place_and_never_travels_back() {
-    let (pair, proxy) = in_step(ServerOptions::default).await;
+    ddl_in_the_load(Options::default()).await;
+}
+
+pub(crate) async fn ddl_in_the_load(options: Options) {
+    let (pair, proxy) = in_step(options).await;
     let load = Load::start(&both(&pair), 2);
     // Rows of hq have even numbers.
     let statements = [
@@ -284,7 +322,11 @@ async fn ddl_in_the_middle_of_the_load_arrives_in_its_place_and_never_travels_ba
 
 #[tokio::test]
 async fn rows_that_are_older_than_a_ddl_find_its_names_in_the_reverse_direction() {
-    let (pair, mut proxy) = in_step(ServerOptions::default).await;
+    older_rows(Options::default()).await;
+}
+
+pub(crate) async fn older_rows(options: Options) {
+    let (pair, mut proxy) = in_step(options).await;
     sql(
         &pair.hq,
         "USE load_db; CREATE TABLE a (id INT PRIMARY KEY, v INT, w INT, x INT); INSERT INTO a VALUES (1, 1, 1, 1), (2, 2, 2, 2);
@@ -358,7 +400,11 @@ async fn rows_that_are_older_than_a_ddl_find_its_names_in_the_reverse_direction(
 
 #[tokio::test]
 async fn each_ddl_takes_effect_once_through_kills() {
-    let (pair, mut proxy) = in_step(ServerOptions::default).await;
+    ddl_through_kills(Options::default()).await;
+}
+
+pub(crate) async fn ddl_through_kills(options: Options) {
+    let (pair, mut proxy) = in_step(options).await;
     let load = Load::start(&both(&pair), 2);
     for n in 0..20 {
         // Neither can be run twice, and the rows between them show the order.
@@ -383,7 +429,11 @@ async fn each_ddl_takes_effect_once_through_kills() {
 
 #[tokio::test]
 async fn stops_pauses_and_restarts_under_load_lose_nothing() {
-    let (pair, mut proxy) = in_step(ServerOptions::default).await;
+    stops_and_pauses(Options::default()).await;
+}
+
+pub(crate) async fn stops_and_pauses(options: Options) {
+    let (pair, mut proxy) = in_step(options).await;
     let load = Load::start(&both(&pair), 2);
     for (end, begin, state) in [("PAUSE", "RESUME", "paused"), ("STOP", "START", "stopped")] {
         load.commits(200).await;
@@ -429,7 +479,11 @@ async fn stops_pauses_and_restarts_under_load_lose_nothing() {
 
 #[tokio::test]
 async fn a_lost_connection_or_server_is_tried_again_until_it_is_back() {
-    let (mut pair, proxy) = in_step(ServerOptions::default).await;
+    lost_connections(Options::default()).await;
+}
+
+pub(crate) async fn lost_connections(options: Options) {
+    let (mut pair, proxy) = in_step(options).await;
     let replicas = rows(&pair.hq, "SHOW REPLICAS").await;
     assert_eq!(replicas.len(), 1, "{replicas:?}");
     let [id, host, uuid] = [0, 1, 4].map(|column| replicas[0][column].as_str());

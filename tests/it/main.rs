@@ -19,6 +19,7 @@ mod demo;
 mod documents;
 mod dropin;
 mod existing_tables;
+mod file_position;
 mod first_session;
 mod full_sync;
 mod large;

@@ -98,7 +98,7 @@ pub(crate) async fn quiet(servers: &[&LocalServer]) {
     let executed = async || {
         let mut all = Vec::new();
         for server in servers {
-            all.push(cell(*server, "SELECT @@gtid_executed").await);
+            all.push(rows(*server, "SHOW BINARY LOG STATUS").await);
         }
         all
     };
