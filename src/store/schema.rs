@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{Result, StoreError};
 
 /// The layout's number (`PRAGMA user_version`). A change adds a step to [`STEPS`].
-const LAYOUT: i64 = 2;
+const LAYOUT: i64 = 3;
 
 /// Tables that `SELECT` may read: the `sync` schema. Sorted.
 pub const PUBLIC_TABLES: [&str; 9] = [
@@ -27,7 +27,7 @@ pub const PUBLIC_TABLES: [&str; 9] = [
 ];
 
 /// SQL that leads from layout `n` to `n + 1`, by `n`.
-const STEPS: [&str; 2] = [LAYOUT_1, LAYOUT_2];
+const STEPS: [&str; 3] = [LAYOUT_1, LAYOUT_2, LAYOUT_3];
 
 /// Statements that a link can't carry, and what the operator says of them.
 const LAYOUT_2: &str = "
@@ -37,6 +37,9 @@ CREATE TABLE undecided (
     PRIMARY KEY (task, direction)
 );
 ";
+
+/// Which host of its list a server is at.
+const LAYOUT_3: &str = "ALTER TABLE servers ADD COLUMN in_use TEXT;";
 
 const LAYOUT_1: &str = "
 CREATE TABLE servers (
