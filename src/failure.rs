@@ -109,9 +109,23 @@ impl Failure {
                     without_values(error)
                 )
             }
+            mysql_async::Error::Io(mysql_async::IoError::Io(error)) => format!("{doing}: {}", lost(error)),
             other => format!("{doing}: {other}"),
         };
         Self { kind, message }
+    }
+}
+
+/// What the system says of a connection, in words that tell the operator something.
+fn lost(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::UnexpectedEof
+        | ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe => "the connection to the server was lost".to_owned(),
+        ErrorKind::ConnectionRefused => "connection refused: no server listens there".to_owned(),
+        _ => error.to_string(),
     }
 }
 

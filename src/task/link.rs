@@ -311,8 +311,8 @@ impl Link {
     async fn take_over(&self) -> Result<Taken, Failure> {
         let mut conn = connect::open(&self.destination).await?;
         checkpoint::ensure_schema(&mut conn).await?;
-        lineage::ensure_site(&mut conn).await?;
         let mut taken = checkpoint::take_over(&mut conn, &self.key, &self.slots()).await?;
+        lineage::ensure_site(&mut conn).await?;
         self.begin_lineage(&mut conn, &mut taken).await?;
         let mut copied = Copied {
             all_until: taken.tolerant_until.clone(),
