@@ -173,7 +173,9 @@ async fn a_promoted_replica_takes_the_place_of_a_killed_source_under_load() {
     assert_eq!(rows(&proxy, "SELECT * FROM sync.conflicts").await, NONE);
     quiet(&[&replica, &pair.branch]).await;
     tally.assert_at(&replica, DATABASE).await;
-    // It is the same site as before.
+    // It is the same site as before, also in the paths of what has come from it since.
+    let paths = "SELECT DISTINCT path FROM causeway.checkpoint WHERE link = 'forward' AND path <> ''";
+    assert_eq!(rows(&pair.branch, paths).await, [[site.clone()]]);
     assert_eq!(cell(&replica, "SELECT site FROM causeway.site").await, site);
     let shown = rows(&proxy, "SELECT server_uuid FROM sync.servers WHERE name = 'hq'").await;
     assert_eq!(shown, rows(&replica, "SELECT @@server_uuid").await);
