@@ -61,6 +61,15 @@ impl Failure {
         }
     }
 
+    /// The same, with what to do about it if that is up to the operator.
+    #[must_use]
+    pub fn with_remedy(self, remedy: impl fmt::Display) -> Self {
+        match self.kind {
+            Kind::Data => Self::data(format!("{self}; {remedy}")),
+            _ => self,
+        }
+    }
+
     /// The source refused to give rows of a table.
     pub fn reading(table: &TableName, error: &mysql_async::Error) -> Self {
         let failure = Self::mysql(format_args!("reading {table}"), error);

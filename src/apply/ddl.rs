@@ -38,6 +38,9 @@ use super::{
 /// How long a statement of a lost connection is waited for before the link starts over.
 const LOCK_WAIT_S: u32 = 10;
 
+/// Characters of a statement that a message shows.
+const SHOWN_CHARACTERS: usize = 200;
+
 /// `state` of a statement that has been run.
 const DONE: &str = "done";
 /// `state` of a statement on the shadow of a table, kept until the shadow takes the table's place.
@@ -440,8 +443,9 @@ async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
         Err(error) if kind_of(&error) == Kind::Environment => return Err(Failure::mysql(doing("running"), &error)),
         Err(error) => {
             let failure = Failure::mysql(doing("running"), &error);
+            let shown = excerpt(job.statement);
             return Err(Failure::data(format!(
-                "{failure}. It stands in sync.ddl; make the destination's definition fit, then RESUME the task, or decide on \
+                "{failure}. It reads: {shown}. Make the destination's definition fit, then RESUME the task, or decide on \
                  the statement with RESUME SYNC TASK … SKIP or APPLY '…'"
             )));
         }
@@ -449,6 +453,15 @@ async fn run(session: &mut Session, job: &Job<'_>) -> Result<(), Failure> {
     restored
         .map(drop)
         .map_err(|error| Failure::mysql(doing("finishing"), &error))
+}
+
+/// As much of a statement as a message takes; `sync.ddl` has the whole.
+fn excerpt(statement: &str) -> String {
+    let mut shown: String = statement.chars().take(SHOWN_CHARACTERS).collect();
+    if shown.len() < statement.len() {
+        shown.push_str("… (the whole stands in sync.ddl)");
+    }
+    shown
 }
 
 /// The settings a DDL depends on, as the source had them. Collations go by number, as in the binlog.

@@ -285,7 +285,11 @@ async fn copy_range(
         source, destination, ..
     } = &*range.table;
     let written = |error: mysql_async::Error| {
-        Failure::mysql(format_args!("copying {} to {}", source.name, destination.name), &error)
+        let failure = Failure::mysql(format_args!("copying {} to {}", source.name, destination.name), &error);
+        failure.with_remedy(format_args!(
+            "make {} at the destination take the rows, then RESUME the task: full sync goes on where it was",
+            destination.name
+        ))
     };
     // `begin` is two statements; the second one's count is what matters.
     let mut result = writer.query_iter(begin).await.map_err(written)?;

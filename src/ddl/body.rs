@@ -8,7 +8,8 @@
 //! - A name alone is looked up in the object's own database (for a view: the default one), whose counterpart takes its
 //!   place. So it need not change, unless a table of that name has another name or database at the destination.
 //!
-//! What would change and is not certain is refused.
+//! What would change and is not certain is refused. So is the name of a table, where only a table can stand, that is
+//! looked up in a database with another name at the destination and is not carried there.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -41,14 +42,101 @@ struct Chain {
     star: bool,
     /// `(` follows, and INTO does not precede: may be a function or procedure.
     call: bool,
+    /// It stands where a table or a view is named.
+    table: bool,
+}
+
+/// Follows the words of a query to where tables are named: behind FROM, JOIN, UPDATE, INSERT and REPLACE, and behind the
+/// commas of such a list.
+#[derive(Debug, Default)]
+struct TablePlaces {
+    /// The next name is a table's.
+    next: bool,
+    /// A comma leads to another table; and that of the parentheses around.
+    in_list: bool,
+    around: Vec<bool>,
+}
+
+impl TablePlaces {
+    /// Looks at what comes next and is no name. `last`: the word before it.
+    fn pass(&mut self, cursor: &Cursor<'_>, last: Option<&str>) {
+        // INSERT … ON DUPLICATE KEY UPDATE, SELECT … FOR UPDATE
+        let is_clause =
+            last.is_some_and(|last| ["KEY", "FOR", "ON"].iter().any(|word| word.eq_ignore_ascii_case(last)));
+        if cursor.is_any(&["FROM", "JOIN", "STRAIGHT_JOIN"]) || cursor.is_word("UPDATE") && !is_clause {
+            (self.next, self.in_list) = (true, true);
+        } else if cursor.is_any(&["INSERT", "REPLACE"]) {
+            self.next = true;
+        } else if cursor.is_symbol(b',') {
+            self.next = self.in_list;
+        } else if cursor.is_symbol(b'(') {
+            self.around.push(self.in_list);
+            // FROM (t, u), REPLACE(text, …)
+            self.next &= self.in_list;
+            self.in_list = self.next;
+        } else if cursor.is_symbol(b')') {
+            self.next = false;
+            self.in_list = self.around.pop().unwrap_or_default();
+        } else if !cursor.is_word("INTO") {
+            self.next = false;
+            self.in_list &= cursor.is_any(&["AS", "ON", "AND", "OR", "NOT", "INNER", "CROSS", "LEFT", "RIGHT"]);
+        }
+    }
+
+    /// Whether the word that comes next only says how tables are written to or read.
+    fn is_modifier(&self, cursor: &Cursor<'_>) -> bool {
+        self.next && cursor.is_any(&["LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED", "IGNORE", "LATERAL"])
+    }
 }
 
 /// Words that stand in most queries and programs and have been reserved in every version: bare, they name nothing.
-const RESERVED: [&str; 44] = [
-    "AND", "AS", "ASC", "BEFORE", "BETWEEN", "BY", "CALL", "CASE", "CROSS", "DECLARE", "DELETE", "DESC", "DISTINCT",
-    "EACH", "ELSE", "EXISTS", "FOR", "FROM", "GROUP", "HAVING", "IF", "IN", "INNER", "INSERT", "INTO", "IS", "JOIN",
-    "LEFT", "LIKE", "LIMIT", "NOT", "NULL", "ON", "OR", "ORDER", "RIGHT", "SELECT", "SET", "THEN", "UNION", "UPDATE",
-    "VALUES", "WHEN", "WHERE",
+const RESERVED: [&str; 46] = [
+    "AND",
+    "AS",
+    "ASC",
+    "BEFORE",
+    "BETWEEN",
+    "BY",
+    "CALL",
+    "CASE",
+    "CROSS",
+    "DECLARE",
+    "DELETE",
+    "DESC",
+    "DISTINCT",
+    "EACH",
+    "ELSE",
+    "EXISTS",
+    "FOR",
+    "FROM",
+    "GROUP",
+    "HAVING",
+    "IF",
+    "IN",
+    "INNER",
+    "INSERT",
+    "INTO",
+    "IS",
+    "JOIN",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "NOT",
+    "NULL",
+    "ON",
+    "OR",
+    "ORDER",
+    "REPLACE",
+    "RIGHT",
+    "SELECT",
+    "SET",
+    "STRAIGHT_JOIN",
+    "THEN",
+    "UNION",
+    "UPDATE",
+    "VALUES",
+    "WHEN",
+    "WHERE",
 ];
 
 /// Consumes the rest of the statement, which is the body.
@@ -62,8 +150,10 @@ pub(super) fn read(cursor: &mut Cursor<'_>, home: Option<&str>, needs_default_da
         hidden: BTreeSet::new(),
     };
     let (mut texts, mut runs_texts, mut into) = (BTreeSet::new(), false, false);
+    let (mut places, mut last) = (TablePlaces::default(), None);
     while !cursor.is_end() {
         runs_texts |= cursor.is_any(&["PREPARE", "JAVASCRIPT"]);
+        let word = cursor.word();
         if cursor.is_text() {
             let text = cursor.take().map_or("", |(_, text)| text);
             let words = text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '$');
@@ -73,6 +163,8 @@ pub(super) fn read(cursor: &mut Cursor<'_>, home: Option<&str>, needs_default_da
         }
         if !cursor.is_identifier() || RESERVED.iter().any(|word| cursor.is_word(word)) {
             into = cursor.is_word("INTO");
+            places.pass(cursor, last);
+            last = word;
             if !cursor.accept_symbol(b';') {
                 cursor.skip();
                 // A final `;` is no part of it.
@@ -80,10 +172,16 @@ pub(super) fn read(cursor: &mut Cursor<'_>, home: Option<&str>, needs_default_da
             }
             continue;
         }
+        last = word;
+        if places.is_modifier(cursor) {
+            cursor.skip();
+            continue;
+        }
         let mut chain = Chain {
             parts: Vec::new(),
             star: false,
             call: false,
+            table: std::mem::take(&mut places.next),
         };
         while let Ok(part) = cursor.identifier() {
             chain.parts.push(part);
@@ -145,10 +243,12 @@ impl Body {
                         continue;
                     };
                     let name = TableName::new(home, word);
-                    // Most words are no tables, so one whose case would change is left as it is.
-                    if let Some(mapped) = map(Role::BodyMention, &name)
-                        && (mapped.database != *mapped_home || !mapped.table.eq_ignore_ascii_case(word))
-                    {
+                    let means_another = match map(Role::BodyMention, &name) {
+                        // Most words are no tables, so one whose case would change is left as it is.
+                        Some(mapped) => mapped.database != *mapped_home || !mapped.table.eq_ignore_ascii_case(word),
+                        None => chain.table && mapped_home != home,
+                    };
+                    if means_another {
                         return Err(RewriteError::Body { name });
                     }
                 }

@@ -72,6 +72,12 @@ impl<'a> Cursor<'a> {
         self.is_word_at(0, keyword)
     }
 
+    /// The next token, if it is a bare word.
+    pub(super) fn word(&self) -> Option<&'a str> {
+        let token = self.token(0).filter(|token| token.kind == TokenKind::Word)?;
+        Some(self.text_of(&token.span))
+    }
+
     /// Whether the next token is one of these keywords.
     pub(super) fn is_any(&self, keywords: &[&str]) -> bool {
         keywords.iter().any(|keyword| self.is_word(keyword))

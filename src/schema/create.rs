@@ -17,6 +17,10 @@ use super::{show_create_table, show_create_tables};
 /// Definitions that one packet asks for.
 const TOGETHER: usize = 100;
 
+/// Ends a CREATE TABLE of ours, so that the other link, which meets it in the binlog (MySQL logs it as it was sent), knows it
+/// for one that nobody else has made.
+pub const MARK: &str = " /* causeway: schema sync */";
+
 /// A table to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
@@ -97,7 +101,7 @@ pub fn statement(
         ))
     };
     match statement.rewrite_for(&mapping) {
-        Ok(Some(statement)) => Ok(statement),
+        Ok(Some(statement)) => Ok(statement + MARK),
         Ok(None) => Err(failed("none of its columns is carried".to_owned())),
         Err(error) => Err(failed(error.to_string())),
     }

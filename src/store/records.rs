@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Result, Store};
 use crate::model::{
+    gtid::{Gtid, GtidSet},
     name::TaskName,
     status::{ConflictRecord, DdlRecord, EventRecord},
     task::{Decision, Direction},
@@ -94,7 +95,9 @@ impl Store {
             Decision::Skip => ("skip", None),
             Decision::Apply(statement) => ("apply", Some(statement)),
         };
-        let decided = self.writer().execute(
+        let writer = self.writer();
+        forget_passed(&writer, task)?;
+        let decided = writer.execute(
             "UPDATE undecided SET decision = ?2, statement = ?3 WHERE task = ?1",
             params![task.as_str(), decision, statement],
         )?;
@@ -185,6 +188,31 @@ fn insert_conflict(connection: &Connection, conflict: &ConflictRecord) -> Result
 }
 
 /// Ids only grow (AUTOINCREMENT), so what lies `max` ids behind the newest is beyond the bound.
+/// Forgets the statements that a task's links have passed: a decision holds for all that comes under its GTID, and so stays
+/// until the whole of that is applied.
+fn forget_passed(writer: &Connection, task: &TaskName) -> Result<()> {
+    let mut select = writer.prepare(
+        "SELECT direction, gtid, applied_position FROM undecided JOIN status USING (task, direction) WHERE task = ?1",
+    )?;
+    let found = select.query_map(params![task.as_str()], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })?;
+    for row in found {
+        let (direction, gtid, applied): (String, String, String) = row?;
+        let is_passed = match (gtid.parse::<Gtid>(), applied.parse::<GtidSet>()) {
+            (Ok(gtid), Ok(applied)) => applied.contains(&gtid),
+            _ => false,
+        };
+        if is_passed {
+            writer.execute(
+                "DELETE FROM undecided WHERE task = ?1 AND direction = ?2",
+                params![task.as_str(), direction],
+            )?;
+        }
+    }
+    Ok(())
+}
+
 fn prune(connection: &Connection, table: &str, newest: i64, max: i64) -> Result<()> {
     if newest % PRUNE_EVERY == 0 && newest > max {
         connection.execute(&format!("DELETE FROM {table} WHERE id <= ?1"), [newest - max])?;

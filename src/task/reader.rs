@@ -622,9 +622,15 @@ impl Reader {
     /// nothing, so this ends. Meanwhile nobody reads the stream, so it is asked whether the source is still there.
     async fn forward_catches_up(&mut self) -> Result<(), Failure> {
         let executed = initial::executed(&mut self.destination).await?;
-        let mut applied = self.link.shared.forward.watch_applied();
+        let forward = self.link.shared.forward.clone();
+        let mut applied = forward.watch_applied();
         loop {
-            let caught_up = async { applied.wait_for(|applied| executed.is_subset_of(applied)).await.is_ok() };
+            let caught_up = async {
+                applied
+                    .wait_for(|applied| forward.is_past(&executed, applied))
+                    .await
+                    .is_ok()
+            };
             match tokio::time::timeout(SOURCE_ASKED_EVERY, caught_up).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => return Err(Failure::environment("the forward link has ended")),

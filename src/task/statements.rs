@@ -11,6 +11,7 @@ use crate::{
         task::Direction,
     },
     plan::{self, assemble, moves::Moves, objects::Objects, online::CutOver, operations},
+    schema::create::MARK,
     sql::ident,
 };
 
@@ -143,6 +144,9 @@ pub fn judge(
         _ => {}
     }
     if direction == Direction::Reverse {
+        if matches!(parsed.kind, Kind::CreateTable { .. }) && statement.text.ends_with(MARK) {
+            return Verdict::Nothing;
+        }
         return if echo.is_some_and(|echo| same_statement(&parsed, echo, &context)) {
             Verdict::Echo
         } else {
@@ -653,6 +657,8 @@ mod tests {
             Some("ALTER TABLE `copy`.`u` ADD c INT"),
             "refused",
         );
+        let made_by_schema_sync = format!("CREATE TABLE `copy`.`t` (id INT PRIMARY KEY){MARK}");
+        check(&made_by_schema_sync, Reverse, None, "nothing");
         check("INSERT INTO t VALUES (1)", Reverse, None, "stop");
         check("CREATE TABLE causeway.x (a INT)", Reverse, None, "nothing");
     }
@@ -666,6 +672,28 @@ mod tests {
             ),
             ("CREATE VIEW left_out AS SELECT 1", "nothing"),
             ("CREATE VIEW v AS SELECT a FROM shop.left_out", "stop"),
+            ("CREATE VIEW v AS SELECT a FROM left_out", "stop"),
+            ("CREATE VIEW v AS SELECT 1 FROM (SELECT 1) x JOIN `left_out`", "stop"),
+            ("CREATE VIEW v AS SELECT 1 FROM (t AS x, u, left_out)", "stop"),
+            (
+                "CREATE VIEW v AS SELECT left_out FROM t WHERE left_out > 1 GROUP BY a, left_out",
+                "CREATE VIEW `copy`.`v` AS SELECT left_out FROM t WHERE left_out > 1 GROUP BY a, left_out",
+            ),
+            (
+                "CREATE VIEW v AS SELECT REPLACE(left_out, 'a', 'b'), EXTRACT(DAY FROM a), left_out FROM t",
+                "CREATE VIEW `copy`.`v` AS SELECT REPLACE(left_out, 'a', 'b'), EXTRACT(DAY FROM a), left_out FROM t",
+            ),
+            ("CREATE PROCEDURE p() INSERT IGNORE INTO left_out VALUES (1)", "stop"),
+            ("CREATE PROCEDURE p() REPLACE left_out VALUES (1)", "stop"),
+            ("CREATE PROCEDURE p() UPDATE t, left_out SET a = 1", "stop"),
+            (
+                "CREATE PROCEDURE p() INSERT INTO t VALUES (1) ON DUPLICATE KEY UPDATE left_out = 2, left_out = 3",
+                "CREATE PROCEDURE `copy`.`p`() INSERT INTO t VALUES (1) ON DUPLICATE KEY UPDATE left_out = 2, left_out = 3",
+            ),
+            (
+                "CREATE PROCEDURE p(left_out INT) BEGIN SELECT a INTO left_out FROM t; SET left_out = 1; END",
+                "CREATE PROCEDURE `copy`.`p`(left_out INT) BEGIN SELECT a INTO left_out FROM t; SET left_out = 1; END",
+            ),
             ("DROP VIEW other.x, v", "DROP VIEW `copy`.`v`"),
             ("CREATE VIEW crm.clients AS SELECT 1", "ignored"),
             ("CREATE VIEW crm.v AS SELECT 1", "nothing"),

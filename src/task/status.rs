@@ -185,6 +185,14 @@ impl LinkStatus {
         self.lock().prepared.clone()
     }
 
+    /// Whether there is nothing left to do of what the source had `executed` where `applied` is: what is prepared and not
+    /// decided on waits for the source's clients, not for this link.
+    pub fn is_past(&self, executed: &GtidSet, applied: &GtidSet) -> bool {
+        let mut settled = applied.clone();
+        settled.union(&self.prepared());
+        executed.is_subset_of(&settled)
+    }
+
     /// Everything up to here is done; `prepared` as in [`LinkStatus::prepared`].
     pub fn done(&self, done: Arc<GtidSet>, prepared: GtidSet) {
         self.lock().prepared = prepared;

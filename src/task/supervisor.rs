@@ -614,9 +614,8 @@ impl Control for Controller {
                 let executed = executed.await.map_err(|failure| error(NOT_STARTED, failure.message))?;
                 let (mut applied, mut state) = (status.watch_applied(), status.watch_state());
                 loop {
-                    let mut settled = applied.borrow_and_update().as_ref().clone();
-                    settled.union(&status.prepared());
-                    if executed.is_subset_of(&settled) && status.state() == State::Running {
+                    let done = applied.borrow_and_update().clone();
+                    if status.is_past(&executed, &done) && status.state() == State::Running {
                         break;
                     }
                     match *state.borrow_and_update() {

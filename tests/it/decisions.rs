@@ -13,11 +13,7 @@ async fn in_step() -> (Pair, Proxy) {
         "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, v INT); INSERT INTO d.t VALUES (1, 1), (2, 2)",
     )
     .await;
-    let proxy = Proxy::start().await;
-    proxy.register(&pair).await;
-    sql(&proxy, "CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS (d.*)").await;
-    sql(&proxy, "START SYNC TASK t").await;
-    proxy.wait_state("t", "running").await;
+    let proxy = Proxy::in_step(&pair, "OBJECTS (d.*)").await;
     (pair, proxy)
 }
 
@@ -80,6 +76,17 @@ async fn a_statement_that_cant_be_carried_pauses_the_task_until_the_operator_dec
         rows(&proxy, "SELECT statement FROM sync.ddl WHERE outcome = 'ignored'").await,
         [["UPDATE d.t SET v = 7"]]
     );
+
+    // Two in one transaction are one decision, which ends with it.
+    let both = "SET binlog_format = 'STATEMENT'; BEGIN; UPDATE d.t SET v = 8; UPDATE d.t SET v = 9; COMMIT";
+    sql(&pair.hq, both).await;
+    comes_to_be(&proxy, "paused").await;
+    sql(&proxy, "RESUME SYNC TASK t SKIP").await;
+    proxy.wait_state("t", "running").await;
+    proxy.wait_synced("t").await;
+    sql(&proxy, "PAUSE SYNC TASK t").await;
+    let (code, message) = error_of(&proxy, "RESUME SYNC TASK t SKIP").await;
+    assert!(code == 3102 && message.contains("No statement waits"), "{message}");
 }
 
 #[tokio::test]
@@ -96,6 +103,9 @@ async fn a_ddl_that_the_destination_refuses_can_be_passed_by_or_replaced() {
     assert!(error.contains("1060") && error.contains("SKIP"), "{error}");
     let (_, message) = error_of(&proxy, "RESUME SYNC TASK t APPLY ''").await;
     assert!(message.contains("SKIP"), "{message}");
+    assert!(error.contains("ADD COLUMN w INT"), "{error}");
+    let (_, message) = error_of(&proxy, "WAIT FOR SYNC TASK t").await;
+    assert!(message.contains("1060"), "{message}");
     // What is run in its place can fail, too.
     sql(&proxy, "RESUME SYNC TASK t APPLY 'ALTER TABLE d.t ADD COLUMN w BIGINT'").await;
     let error = comes_to_be(&proxy, "failed").await;

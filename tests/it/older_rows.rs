@@ -17,15 +17,7 @@ async fn in_step(metadata: &str, tables: &str) -> (Pair, Proxy) {
     let options = || ServerOptions::with(&[&format!("--binlog-row-metadata={metadata}")]);
     let pair = Pair::start_with(options(), options()).await;
     sql(&pair.hq, &format!("CREATE DATABASE d; USE d; {tables}")).await;
-    let proxy = Proxy::start().await;
-    proxy.register(&pair).await;
-    sql(
-        &proxy,
-        "CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS (d.*) WITH (heartbeat = OFF)",
-    )
-    .await;
-    sql(&proxy, "START SYNC TASK t").await;
-    proxy.wait_state("t", "running").await;
+    let proxy = Proxy::in_step(&pair, "OBJECTS (d.*) WITH (heartbeat = OFF)").await;
     (pair, proxy)
 }
 

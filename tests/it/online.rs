@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use causeway::demo::mysqld::{LocalServer, ServerOptions};
+use causeway::demo::mysqld::LocalServer;
 use mysql_async::prelude::Queryable as _;
 
 use crate::support::{
@@ -17,17 +17,9 @@ const DATABASE: &str = "load_db";
 
 /// A pair in step, with the load's tables.
 async fn in_step(options: &str) -> (Pair, Proxy) {
-    let pair = Pair::start_with(ServerOptions::default(), ServerOptions::default()).await;
+    let pair = Pair::start().await;
     make_tables(&pair.hq, DATABASE).await;
-    let proxy = Proxy::start().await;
-    proxy.register(&pair).await;
-    sql(
-        &proxy,
-        &format!("CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS (load_db.*) WITH (heartbeat = OFF{options})"),
-    )
-    .await;
-    sql(&proxy, "START SYNC TASK t").await;
-    proxy.wait_state("t", "running").await;
+    let proxy = Proxy::in_step(&pair, &format!("OBJECTS (load_db.*) WITH (heartbeat = OFF{options})")).await;
     (pair, proxy)
 }
 

@@ -12,17 +12,9 @@ use crate::support::{
 const NONE: Vec<Vec<String>> = Vec::new();
 
 async fn in_step(tables: &str, objects: &str) -> (Pair, Proxy) {
-    let pair = Pair::start_with(ServerOptions::default(), ServerOptions::default()).await;
+    let pair = Pair::start().await;
     sql(&pair.hq, tables).await;
-    let proxy = Proxy::start().await;
-    proxy.register(&pair).await;
-    sql(
-        &proxy,
-        &format!("CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS ({objects}) WITH (heartbeat = OFF)"),
-    )
-    .await;
-    sql(&proxy, "START SYNC TASK t").await;
-    proxy.wait_state("t", "running").await;
+    let proxy = Proxy::in_step(&pair, &format!("OBJECTS ({objects}) WITH (heartbeat = OFF)")).await;
     (pair, proxy)
 }
 
@@ -64,6 +56,12 @@ async fn tables_come_in_and_leave() {
         cell(&proxy, &query).await.parse::<u32>().unwrap()
     };
     assert_eq!(told("d.x has come into the selection").await, 1);
+    let refused = "SELECT statement FROM sync.ddl WHERE direction = 'reverse'";
+    assert_eq!(
+        rows(&proxy, refused).await,
+        NONE,
+        "what the task makes itself is nobody's DDL"
+    );
 
     // Leaves, by ALTER TABLE; what is written to it there stays there.
     sql(

@@ -135,6 +135,7 @@ impl Statements {
         let wanted = self.task(&name).await?.wanted;
         allowed(TaskVerb::Resume, &name, wanted)?;
         let asked = name.clone();
+        self.control.publish().await;
         if !self.stored(move |store| store.decide(&asked, &decision)).await? {
             return Err(SqlError::new(
                 code::TASK_STATE,
@@ -147,10 +148,15 @@ impl Statements {
     }
 
     pub(super) async fn wait_for_task(&self, name: TaskName, timeout: Duration) -> Result<Reply> {
-        let wanted = self.task(&name).await?.wanted;
-        if wanted != Wanted::Running {
-            let remedy = if wanted == Wanted::Paused { "RESUME" } else { "START" };
-            return Err(wrong_state(&name, wanted, "be waited for", remedy));
+        let task = self.task(&name).await?;
+        match task.wanted {
+            Wanted::Running => {}
+            Wanted::Failed => {
+                let message = format!("Sync task '{name}' has failed: {}", task.last_error);
+                return Err(SqlError::new(code::TASK_STATE, "HY000", message));
+            }
+            Wanted::Paused => return Err(wrong_state(&name, task.wanted, "be waited for", "RESUME")),
+            _ => return Err(wrong_state(&name, task.wanted, "be waited for", "START")),
         }
         let synced = self.control.wait_synced(&name, timeout).await?;
         Ok(Reply::Rows {

@@ -65,6 +65,16 @@ impl Proxy {
         Self(proxy.unwrap_or_else(|error| panic!("{error}")))
     }
 
+    /// A proxy with a two-way task `t` over a pair that runs; `task` is what follows `BETWEEN hq AND branch`.
+    pub(crate) async fn in_step(pair: &Pair, task: &str) -> Self {
+        let proxy = Self::start().await;
+        proxy.register(pair).await;
+        ask::sql(&proxy, &format!("CREATE SYNC TASK t BETWEEN hq AND branch {task}")).await;
+        ask::sql(&proxy, "START SYNC TASK t").await;
+        proxy.wait_state("t", "running").await;
+        proxy
+    }
+
     /// A connection to the admin endpoint.
     pub(crate) async fn admin(&self) -> mysql_async::Conn {
         self.connect().await.unwrap_or_else(|error| panic!("{error}"))

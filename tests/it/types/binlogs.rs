@@ -238,6 +238,9 @@ async fn xa_transactions_take_effect_when_they_commit() {
     world.agreed("d").await;
     let seen = rows(&world.pair.branch, "SELECT id, a FROM d.t ORDER BY id").await;
     assert_eq!(seen, [["1", "0"], ["2", "0"], ["3", "3"], ["30", "30"]]);
+    // Rows of a table that is so new that the reverse direction waits for the forward one: not for what is prepared.
+    world.branch(&["INSERT INTO d.u VALUES (2)"]).await;
+    world.agreed("d").await;
 
     // What was prepared survives a restart of the proxy.
     world.proxy.kill9();

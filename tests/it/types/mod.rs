@@ -69,10 +69,17 @@ impl World {
     async fn write(&self, server: &LocalServer, statements: &[impl AsRef<str>]) {
         let mut conn = ask::connect(server).await;
         for statement in std::iter::once(self.session.as_str()).chain(statements.iter().map(AsRef::as_ref)) {
-            conn.query_drop(statement).await.unwrap_or_else(|error| {
-                let start: String = statement.chars().take(300).collect();
-                panic!("{error}\nin: {start}")
-            });
+            loop {
+                match conn.query_drop(statement).await {
+                    Ok(()) => break,
+                    // A deadlock with what is being applied: the server has chosen this client, which tries again.
+                    Err(mysql_async::Error::Server(error)) if error.code == 1213 => {}
+                    Err(error) => {
+                        let start: String = statement.chars().take(300).collect();
+                        panic!("{error}\nin: {start}")
+                    }
+                }
+            }
         }
         conn.disconnect().await.unwrap();
     }
