@@ -3,9 +3,10 @@
 use std::{io::Write as _, process::Stdio};
 
 use causeway::demo::mysqld::{LocalServer, ServerOptions};
+use mysql_async::prelude::Queryable as _;
 
 use crate::support::{
-    ask::{cell, error_of, eventually, quiet, rows, sql},
+    ask::{cell, error_of, eventually, quiet, rows, sql, try_rows},
     clients,
     cluster::{Pair, Proxy, server},
     compare::assert_same,
@@ -207,7 +208,7 @@ async fn a_task_goes_to_the_other_host_by_itself_and_not_back_to_one_that_has_st
     let in_use = async || {
         let shown = rows(&proxy, "SHOW SERVERS").await;
         assert_eq!(shown[1][1], format!("{first},{second}"));
-        shown[1][2].clone()
+        shown[1][6].clone()
     };
     assert_eq!(in_use().await, first);
     let checked = rows(&proxy, "CHECK SERVER hq").await;
@@ -425,4 +426,89 @@ async fn a_destination_fails_over_and_gets_again_what_was_lost_with_it() {
     assert_same(&pair.hq, &replica, DATABASE).await;
     tally.assert_at(&replica, DATABASE).await;
     assert_eq!(rows(&proxy, "SELECT * FROM sync.conflicts").await, NONE);
+}
+
+#[tokio::test]
+async fn a_source_that_is_only_read_may_be_a_replica_that_nobody_has_promoted() {
+    let mut pair = Pair::start().await;
+    let replica = replica_of(&pair.hq).await;
+    let proxy = Proxy::start_with_minute(LONG_MINUTE_MS).await;
+    make_tables(&pair.hq, DATABASE).await;
+    proxy.register_as("branch", &pair.branch).await;
+    let second = format!("127.0.0.1:{}", replica.port);
+    sql(
+        &proxy,
+        &format!(
+            "CREATE SERVER hq OPTIONS (HOST '127.0.0.1:{},{second}', USER 'root', PASSWORD '')",
+            pair.hq.port
+        ),
+    )
+    .await;
+    sql(
+        &proxy,
+        "CREATE SYNC TASK t FROM hq TO branch OBJECTS (shop.*) WITH (heartbeat = OFF)",
+    )
+    .await;
+    sql(&proxy, "START SYNC TASK t").await;
+    proxy.wait_synced("t").await;
+    sql(&pair.hq, "INSERT INTO shop.plain VALUES (1, 1, 1, 'hq')").await;
+    proxy.wait_synced("t").await;
+    catches_up(&replica, &pair.hq).await;
+    pair.hq.kill9();
+    eventually("the replica is in use", async || {
+        let in_use = rows(&proxy, "SELECT in_use FROM sync.servers WHERE name = 'hq'").await;
+        (in_use == [[second.clone()]]).then_some(())
+    })
+    .await;
+    proxy.wait_state("t", "running").await;
+    let own = cell(
+        &replica,
+        "SELECT GTID_SUBTRACT(@@gtid_executed, GTID_SUBTRACT(@@gtid_executed, CONCAT(@@server_uuid,
+        ':1-1000000')))",
+    )
+    .await;
+    assert_eq!(own, "", "nothing was written to the replica");
+    promote(&replica).await;
+    sql(&replica, "INSERT INTO shop.plain VALUES (2, 2, 2, 'new')").await;
+    proxy.wait_synced("t").await;
+    assert_same(&replica, &pair.branch, DATABASE).await;
+}
+
+#[tokio::test]
+async fn a_source_is_not_replaced_while_its_tables_are_copied() {
+    let mut pair = Pair::start().await;
+    let replica = replica_of(&pair.hq).await;
+    let proxy = Proxy::start_with_minute(LONG_MINUTE_MS).await;
+    let table = "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY)";
+    sql(&pair.hq, &format!("{table}; INSERT INTO shop.t VALUES (1)")).await;
+    sql(&pair.branch, table).await;
+    // The copy waits for this row.
+    let mut holder = pair.branch.connect().await.unwrap();
+    holder.query_drop("BEGIN; INSERT INTO shop.t VALUES (1)").await.unwrap();
+    proxy.register(&pair).await;
+    sql(
+        &proxy,
+        "CREATE SYNC TASK t FROM hq TO branch OBJECTS (shop.*) WITH (heartbeat = OFF, existing_tables = 'proceed')",
+    )
+    .await;
+    sql(&proxy, "START SYNC TASK t").await;
+    eventually("the copy is under way", async || {
+        let phase = try_rows(&pair.branch, "SELECT phase FROM causeway.checkpoint WHERE slot = 0").await;
+        phase.is_ok_and(|phase| phase == [["full"]]).then_some(())
+    })
+    .await;
+    catches_up(&replica, &pair.hq).await;
+    pair.hq.kill9();
+    promote(&replica).await;
+    alter(&proxy, "hq", &replica).await;
+    proxy.wait_state("t", "failed").await;
+    let error = last_error(&proxy).await;
+    assert!(error.contains("while tables were being copied"), "{error}");
+    holder.query_drop("ROLLBACK").await.unwrap();
+    // The old one is back.
+    pair.hq.restart().await.unwrap();
+    alter(&proxy, "hq", &pair.hq).await;
+    sql(&proxy, "RESUME SYNC TASK t").await;
+    proxy.wait_synced("t").await;
+    assert_same(&pair.hq, &pair.branch, DATABASE).await;
 }
