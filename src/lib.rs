@@ -1,6 +1,7 @@
 //! Causeway keeps two MySQL servers in step, in both directions.
 //!
-//! Pure modules decide: [`model`], [`binlog`], [`sql`], [`ddl`], [`plan`], [`conflict`], [`schedule`]. They do no IO,
+//! Pure modules decide: [`model`], [`binlog`], [`sql`], [`ddl`], [`plan`], [`conflict`], [`schedule`],
+//! [`precheck`]. They do no IO,
 //! no async, no clock. The others act: [`source`], [`schema`], [`copy`], [`apply`], [`store`], [`admin`]; they do not
 //! import each other, [`task`] wires them. ARCHITECTURE.md has the whole picture.
 
@@ -15,6 +16,7 @@ pub mod demo;
 pub mod failure;
 pub mod model;
 pub mod plan;
+pub mod precheck;
 pub mod schedule;
 pub mod schema;
 pub mod serve;

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use crate::store::Store;
 
 use super::{
-    reply::{Reply, SqlError},
+    reply::{Cell, Column, Reply, SqlError},
+    sessions::Sessions,
     statements::{self, Statements},
     wire::{Handler, Session},
 };
@@ -57,6 +58,21 @@ impl Handler for Endpoint {
         let result = self.statements.execute(&mut own, sql).await;
         session.database = own.database;
         result
+    }
+
+    async fn execute_prepared(&self, session: &mut Session, sql: &str, parameters: &[Cell]) -> Result<Reply, SqlError> {
+        let mut own = session_of(session);
+        let result = self.statements.execute_with(&mut own, sql, parameters).await;
+        session.database = own.database;
+        result
+    }
+
+    async fn describe(&self, session: &Session, sql: &str) -> Result<Vec<Column>, SqlError> {
+        self.statements.describe(&session_of(session), sql).await
+    }
+
+    fn sessions(&self) -> Arc<Sessions> {
+        Arc::clone(self.statements.sessions())
     }
 
     async fn use_database(&self, session: &mut Session, database: &str) -> Result<(), SqlError> {

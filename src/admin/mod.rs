@@ -6,5 +6,6 @@
 pub mod endpoint;
 pub mod grammar;
 pub mod reply;
+pub mod sessions;
 pub mod statements;
 pub mod wire;

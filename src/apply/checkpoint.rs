@@ -226,6 +226,34 @@ pub async fn stage(conn: &mut Conn, link: &LinkKey) -> Result<Option<Stage>, Fai
     }
 }
 
+/// All that the link has applied; `None` if it has never been started. Changes nothing.
+///
+/// # Errors
+/// [`Failure`] if the server refuses, or a row does not make sense.
+pub async fn applied(conn: &mut Conn, link: &LinkKey) -> Result<Option<GtidSet>, Failure> {
+    if stage(conn, link).await?.is_none() {
+        return Ok(None);
+    }
+    let rows: Vec<String> = conn
+        .query(format!(
+            "SELECT applied FROM causeway.checkpoint WHERE {}",
+            link.condition()
+        ))
+        .await
+        .map_err(|error| Failure::mysql("reading the checkpoint", &error))?;
+    let mut applied = GtidSet::new();
+    for row in rows {
+        let set = row.parse::<GtidSet>();
+        applied.union(&set.map_err(|error| {
+            Failure::data(format!(
+                "a row of causeway.checkpoint for {} is not a GTID set: {error}",
+                link.task
+            ))
+        })?);
+    }
+    Ok(Some(applied))
+}
+
 /// Takes the link over: from here on whoever held it before can't write any more. Waits for a transaction of theirs
 /// that is about to commit, then reads what has been applied.
 ///

@@ -10,23 +10,39 @@ pub struct Grants {
     global: BTreeSet<String>,
     /// Database pattern, privilege.
     databases: Vec<(String, BTreeSet<String>)>,
+    /// Partial revokes: database, privilege that does not hold there though it holds globally.
+    revoked: Vec<(String, BTreeSet<String>)>,
+    /// Database, table, privilege.
+    tables: Vec<(String, String, BTreeSet<String>)>,
 }
 
 impl Grants {
-    /// Reads the rows of `SHOW GRANTS`. Those on single tables and routines are left out, as those of roles.
+    /// Reads the rows of `SHOW GRANTS`. Those on single columns and routines are left out, as those of roles.
     pub fn parse<'a>(rows: impl IntoIterator<Item = &'a str>) -> Self {
         let mut grants = Grants::default();
         for row in rows {
-            let Some((privileges, rest)) = row.strip_prefix("GRANT ").and_then(|row| row.split_once(" ON ")) else {
+            let revoked = row.strip_prefix("REVOKE ");
+            let given = revoked.or_else(|| row.strip_prefix("GRANT "));
+            let Some((privileges, rest)) = given.and_then(|row| row.split_once(" ON ")) else {
                 continue;
             };
             let privileges = privileges.split(',').map(|name| name.trim().to_ascii_uppercase());
-            if rest.starts_with("*.* ") {
+            if revoked.is_some() {
+                // Only on databases, whose names are no patterns then.
+                if let Some((database, _)) = rest.strip_prefix('`').and_then(|rest| rest.split_once("`.* FROM ")) {
+                    grants.revoked.push((database.replace("``", "`"), privileges.collect()));
+                }
+            } else if rest.starts_with("*.* ") {
                 grants.global.extend(privileges);
             } else if let Some((database, _)) = rest.strip_prefix('`').and_then(|rest| rest.split_once("`.* TO ")) {
                 grants
                     .databases
                     .push((database.replace("``", "`"), privileges.collect()));
+            } else if let Some((database, rest)) = rest.strip_prefix('`').and_then(|rest| rest.split_once("`.`"))
+                && let Some((table, _)) = rest.split_once("` TO ")
+            {
+                let name = |name: &str| name.replace("``", "`");
+                grants.tables.push((name(database), name(table), privileges.collect()));
             }
         }
         grants
@@ -39,9 +55,21 @@ impl Grants {
 
     /// Whether the privilege holds in all of a database.
     pub fn has_in(&self, privilege: &str, database: &str) -> bool {
-        self.has(privilege)
+        let revoked = self.revoked.iter().any(|(name, privileges)| {
+            name == database && (privileges.contains(privilege) || privileges.contains("ALL PRIVILEGES"))
+        });
+        (self.has(privilege) && !revoked)
             || self.databases.iter().any(|(name, privileges)| {
                 (name == database || pattern::matches(name, database))
+                    && (privileges.contains(privilege) || privileges.contains("ALL PRIVILEGES"))
+            })
+    }
+
+    /// Whether the privilege holds on one table.
+    pub fn has_on(&self, privilege: &str, database: &str, table: &str) -> bool {
+        self.has_in(privilege, database)
+            || self.tables.iter().any(|(in_database, name, privileges)| {
+                (in_database.as_str(), name.as_str()) == (database, table)
                     && (privileges.contains(privilege) || privileges.contains("ALL PRIVILEGES"))
             })
     }
@@ -76,6 +104,12 @@ mod tests {
                 "{privilege} in {database}"
             );
         }
+        assert!(grants.has_on("TRIGGER", "other", "t") && !grants.has_on("TRIGGER", "other", "u"));
+        let partial = Grants::parse([
+            "GRANT SELECT, INSERT ON *.* TO `sync`@`%`",
+            "REVOKE INSERT ON `own`.* FROM `sync`@`%`",
+        ]);
+        assert!(partial.has_in("INSERT", "x") && partial.has_in("SELECT", "own") && !partial.has_in("INSERT", "own"));
         assert!(Grants::parse(["GRANT ALL PRIVILEGES ON *.* TO `root`@`%`"]).has("SUPER"));
     }
 }

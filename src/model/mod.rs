@@ -11,6 +11,7 @@ pub mod lineage;
 pub mod name;
 pub mod outage;
 pub mod pattern;
+pub mod precheck;
 pub mod row;
 pub mod server;
 pub mod status;

@@ -56,7 +56,7 @@ impl fmt::Display for StoredName {
 }
 
 /// An account of a server, as in DEFINER.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Account {
     /// The user's name.
     pub user: String,

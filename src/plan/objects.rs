@@ -108,6 +108,11 @@ impl Objects {
         self
     }
 
+    /// What was written, in the case in which the servers keep names.
+    pub fn rules(&self) -> &[ObjectRule] {
+        &self.rules
+    }
+
     /// Whether these are the forward direction's objects.
     pub fn is_mapped_back(&self) -> bool {
         self.mapped_back

@@ -4,10 +4,7 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 
 use crate::{
     failure::Failure,
-    model::{
-        name::TableName,
-        table::{Index, IndexPart, Table},
-    },
+    model::{name::TableName, table::Table},
     sql::{ident, literal},
 };
 
@@ -21,53 +18,6 @@ pub mod tables;
 /// [`Failure`] if the server refuses, or a column's type is not known.
 pub async fn read_table(conn: &mut Conn, name: &TableName) -> Result<Option<Table>, Failure> {
     Ok(tables::read(conn, std::slice::from_ref(name)).await?.remove(name))
-}
-
-/// All keys of a table, as they are compared.
-///
-/// # Errors
-/// [`Failure`] if the server refuses.
-pub async fn read_indexes(conn: &mut Conn, name: &TableName) -> Result<Vec<Index>, Failure> {
-    type Part = (
-        String,
-        u8,
-        String,
-        Option<String>,
-        Option<u64>,
-        Option<String>,
-        Option<String>,
-    );
-    let parts: Vec<Part> = conn
-        .query(format!(
-            "SELECT INDEX_NAME, NON_UNIQUE, INDEX_TYPE, COLUMN_NAME, SUB_PART, COLLATION, EXPRESSION \
-             FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} \
-             ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
-            literal::string(&name.database),
-            literal::string(&name.table)
-        ))
-        .await
-        .map_err(|error| Failure::mysql(format_args!("reading the keys of {name}"), &error))?;
-    let mut indexes: Vec<Index> = Vec::new();
-    for (key, non_unique, kind, column, prefix, order, expression) in parts {
-        let mut rest = match (&column, expression) {
-            (None, Some(expression)) => format!("({expression})"),
-            _ => prefix.map_or(String::new(), |length| format!("({length})")),
-        };
-        if order.as_deref() == Some("D") {
-            rest.push_str(" DESC");
-        }
-        let part = IndexPart { column, rest };
-        match indexes.last_mut().filter(|last| last.name == key) {
-            Some(last) => last.parts.push(part),
-            None => indexes.push(Index {
-                name: key,
-                unique: non_unique == 0,
-                kind,
-                parts: vec![part],
-            }),
-        }
-    }
-    Ok(indexes)
 }
 
 /// Base tables whose names differ from this one in case at most.

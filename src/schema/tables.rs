@@ -8,7 +8,7 @@ use crate::{
     failure::Failure,
     model::{
         name::TableName,
-        table::{Family, ForeignKey, Key, KeyPart, Reference, Table, TableColumn},
+        table::{Family, ForeignKey, Index, IndexPart, Key, KeyPart, Reference, Table, TableColumn},
     },
     sql::literal,
 };
@@ -32,6 +32,80 @@ pub async fn read(conn: &mut Conn, names: &[TableName]) -> Result<HashMap<TableN
         }
     }
     Ok(tables)
+}
+
+/// All keys of those of `names` that are there, as they are compared.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn indexes(conn: &mut Conn, names: &[TableName]) -> Result<HashMap<TableName, Vec<Index>>, Failure> {
+    let mut by_database: BTreeMap<&str, Vec<&TableName>> = BTreeMap::new();
+    for name in names {
+        by_database.entry(&name.database).or_default().push(name);
+    }
+    let mut indexes = HashMap::with_capacity(names.len());
+    for (database, names) in by_database {
+        for names in names.chunks(TOGETHER) {
+            some_indexes(conn, &Wanted::new(database, names), &mut indexes).await?;
+        }
+    }
+    Ok(indexes)
+}
+
+async fn some_indexes(
+    conn: &mut Conn,
+    wanted: &Wanted<'_>,
+    indexes: &mut HashMap<TableName, Vec<Index>>,
+) -> Result<(), Failure> {
+    let rows: Vec<Row> = conn
+        .query(format!(
+            "SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, INDEX_TYPE, COLUMN_NAME, SUB_PART, COLLATION, EXPRESSION \
+             FROM information_schema.STATISTICS WHERE {} \
+             ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
+            wanted.condition("")
+        ))
+        .await
+        .map_err(|error| wanted.failure(&error))?;
+    type Part = (
+        String,
+        String,
+        u8,
+        String,
+        Option<String>,
+        Option<u64>,
+        Option<String>,
+        Option<String>,
+    );
+    for row in rows {
+        let Ok((found, key, non_unique, kind, column, prefix, order, expression)) =
+            mysql_async::from_row_opt::<Part>(row)
+        else {
+            return Err(Failure::data(format!(
+                "the keys of tables in {} can't be read",
+                wanted.database
+            )));
+        };
+        let Some(name) = wanted.name(&found) else { continue };
+        let of_table = indexes.entry(name.clone()).or_default();
+        let mut rest = match (&column, expression) {
+            (None, Some(expression)) => format!("({expression})"),
+            _ => prefix.map_or(String::new(), |length| format!("({length})")),
+        };
+        if order.as_deref() == Some("D") {
+            rest.push_str(" DESC");
+        }
+        let part = IndexPart { column, rest };
+        match of_table.last_mut().filter(|last| last.name == key) {
+            Some(last) => last.parts.push(part),
+            None => of_table.push(Index {
+                name: key,
+                unique: non_unique == 0,
+                kind,
+                parts: vec![part],
+            }),
+        }
+    }
+    Ok(())
 }
 
 /// Some tables of one database.

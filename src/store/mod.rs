@@ -21,18 +21,21 @@ use rusqlite::Connection;
 mod accounts;
 mod error;
 mod functions;
+mod prechecks;
 mod query;
 mod records;
 mod schema;
 mod secret;
 mod servers;
 mod status;
+mod system;
 mod tasks;
 
 pub use error::StoreError;
-pub use query::{PublicColumn, QueryCell, QueryColumn, QueryError, QueryKind, QueryResult};
+pub use query::{PublicColumn, QueryCell, QueryColumn, QueryError, QueryKind, QueryResult, Question};
 pub use schema::PUBLIC_TABLES;
 pub use servers::ServerSeen;
+pub use system::tables_of;
 pub use tasks::StoredTask;
 
 type Result<T> = std::result::Result<T, StoreError>;

@@ -2,6 +2,7 @@
 //!
 //! The text comes from whoever may log in, so each question runs in a connection of its own that can do no harm:
 //! - the file is opened read-only, twice: as `main`, so that `status` is found, and as `sync`, for `sync.status`;
+//!   `information_schema` and `performance_schema` are made up in memory when they are asked for ([`system`]);
 //! - the authorizer lets SELECT through and reads of the public tables, by name. It does not look at the view or
 //!   common table expression that a read comes through: SQLite reports that name as the text chose it;
 //! - limits on length, depth and size, a time limit, and limits on the result.
@@ -12,11 +13,12 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Statement, ToSql, params_from_iter};
+use tokio_util::sync::CancellationToken;
 
 use super::schema::PUBLIC_TABLES;
-use super::{Store, functions};
+use super::{Store, functions, system};
 
 /// A question may run this long.
 const TIME_MAX: Duration = Duration::from_secs(30);
@@ -91,16 +93,95 @@ impl QueryError {
     }
 }
 
+/// A `SELECT`, and what its answer depends on.
+#[derive(Debug, Clone, Default)]
+pub struct Question {
+    /// One `SELECT` in SQLite's dialect.
+    pub sql: String,
+    /// What `?1`, `?2`, … stand for.
+    pub parameters: Vec<QueryCell>,
+    /// The database that the session has chosen.
+    pub database: Option<String>,
+    /// What the store does not know and `information_schema` and `performance_schema` show: an object of arrays,
+    /// `variables` and `status` of `[name, value]`, `processes` of `[id, user, host, db, command, seconds, state, text]`.
+    pub facts: serde_json::Value,
+    /// Ends the question when it is cancelled, with MySQL's 1317.
+    pub interrupted: CancellationToken,
+}
+
 impl Store {
     /// Answers one `SELECT` in SQLite's dialect, with MySQL's functions added where they have another name.
     ///
     /// # Errors
     /// [`QueryError`] with the number that MySQL gives: 1064, 1146, 1054, 1142, …
     pub fn query(&self, sql: &str) -> Result<QueryResult, QueryError> {
-        run(&self.database, sql, TIME_MAX).map_err(|error| match error {
-            Failure::Told(error) => error,
-            Failure::Sqlite(error) => in_mysql_terms(&error),
+        self.answer(&Question {
+            sql: sql.to_owned(),
+            ..Question::default()
         })
+    }
+
+    /// As [`Store::query`], of a session.
+    ///
+    /// # Errors
+    /// As [`Store::query`].
+    pub fn answer(&self, question: &Question) -> Result<QueryResult, QueryError> {
+        run(&self.database, question, TIME_MAX).map_err(|error| told(error, question))
+    }
+
+    /// The columns that the answer will have. Nothing is run, so an expression's column is [`QueryKind::Text`].
+    ///
+    /// # Errors
+    /// As [`Store::query`].
+    pub fn columns_of(&self, question: &Question) -> Result<Vec<QueryColumn>, QueryError> {
+        let columns = || {
+            let connection = open(&self.database, question, TIME_MAX)?;
+            let statement = prepare(&connection, &question.sql)?;
+            let columns = declared(&statement).into_iter().map(|(name, kind)| QueryColumn {
+                name,
+                kind: kind.unwrap_or(QueryKind::Text),
+            });
+            Ok(columns.collect())
+        };
+        columns().map_err(|error| told(error, question))
+    }
+
+    /// `SHOW REPLICA STATUS`: a row per link, or the row of the link `task:direction`.
+    ///
+    /// # Errors
+    /// As [`Store::query`].
+    pub fn replica_status(&self, channel: Option<&str>) -> Result<QueryResult, QueryError> {
+        let channel = channel.map(|name| QueryCell::Text(name.to_owned()));
+        self.answer(&Question {
+            sql: system::replica_status(channel.is_some()),
+            parameters: channel.into_iter().collect(),
+            ..Question::default()
+        })
+    }
+}
+
+fn told(error: Failure, question: &Question) -> QueryError {
+    match error {
+        Failure::Told(error) => error,
+        Failure::Sqlite(error) if question.interrupted.is_cancelled() && is_interruption(&error) => {
+            QueryError::new(1317, "70100", "Query execution was interrupted")
+        }
+        Failure::Sqlite(error) => in_mysql_terms(&error),
+    }
+}
+
+fn is_interruption(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted)
+}
+
+impl ToSql for QueryCell {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            QueryCell::Null => ValueRef::Null,
+            QueryCell::Int(value) => ValueRef::Integer(*value),
+            QueryCell::Double(value) => ValueRef::Real(*value),
+            QueryCell::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
     }
 }
 
@@ -153,22 +234,13 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
-fn run(database: &Path, sql: &str, time_max: Duration) -> Result<QueryResult, Failure> {
-    let mut connection = open(database)?;
-    let deadline = Instant::now() + time_max;
-    connection.progress_handler(INSTRUCTIONS_PER_LOOK, Some(move || Instant::now() > deadline))?;
-    connection.authorizer(Some(authorize))?;
-    let mut statement = connection.prepare(sql)?;
-    if statement.column_count() == 0 || !statement.readonly() {
-        return Err(Failure::Told(denied()));
-    }
-    let declared: Vec<(String, Option<QueryKind>)> = statement
-        .columns()
-        .map(|column| (column.name().to_owned(), column.decl_type().and_then(declared_kind)))
-        .collect();
+fn run(database: &Path, question: &Question, time_max: Duration) -> Result<QueryResult, Failure> {
+    let connection = open(database, question, time_max)?;
+    let mut statement = prepare(&connection, &question.sql)?;
+    let declared = declared(&statement);
     let mut found = Vec::new();
     let mut bytes = 0_usize;
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query(params_from_iter(&question.parameters))?;
     while let Some(row) = rows.next()? {
         let mut cells = Vec::with_capacity(declared.len());
         for index in 0..declared.len() {
@@ -194,17 +266,41 @@ fn run(database: &Path, sql: &str, time_max: Duration) -> Result<QueryResult, Fa
     })
 }
 
-fn open(database: &Path) -> rusqlite::Result<Connection> {
-    // No SQLITE_OPEN_URI, and the path is absolute: it is never read as a URI. ATTACH takes over the flags.
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(database, flags)?;
-    connection.execute("ATTACH DATABASE ?1 AS sync", [database.to_string_lossy()])?;
-    connection.execute_batch("PRAGMA query_only = ON")?;
+fn prepare<'a>(connection: &'a Connection, sql: &str) -> Result<Statement<'a>, Failure> {
+    let statement = connection.prepare(sql)?;
+    if statement.column_count() == 0 || !statement.readonly() {
+        return Err(Failure::Told(denied()));
+    }
+    Ok(statement)
+}
+
+fn declared(statement: &Statement<'_>) -> Vec<(String, Option<QueryKind>)> {
+    let columns = statement.columns();
+    columns
+        .map(|column| (column.name().to_owned(), column.decl_type().and_then(declared_kind)))
+        .collect()
+}
+
+/// A connection for one question, with everything in it that the question may see, and nothing allowed but to read it.
+fn open(database: &Path, question: &Question, time_max: Duration) -> rusqlite::Result<Connection> {
+    // The path is absolute, so it is never read as a URI; only the databases in memory are named by one. ATTACH takes
+    // over the flags.
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let mut connection = Connection::open_with_flags(database, flags)?;
     connection.busy_timeout(Duration::from_secs(10))?;
+    connection.execute("ATTACH DATABASE ?1 AS sync", [database.to_string_lossy()])?;
+    system::attach(
+        &connection,
+        &question.sql,
+        question.database.as_deref(),
+        &question.facts,
+    )?;
+    connection.execute_batch("PRAGMA query_only = ON")?;
     // Otherwise "misspelt" would be a string rather than an unknown column.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    let parameters = i32::try_from(question.parameters.len()).unwrap_or(i32::MAX);
     for (limit, value) in [
         (Limit::SQLITE_LIMIT_LENGTH, 64 << 20),
         (Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20),
@@ -214,13 +310,18 @@ fn open(database: &Path) -> rusqlite::Result<Connection> {
         (Limit::SQLITE_LIMIT_VDBE_OP, 250_000),
         (Limit::SQLITE_LIMIT_FUNCTION_ARG, 50),
         (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_000),
-        (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 0),
+        (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, parameters),
         (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1),
         (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
     ] {
         connection.set_limit(limit, value)?;
     }
     functions::register(&connection)?;
+    let deadline = Instant::now() + time_max;
+    let interrupted = question.interrupted.clone();
+    let is_over = move || interrupted.is_cancelled() || Instant::now() > deadline;
+    connection.progress_handler(INSTRUCTIONS_PER_LOOK, Some(is_over))?;
+    connection.authorizer(Some(authorize))?;
     Ok(connection)
 }
 
@@ -231,7 +332,7 @@ fn authorize(context: AuthContext<'_>) -> Authorization {
         AuthAction::Read {
             table_name,
             column_name,
-        } => may_read(table_name, column_name),
+        } => may_read(context.database_name, table_name, column_name),
         AuthAction::Function { function_name } => !FORBIDDEN_FUNCTIONS.contains(&function_name.to_lowercase().as_str()),
         _ => false,
     };
@@ -248,8 +349,11 @@ const FORBIDDEN_FUNCTIONS: [&str; 5] = ["edit", "fts3_tokenizer", "load_extensio
 /// Table-valued functions over JSON texts; they read nothing but their arguments.
 const JSON_TABLES: [&str; 2] = ["json_each", "json_tree"];
 
-fn may_read(table: &str, column: &str) -> bool {
+fn may_read(database: Option<&str>, table: &str, column: &str) -> bool {
     let table = table.to_lowercase();
+    if database.is_some_and(|name| system::SCHEMAS.contains(&name)) && !table.starts_with("sqlite_") {
+        return true; // made up for this question
+    }
     if PUBLIC_TABLES.contains(&table.as_str()) || JSON_TABLES.contains(&table.as_str()) {
         return true;
     }
@@ -388,6 +492,12 @@ fn in_mysql_terms(error: &rusqlite::Error) -> QueryError {
             ),
         ),
         ErrorCode::TooBig | ErrorCode::OutOfMemory => too_large(),
+        // A text or a fraction where only a whole number can stand.
+        ErrorCode::TypeMismatch => QueryError::new(
+            1064,
+            "42000",
+            "You have an error in your Causeway SQL syntax; LIMIT and OFFSET take whole numbers",
+        ),
         ErrorCode::Unknown if !text.is_empty() => QueryError::new(
             1064,
             "42000",
@@ -406,9 +516,16 @@ mod tests {
         let dir = super::super::tests::TempDir::new();
         let store = Store::open(dir.path()).unwrap();
         let endless = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
-        let Err(Failure::Sqlite(error)) = run(&store.database, endless, Duration::from_millis(50)) else {
-            panic!("it ended");
+        let question = Question {
+            sql: endless.to_owned(),
+            ..Question::default()
         };
-        assert_eq!(in_mysql_terms(&error).code, 3024);
+        let ends_with = |time_max: Duration, code: u16| match run(&store.database, &question, time_max) {
+            Err(error) => assert_eq!(told(error, &question).code, code),
+            Ok(_) => panic!("it ended"),
+        };
+        ends_with(Duration::from_millis(50), 3024);
+        question.interrupted.cancel();
+        ends_with(Duration::from_secs(3600), 1317);
     }
 }

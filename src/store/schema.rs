@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{Result, StoreError};
 
 /// The layout's number (`PRAGMA user_version`). A change adds a step to [`STEPS`].
-const LAYOUT: i64 = 3;
+const LAYOUT: i64 = 4;
 
 /// Tables that `SELECT` may read: the `sync` schema. Sorted.
 pub const PUBLIC_TABLES: [&str; 9] = [
@@ -27,7 +27,15 @@ pub const PUBLIC_TABLES: [&str; 9] = [
 ];
 
 /// SQL that leads from layout `n` to `n + 1`, by `n`.
-const STEPS: [&str; 3] = [LAYOUT_1, LAYOUT_2, LAYOUT_3];
+const STEPS: [&str; 4] = [LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4];
+
+/// Warnings of the precheck that the operator has acknowledged.
+const LAYOUT_3: &str = "
+CREATE TABLE acknowledged (
+    task TEXT NOT NULL REFERENCES tasks (task) ON DELETE CASCADE, item TEXT NOT NULL,
+    PRIMARY KEY (task, item)
+);
+";
 
 /// Statements that a link can't carry, and what the operator says of them.
 const LAYOUT_2: &str = "
@@ -39,7 +47,7 @@ CREATE TABLE undecided (
 ";
 
 /// Which host of its list a server is at.
-const LAYOUT_3: &str = "ALTER TABLE servers ADD COLUMN in_use TEXT;";
+const LAYOUT_4: &str = "ALTER TABLE servers ADD COLUMN in_use TEXT;";
 
 const LAYOUT_1: &str = "
 CREATE TABLE servers (

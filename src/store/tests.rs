@@ -552,3 +552,71 @@ fn nothing_but_reading_the_sync_schema_is_possible() {
         3170,
     );
 }
+
+#[test]
+fn dates_texts_and_gtid_sets_are_worked_with_as_in_mysql() {
+    let dir = TempDir::new();
+    let store = Store::open(dir.path()).unwrap();
+    let check = |expression: &str, expected: &str| {
+        let found = ask(&store, &format!("SELECT {expression}"));
+        assert_eq!(found.as_deref(), Ok(expected), "{expression}");
+    };
+    check("unix_timestamp('1970-01-01 00:01:00')", "60");
+    check("unix_timestamp('1970-01-01 00:00:00.5')", "0.5");
+    check("unix_timestamp() = unix_timestamp(now())", "1");
+    check("from_unixtime(951827445)", "2000-02-29 12:30:45");
+    check("from_unixtime(0, '%W %Y')", "Thursday 1970");
+    check("from_unixtime(1e300)", "NULL");
+    check(
+        "date_format('2026-11-22 20:05:09', '%d.%m.%y %H:%i:%s %p %b')",
+        "22.11.26 20:05:09 PM Nov",
+    );
+    check("date_format('never', '%Y')", "NULL");
+    check("date_add('2026-01-31', 1, 'MONTH')", "2026-02-28 00:00:00");
+    check("date_sub('2026-01-01', '1', 'second')", "2025-12-31 23:59:59");
+    check("timestampdiff('MINUTE', '2026-01-01', '2026-01-01 01:00:59')", "60");
+    check("datediff('2026-01-02 01:00:00', '2025-12-31 23:00:00')", "2");
+    check("time_to_sec('01:00:01'), sec_to_time(-3661)", "3601,-01:01:01");
+    check(
+        "year('2026-11-22'), month('2026-11-22'), dayofweek('2026-11-22'), weekday('2026-11-22')",
+        "2026,11,1,6",
+    );
+    check(
+        "hour('2026-11-22 20:41:38'), minute('2026-11-22 20:41:38'), second('x')",
+        "20,41,NULL",
+    );
+    check(
+        "substring_index('a.b.c', '.', 2), substring_index('a.b.c', '.', -1), substring_index('a', '.', 9)",
+        "a.b,c,a",
+    );
+    check(
+        "field('B', 'a', 'b'), find_in_set('b', 'a,B,c'), find_in_set('x', '')",
+        "2,2,0",
+    );
+    check(
+        "lpad('5', 3, '0'), rpad('abc', 2, 'x'), repeat('ab', 2), reverse('aü')",
+        "005,ab,abab,üa",
+    );
+    check("greatest(1, 2.5, 2), least('b', 'a'), greatest(1, NULL)", "2.5,a,NULL");
+    check("truncate(-1.999, 1), is_null(NULL), is_null(0)", "-1.9,1,0");
+    check(
+        "'Orders' REGEXP '^ord', 'x' REGEXP 'y', NULL REGEXP 'y', regexp_like('abc', 'B')",
+        "1,0,NULL,1",
+    );
+    check("json_unquote('\"a\"'), json_unquote('a')", "a,a");
+    let (one, two) = (
+        "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9",
+        "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-8",
+    );
+    check(
+        &format!("gtid_subset('{two}', '{one}'), gtid_subset('{one}', '{two}')"),
+        "1,0",
+    );
+    check(
+        &format!("gtid_subtract('{one}', '{two}')"),
+        "3e11fa47-71ca-11e1-9e33-c80aa9429562:9",
+    );
+    for wrong in ["'a' REGEXP '('", "gtid_subset('x', 'y')", "repeat('x', 999999999)"] {
+        assert!(ask(&store, &format!("SELECT {wrong}")).is_err(), "{wrong}");
+    }
+}

@@ -1,38 +1,23 @@
 //! What a server has to be like, found out over one connection.
 
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 use crate::{
     connect,
     failure::Failure,
-    model::{name::OWN_DATABASE, server::ServerDefinition, status::CheckStep},
+    model::{precheck::Verdict, server::ServerDefinition, status::CheckStep, stored::Account},
+    precheck::{self, facts::VARIABLES},
+    sql::literal,
 };
 
-/// The oldest version: `VALUES ROW(…)` came with 8.0.19.
-const MIN_VERSION: (u16, u16, u16) = (8, 0, 19);
+pub use crate::precheck::facts::Facts;
 
-/// What matters of a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// `@@server_uuid`.
-    pub server_uuid: String,
-    /// What tells two servers with one `server_uuid` apart: where they run and where their data are.
-    instance: String,
-    /// `@@version`.
-    pub version: String,
-    number: (u16, u16, u16),
-    is_mariadb: bool,
-    log_bin: bool,
-    binlog_format: String,
-    binlog_row_image: String,
-    binlog_row_metadata: String,
-    gtid_mode: String,
-    /// How it keeps and compares names of databases and tables.
-    pub lower_case_table_names: u8,
-    row_value_options: String,
-    /// The server's `binlog_do_db` and `binlog_ignore_db` lists; `None` if it does not show them to this account.
-    binlog_filters: Option<(String, String)>,
-}
+use super::receiver;
 
 /// Reads the facts.
 ///
@@ -48,179 +33,115 @@ pub async fn facts(server: &ServerDefinition) -> Result<Facts, Failure> {
 }
 
 async fn read(conn: &mut Conn, server: &ServerDefinition) -> Result<Facts, Failure> {
-    let number = conn.server_version();
-    let row: Option<Row> = conn
-        .query_first(
-            "SELECT @@server_uuid, @@version, @@log_bin, @@binlog_format, @@binlog_row_image, @@binlog_row_metadata, \
-             @@gtid_mode, @@binlog_row_value_options, CONCAT_WS(' ', @@hostname, @@port, @@datadir, @@server_id), \
-             @@lower_case_table_names",
-        )
-        .await
-        .map_err(|error| {
-            let failure = Failure::mysql(format_args!("reading the settings of server {}", server.name), &error);
-            // 1193, unknown system variable: not MySQL, or a very old one.
-            if matches!(&error, mysql_async::Error::Server(error) if error.code == 1193) {
-                Failure::data(format!(
-                    "{failure}. Causeway synchronizes MySQL servers from version 8.0.19 on"
-                ))
-            } else {
-                failure
-            }
-        })?;
-    let text = |place: usize| {
-        row.as_ref()
-            .and_then(|row| row.get_opt::<Option<String>, _>(place))
-            .and_then(Result::ok)
-            .flatten()
-            .unwrap_or_default()
+    let failed = |error: mysql_async::Error| {
+        Failure::mysql(format_args!("reading the settings of server {}", server.name), &error)
     };
-    let version = text(1);
+    let number = conn.server_version();
+    let names: Vec<String> = VARIABLES.iter().map(|name| literal::string(name)).collect();
+    let variables: Vec<(String, String)> = conn
+        .query(format!(
+            "SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})",
+            names.join(",")
+        ))
+        .await
+        .map_err(failed)?;
+    let mut variables: BTreeMap<String, String> = variables.into_iter().collect();
+    if variables.contains_key("gtid_purged") {
+        // SHOW cuts long values.
+        let purged: Option<String> = conn.query_first("SELECT @@GLOBAL.gtid_purged").await.map_err(failed)?;
+        variables.insert("gtid_purged".to_owned(), purged.unwrap_or_default());
+    }
+    let before = now_ms();
+    let account: Option<(String, u64)> = conn
+        .query_first("SELECT CURRENT_USER(), CAST(UNIX_TIMESTAMP(NOW(6)) * 1000 AS UNSIGNED)")
+        .await
+        .map_err(failed)?;
+    let after = now_ms();
+    let (account, clock) = account.unwrap_or_default();
+    let grants = receiver::grants(conn).await?;
+    let status: Vec<(String, String)> = conn
+        .query("SHOW SESSION STATUS WHERE Variable_name IN ('Ssl_version', 'Threads_connected')")
+        .await
+        .map_err(failed)?;
+    let status = |name: &str| {
+        let found = status.iter().find(|(found, _)| found == name);
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
+    };
     // Renamed in 8.2, the old name gone in 8.4.
-    let statement = if number >= (8, 2, 0) {
+    let binlog = if number >= (8, 2, 0) {
         "SHOW BINARY LOG STATUS"
     } else {
         "SHOW MASTER STATUS"
     };
-    let status: Result<Option<Row>, _> = conn.query_first(statement).await;
-    let filter = |row: &Row, place: usize| {
+    // Renamed in 8.0.22, the old names gone in 8.4.
+    let [replicas, replica] = match number >= (8, 0, 22) {
+        true => ["SHOW REPLICAS", "SHOW REPLICA STATUS"],
+        false => ["SHOW SLAVE HOSTS", "SHOW SLAVE STATUS"],
+    };
+    let text = |row: &Row, place: usize| {
         row.get_opt::<Option<String>, _>(place)
             .and_then(Result::ok)
             .flatten()
             .unwrap_or_default()
     };
-    let binlog_filters = status.ok().flatten().map(|row| (filter(&row, 2), filter(&row, 3)));
+    let binlog_filters = asked(conn, binlog).await.map_err(failed)?;
+    let binlog_filters = binlog_filters.map(|rows| {
+        let row = rows.first();
+        let filter = |place| row.map(|row| text(row, place)).unwrap_or_default();
+        (filter(2), filter(3))
+    });
+    let may_replicate = asked(conn, replicas).await.map_err(failed)?.is_some();
+    let is_replica = asked(conn, replica).await.map_err(failed)?.map(|rows| !rows.is_empty());
+    let prepared = asked(conn, "XA RECOVER CONVERT XID").await.map_err(failed)?;
+    let prepared = prepared.map(|rows| {
+        rows.iter()
+            .map(|row| xid(&[0, 1, 2, 3].map(|place| text(row, place))))
+            .collect()
+    });
+    let half = (after - before) / 2;
+    let variable = |name: &str| variables.get(name).cloned().unwrap_or_default();
     Ok(Facts {
-        binlog_filters,
-        server_uuid: text(0),
-        is_mariadb: version.to_ascii_lowercase().contains("mariadb"),
-        version,
+        server_uuid: variable("server_uuid"),
+        version: variable("version"),
+        lower_case_table_names: variable("lower_case_table_names").parse().unwrap_or(0),
         number,
-        log_bin: text(2) == "1",
-        binlog_format: text(3),
-        binlog_row_image: text(4),
-        binlog_row_metadata: text(5),
-        gtid_mode: text(6),
-        row_value_options: text(7),
-        instance: text(8),
-        lower_case_table_names: text(9).parse().unwrap_or(0),
+        account: Account::parse(&account),
+        grants,
+        encryption: status("Ssl_version"),
+        binlog_filters,
+        may_replicate,
+        is_replica,
+        clock_ms: (
+            i64::try_from(clock).unwrap_or(0) - (before + half),
+            half.unsigned_abs() + 1,
+        ),
+        connections: status("Threads_connected").parse().unwrap_or(0),
+        prepared,
+        variables,
     })
 }
 
-fn step(name: &'static str, good: bool, found: impl Into<String>, remedy: &str) -> CheckStep {
-    CheckStep {
-        step: name,
-        result: if good { "pass" } else { "fail" },
-        found: found.into(),
-        remedy: if good { String::new() } else { remedy.to_owned() },
+/// The rows of a statement; `None` if the server refuses it.
+async fn asked(conn: &mut Conn, statement: &str) -> mysql_async::Result<Option<Vec<Row>>> {
+    match conn.query(statement).await {
+        Ok(rows) => Ok(Some(rows)),
+        Err(mysql_async::Error::Server(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
-impl Facts {
-    /// What any server of a task needs.
-    fn common(&self) -> Vec<CheckStep> {
-        vec![step(
-            "version",
-            self.number >= MIN_VERSION && !self.is_mariadb,
-            self.version.clone(),
-            "Causeway synchronizes MySQL servers from version 8.0.19 on",
-        )]
-    }
+/// `X'gtrid',X'bqual',format` of a row of XA RECOVER CONVERT XID: format, two lengths in bytes, both parts as 0x….
+fn xid([format, first, second, data]: &[String; 4]) -> String {
+    let digits = data.trim_start_matches("0x");
+    let length = |text: &str| text.parse::<usize>().unwrap_or(0) * 2;
+    let (first, second) = (length(first), length(second));
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+    format!("X'{}',X'{}',{format}", part(0, first), part(first, first + second))
+}
 
-    /// What a server needs whose changes are followed.
-    fn followed(&self) -> Vec<CheckStep> {
-        let mut metadata = step(
-            "binlog_row_metadata",
-            self.binlog_row_metadata == "FULL",
-            self.binlog_row_metadata.clone(),
-            "SET PERSIST binlog_row_metadata = 'FULL' makes the binlog say which columns it speaks of",
-        );
-        if metadata.result == "fail" {
-            metadata.result = "warn";
-        }
-        vec![
-            step(
-                "log_bin",
-                self.log_bin,
-                if self.log_bin { "ON" } else { "OFF" },
-                "start the server with log_bin",
-            ),
-            step(
-                "binlog_format",
-                self.binlog_format == "ROW",
-                self.binlog_format.clone(),
-                "SET PERSIST binlog_format = 'ROW'",
-            ),
-            step(
-                "binlog_row_image",
-                self.binlog_row_image == "FULL",
-                self.binlog_row_image.clone(),
-                "SET PERSIST binlog_row_image = 'FULL'",
-            ),
-            step(
-                "binlog_row_value_options",
-                self.row_value_options.is_empty(),
-                self.row_value_options.clone(),
-                "SET PERSIST binlog_row_value_options = ''",
-            ),
-            step(
-                "gtid_mode",
-                self.gtid_mode == "ON",
-                self.gtid_mode.clone(),
-                "SET PERSIST enforce_gtid_consistency = ON, then raise gtid_mode step by step to ON (OFF_PERMISSIVE, \
-                 ON_PERMISSIVE, ON)",
-            ),
-            metadata,
-            self.filters(),
-        ]
-    }
-
-    /// The other link recognizes what Causeway applied by the rows of the `causeway` schema: where they are kept out of
-    /// the binlog, changes would travel in a circle.
-    fn filters(&self) -> CheckStep {
-        let remedy = "grant REPLICATION CLIENT, so that the binlog's filters can be looked at (docs/privileges.md)";
-        let Some((only, not)) = &self.binlog_filters else {
-            return step("binlog filters", false, "not shown to this account", remedy);
-        };
-        let lists = |list: &str| list.split(',').any(|database| database.trim() == OWN_DATABASE);
-        let found = if only.is_empty() && not.is_empty() {
-            "none".to_owned()
-        } else {
-            format!("binlog_do_db: {only}; binlog_ignore_db: {not}")
-        };
-        step(
-            "binlog filters",
-            (only.is_empty() || lists(only)) && !lists(not),
-            found,
-            "start the server with the causeway database in its binlog: add binlog_do_db=causeway, or take \
-             binlog_ignore_db=causeway out",
-        )
-    }
-
-    /// Why a task can't have these two servers, if it can't. One server twice is fine; a copy of a data directory that
-    /// goes by the uuid of its original is not: nothing could tell whose changes are whose.
-    pub fn clash(&self, other: &Facts) -> Option<String> {
-        (self.server_uuid == other.server_uuid && self.instance != other.instance).then(|| {
-            format!(
-                "both servers have the server_uuid {}, but they are not one server: one is a copy of the other. Stop one of \
-                 them, remove auto.cnf from its data directory, and start it again",
-                self.server_uuid
-            )
-        })
-    }
-
-    /// Why a task can't use the server in this role, if it can't.
-    pub fn refusal(&self, server: &ServerDefinition, followed: bool) -> Option<String> {
-        let mut steps = self.common();
-        if followed {
-            steps.extend(self.followed());
-        }
-        let failed: Vec<String> = steps
-            .iter()
-            .filter(|step| step.result == "fail")
-            .map(|step| format!("{} is {} ({})", step.step, step.found, step.remedy))
-            .collect();
-        (!failed.is_empty()).then(|| format!("server {}: {}", server.name, failed.join("; ")))
-    }
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The rows of `CHECK SERVER`, and the facts if it could be reached. Of a server with several hosts, each is connected to;
@@ -243,45 +164,65 @@ pub async fn check_server(server: &ServerDefinition) -> (Vec<CheckStep>, Option<
     if facts.is_some() && server.address.is_list() {
         for step in steps
             .iter_mut()
-            .filter(|step| step.step == "connect" && step.result == "fail")
+            .filter(|step| step.step == "connect" && step.result == Verdict::Fail.as_str())
         {
-            step.result = "warn";
+            step.result = Verdict::Warn.as_str();
         }
     }
     (steps, facts)
 }
 
 async fn check_host(server: &ServerDefinition) -> (Vec<CheckStep>, Option<Facts>) {
+    let step = |step, result: Verdict, found: String, remedy: String| CheckStep {
+        step,
+        result: result.as_str(),
+        found,
+        remedy,
+    };
     let mut conn = match connect::open_bare(server).await {
         Ok(conn) => conn,
         Err(failure) => {
             let remedy = "check HOST, PORT, USER, PASSWORD and SSL_MODE, and that the server lets this host in";
-            return (vec![step("connect", false, failure.message, remedy)], None);
+            return (
+                vec![step("connect", Verdict::Fail, failure.message, remedy.to_owned())],
+                None,
+            );
         }
     };
-    let mut steps = vec![step(
-        "connect",
-        true,
-        format!("{} as {}", server.address, server.user),
-        "",
-    )];
-    let tls: Result<Option<(String, String)>, _> = conn.query_first("SHOW SESSION STATUS LIKE 'Ssl_version'").await;
-    let tls = tls.ok().flatten().map(|(_, version)| version).unwrap_or_default();
-    steps.push(step(
-        "encryption",
-        true,
-        if tls.is_empty() { "none".to_owned() } else { tls },
-        "",
-    ));
+    let found = format!("{} as {}", server.address, server.user);
+    let mut steps = vec![step("connect", Verdict::Pass, found, String::new())];
     match read(&mut conn, server).await {
         Ok(facts) => {
-            steps.extend(facts.common());
-            steps.extend(facts.followed());
+            for (name, judged) in precheck::of_server(&described(server, Ok(facts.clone())), &facts) {
+                steps.push(step(name, judged.result, judged.found, judged.remedy));
+            }
             (steps, Some(facts))
         }
         Err(failure) => {
-            steps.push(step("settings", false, failure.message, "see docs/privileges.md"));
+            let remedy = "see docs/privileges.md".to_owned();
+            steps.push(step("settings", Verdict::Fail, failure.message, remedy));
             (steps, None)
         }
+    }
+}
+
+/// A server as rules look at it.
+pub fn described(server: &ServerDefinition, facts: Result<Facts, String>) -> precheck::facts::Server {
+    precheck::facts::Server {
+        name: server.name.to_string(),
+        address: server.address.clone(),
+        ssl_mode: server.ssl_mode,
+        facts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prepared_transaction_is_named_as_xa_commit_names_it() {
+        let row = ["1", "2", "1", "0x61620a"].map(str::to_owned);
+        assert_eq!(xid(&row), "X'6162',X'0a',1");
     }
 }

@@ -28,10 +28,12 @@ use crate::{
         gtid::GtidSet,
         lineage::Unfit,
         outage::Backoff,
+        precheck::Verdict,
         server::{Address, InUse, ServerDefinition},
         status::{EventRecord, Level, State},
         task::Direction,
     },
+    precheck,
     store::{ServerSeen, Store},
 };
 
@@ -429,12 +431,21 @@ impl Ends {
         if last.is_none_or(|last| last == seat.seen.server_uuid) {
             return Ok(());
         }
-        let facts = match check::facts(&seat.pinned).await {
-            Ok(facts) => facts,
-            Err(failure) => return Err(self.blame(end, failure).await),
-        };
-        if let Some(reason) = facts.refusal(&seat.pinned, end == End::Source || self.two_way) {
-            return Err(Failure::data(reason));
+        if end == End::Source || self.two_way {
+            let facts = match check::facts(&seat.pinned).await {
+                Ok(facts) => facts,
+                Err(failure) => return Err(self.blame(end, failure).await),
+            };
+            let described = check::described(&seat.pinned, Ok(facts.clone()));
+            let wrong: Vec<String> = precheck::of_server(&described, &facts)
+                .into_iter()
+                .filter(|(_, judged)| judged.result == Verdict::Fail)
+                .map(|(step, judged)| format!("{step} is {} ({})", judged.found, judged.remedy))
+                .collect();
+            if !wrong.is_empty() {
+                let name = &seat.pinned.name;
+                return Err(Failure::data(format!("server {name}: {}", wrong.join("; "))));
+            }
         }
         let host = seat.pinned.hosts().into_iter().next().unwrap_or_default();
         let message = format!(

@@ -1,7 +1,6 @@
-//! What is there before a link makes and copies tables: whether the columns that OBJECTS list can travel, which tables
-//! exist at the destination, and in what they differ.
+//! What is there before a link makes and copies tables: which tables exist at the destination, and in what they differ.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use mysql_async::{Conn, prelude::Queryable};
 
@@ -9,22 +8,19 @@ use crate::{
     failure::Failure,
     model::{
         name::TableName,
-        task::{Direction, ExistingTables, TaskOptions},
+        table::Index,
+        task::{ExistingTables, TaskOptions},
     },
-    plan::{
-        compare::{self, Difference},
-        fitness,
-        objects::Objects,
-    },
+    plan::{compare, objects::Objects},
+    precheck::{facts::SameName, same_names},
     schema,
     sql::literal,
 };
 
 use super::statements::Keys;
 
-/// Tables and differences that a message names, at most.
-const NAMED_TABLES: usize = 5;
-const NAMED_DIFFERENCES: usize = 8;
+/// Tables that are compared where none may be there.
+const COMPARED: usize = 5;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -35,7 +31,8 @@ pub struct Findings {
     pub warnings: Vec<String>,
 }
 
-/// Looks at the tables that a link is to make and copy (source, destination).
+/// Looks at the tables that a link is to make and copy (source, destination). The precheck has done so, too; but one may
+/// have been made since.
 ///
 /// # Errors
 /// [`Failure`] if a server refuses.
@@ -45,141 +42,78 @@ pub async fn look(
     options: &TaskOptions,
     pairs: &[(TableName, TableName)],
 ) -> Result<Findings, Failure> {
-    let mut findings = Findings::default();
-    findings.refusals.extend(two_in_one(pairs));
     let there: HashSet<TableName> = schema::list_tables(destination)
         .await?
         .into_iter()
         .map(|(name, _)| name)
         .collect();
-    let existing: Vec<&(TableName, TableName)> = pairs.iter().filter(|(_, to)| there.contains(to)).collect();
-    let in_the_way = options.schema_sync && options.existing_tables == ExistingTables::Error;
-    let mut described = Vec::new();
-    for (from, to) in &existing {
-        if in_the_way && described.len() >= NAMED_TABLES {
-            break;
-        }
-        let found = differences([&mut *source, &mut *destination], objects, [from, to]).await?;
-        if in_the_way {
-            described.push(match found.is_empty() {
-                true => format!("{to} is as {from} at the source"),
-                false => format!("{to} differs from {from} at the source: {}", listed(&found)),
-            });
-            continue;
-        }
-        let (breaking, harmless): (Vec<_>, Vec<_>) = found.into_iter().partition(|difference| difference.breaking);
-        if !breaking.is_empty() {
-            findings.refusals.push(format!(
-                "{to} exists at the destination and can't take the rows of {from}: {}; make its definition fit, drop it, or \
-                 leave the table out (OBJECTS (…, NOT …))",
-                listed(&breaking)
-            ));
-        }
-        if !harmless.is_empty() {
-            findings.warnings.push(format!(
-                "{to} exists at the destination and differs from {from} at the source, and the task goes on with it: {}",
-                listed(&harmless)
-            ));
-        }
+    let existing: Vec<(TableName, TableName)> = pairs.iter().filter(|(_, to)| there.contains(to)).cloned().collect();
+    let same = compared([source, destination], objects, options, existing).await?;
+    let mut findings = Findings {
+        refusals: same_names::two_in_one(pairs),
+        warnings: Vec::new(),
+    };
+    if may_not_be_there(options) {
+        findings.refusals.extend(same_names::in_the_way(&same));
+        return Ok(findings);
     }
-    if in_the_way && !existing.is_empty() {
-        let names: Vec<TableName> = existing.iter().map(|(_, to)| to.clone()).collect();
-        findings.refusals.push(format!(
-            "{} {} at the destination already ({}); drop what is there, rename in OBJECTS (… AS …), or set existing_tables = \
-             'proceed'",
-            some_of(&names),
-            if names.len() == 1 { "exists" } else { "exist" },
-            described.join("; ")
-        ));
+    for finding in same_names::different(&same, |_| true) {
+        match finding.fails {
+            true => findings.refusals.push(finding.found),
+            false => findings.warnings.push(finding.found),
+        }
     }
     Ok(findings)
 }
 
-/// Why the columns that OBJECTS list can't travel. `both_ways`: they also come back.
+fn may_not_be_there(options: &TaskOptions) -> bool {
+    options.schema_sync && options.existing_tables == ExistingTables::Error
+}
+
+/// Tables that are at both servers (source, destination), with what is different. Where none may be there, only the first
+/// few are compared.
 ///
 /// # Errors
-/// [`Failure`] if the source refuses.
-pub async fn unfit_columns(
-    source: &mut Conn,
-    direction: Direction,
-    objects: &Objects,
-    both_ways: bool,
-    pairs: &[(TableName, TableName)],
-) -> Result<Vec<String>, Failure> {
-    let mut reasons = Vec::new();
-    let mut lists = false;
-    for (from, _) in pairs {
-        let columns = objects.columns(from);
-        if !columns.is_listed() {
-            continue;
-        }
-        lists = true;
-        if let Some(table) = schema::read_table(source, from).await? {
-            reasons.extend(fitness::of_listed_columns(&table, &columns, both_ways));
-        }
-    }
-    // The definition at the destination, which stands for the source's otherwise, has other columns.
-    if lists && direction == Direction::Forward {
-        let metadata: Option<String> = source
-            .query_first("SELECT @@GLOBAL.binlog_row_metadata")
-            .await
-            .map_err(|error| Failure::mysql("reading binlog_row_metadata", &error))?;
-        if metadata.as_deref() != Some("FULL") {
-            reasons.push(
-                "OBJECTS lists columns, and the source's binlog does not say which columns its rows have; SET PERSIST \
-                 binlog_row_metadata = 'FULL' at the source"
-                    .to_owned(),
-            );
-        }
-    }
-    Ok(reasons)
-}
-
-/// Tables of the source that would share a name at the destination, where names lose their case for instance.
-fn two_in_one(pairs: &[(TableName, TableName)]) -> Vec<String> {
-    let mut sources: BTreeMap<&TableName, Vec<&TableName>> = BTreeMap::new();
-    for (from, to) in pairs {
-        sources.entry(to).or_default().push(from);
-    }
-    let several = sources.into_iter().filter(|(_, sources)| sources.len() > 1);
-    several
-        .map(|(to, sources)| {
-            let sources: Vec<String> = sources.into_iter().map(TableName::to_string).collect();
-            format!(
-                "{} would all become {to} at the destination; rename them in OBJECTS (… AS …), or leave all but one out \
-                 (NOT …)",
-                sources.join(" and ")
-            )
-        })
-        .collect()
-}
-
-async fn differences(
+/// [`Failure`] if a server refuses.
+pub async fn compared(
     [source, destination]: [&mut Conn; 2],
     objects: &Objects,
-    [from, to]: [&TableName; 2],
-) -> Result<Vec<Difference>, Failure> {
-    let (Some(here), Some(there)) = (
-        schema::read_table(source, from).await?,
-        schema::read_table(destination, to).await?,
-    ) else {
-        return Ok(Vec::new());
+    options: &TaskOptions,
+    existing: Vec<(TableName, TableName)>,
+) -> Result<Vec<SameName>, Failure> {
+    let some = match may_not_be_there(options) {
+        true => existing.len().min(COMPARED),
+        false => existing.len(),
     };
-    let (keys_here, keys_there) = (
-        schema::read_indexes(source, from).await?,
-        schema::read_indexes(destination, to).await?,
+    let (froms, tos): (Vec<TableName>, Vec<TableName>) = existing.iter().take(some).cloned().unzip();
+    let (here, there) = (
+        schema::tables::read(source, &froms).await?,
+        schema::tables::read(destination, &tos).await?,
     );
-    Ok(compare::differences(
-        compare::Definition {
-            table: &here,
-            indexes: &keys_here,
-        },
-        compare::Definition {
-            table: &there,
-            indexes: &keys_there,
-        },
-        objects,
-    ))
+    let (keys_here, keys_there) = (
+        schema::tables::indexes(source, &froms).await?,
+        schema::tables::indexes(destination, &tos).await?,
+    );
+    let of = |from: &TableName, to: &TableName| {
+        let keys = |all: &HashMap<TableName, Vec<Index>>, name| all.get(name).cloned().unwrap_or_default();
+        Some(compare::differences(
+            compare::Definition {
+                table: here.get(from)?,
+                indexes: &keys(&keys_here, from),
+            },
+            compare::Definition {
+                table: there.get(to)?,
+                indexes: &keys(&keys_there, to),
+            },
+            objects,
+        ))
+    };
+    let named = existing.into_iter().map(|(from, to)| SameName {
+        differences: of(&from, &to),
+        from,
+        to,
+    });
+    Ok(named.collect())
 }
 
 /// What OBJECTS say of columns concerns keys, too: which of them the destination has. See [`Keys`].
@@ -207,23 +141,4 @@ pub async fn keys_of_listed(destination: &mut Conn, objects: &Objects) -> Result
         keys.extend(names.into_iter().map(|name| (from.clone(), name.to_lowercase())));
     }
     Ok(keys)
-}
-
-/// The first few names, and that there are more.
-pub fn some_of(names: &[TableName]) -> String {
-    let shown: Vec<String> = names.iter().take(NAMED_TABLES).map(TableName::to_string).collect();
-    and_more(shown.join(", "), names.len() - shown.len())
-}
-
-fn listed(differences: &[Difference]) -> String {
-    let shown = differences.iter().take(NAMED_DIFFERENCES);
-    let shown: Vec<&str> = shown.map(|difference| difference.text.as_str()).collect();
-    and_more(shown.join(", "), differences.len() - shown.len())
-}
-
-fn and_more(shown: String, rest: usize) -> String {
-    match rest {
-        0 => shown,
-        _ => format!("{shown} and {rest} more"),
-    }
 }

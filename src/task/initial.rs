@@ -15,16 +15,14 @@ use crate::{
     model::{
         gtid::GtidSet,
         name::TableName,
-        server::ServerDefinition,
         status::{Level, Phase, State},
-        task::{Direction, ExistingTables, TaskOptions},
+        task::{Direction, ExistingTables},
     },
-    plan::{copied::Copied, objects::Objects, path},
+    plan::{copied::Copied, path},
     schema::{
         self,
         create::{self, Definition},
     },
-    sql::ident,
 };
 
 use super::{existing, join, link::Link, status::LinkStatus, stored};
@@ -242,60 +240,6 @@ fn without_counter(create: &str) -> String {
         Some((head, tail)) => format!("{head}{}", tail.trim_start_matches(|c: char| c.is_ascii_digit())),
         None => create.to_owned(),
     }
-}
-
-/// Why a link that has not been started yet can't do its schema and full sync, if it can't. Changes nothing.
-///
-/// # Errors
-/// [`Failure`] if a server is out of reach or refuses.
-pub async fn refusal(
-    servers: [&ServerDefinition; 2],
-    objects: &Objects,
-    copies: &Copies<'_>,
-    options: &TaskOptions,
-    both_ways: bool,
-    key: &LinkKey,
-) -> Result<Option<String>, Failure> {
-    let [source, destination] = servers;
-    let mut destination = connect::open(destination).await?;
-    if checkpoint::stage(&mut destination, key).await?.is_some() {
-        return Ok(None);
-    }
-    let mut source = connect::open(source).await?;
-    let pairs = selected_tables(&mut source, copies).await?;
-    let mut reasons = Vec::new();
-    let mut keyless = Vec::new();
-    for name in schema::list_tables_without_primary_key(&mut source).await? {
-        if pairs.iter().any(|(from, ..)| *from == name)
-            && let Some(table) = schema::read_table(&mut source, &name).await?
-            && table.row_key().is_none()
-        {
-            keyless.push(name);
-        }
-    }
-    if !keyless.is_empty() {
-        reasons.push(format!(
-            "{} {} neither a primary key nor a unique key over NOT NULL columns, so rows can't be told apart; add one \
-             (for instance ALTER TABLE {} ADD COLUMN my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY \
-             KEY), or leave the table out (OBJECTS (…, NOT …))",
-            existing::some_of(&keyless),
-            if keyless.len() == 1 { "has" } else { "have" },
-            keyless.first().map(ident::quoted_table).unwrap_or_default(),
-        ));
-    }
-    let pairs: Vec<(TableName, TableName)> = pairs.into_iter().map(|(from, to, _)| (from, to)).collect();
-    reasons.extend(existing::unfit_columns(&mut source, key.direction, objects, both_ways, &pairs).await?);
-    let found = existing::look([&mut source, &mut destination], objects, options, &pairs).await?;
-    reasons.extend(found.refusals);
-    if key.direction == Direction::Forward {
-        reasons.extend(stored::existing(&mut source, &mut destination, objects, options).await?);
-    }
-    for conn in [source, destination] {
-        conn.disconnect()
-            .await
-            .map_err(|error| Failure::mysql("closing a connection", &error))?;
-    }
-    Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
 }
 
 pub(super) async fn make_tables(

@@ -6,7 +6,7 @@
 //! - [`health`]: whether servers can be reached, as all tasks that use one know it together; the retry window.
 //! - [`initial`]: schema sync and full sync.
 //! - [`join`]: tables that come into a link that already follows changes.
-//! - [`cascades`]: foreign keys whose actions nobody would carry.
+//! - [`check`], [`precheck`]: gather what is judged before a task starts.
 //! - [`existing`]: which tables are there before that, and in what they differ.
 //! - [`objects`]: what each direction has, as the servers write names.
 //! - [`narrow`]: row changes that `ONLY` leaves out.
@@ -17,7 +17,6 @@
 //! - [`statements`]: what becomes of a DDL in each direction.
 //! - [`status`]: what is shown of a link while it is at work.
 
-pub mod cascades;
 pub mod charset;
 pub mod check;
 pub mod databases;
@@ -31,6 +30,7 @@ pub mod link;
 pub mod narrow;
 pub mod objects;
 pub mod pipeline;
+pub mod precheck;
 pub mod reader;
 pub mod receiver;
 pub mod row_filter;

@@ -195,21 +195,17 @@ async fn collations(conn: &mut Conn) -> Result<Collations, Failure> {
     Ok(rows.into_iter().map(collation).collect())
 }
 
-/// Why the filters of the tables there are can't be used, if they can't. Changes nothing.
+/// What is wrong with the filters of the tables there are. Changes nothing.
 ///
 /// # Errors
 /// [`Failure`] if the server is out of reach.
-pub async fn refusal(source: &ServerDefinition, objects: &Objects) -> Result<Option<String>, Failure> {
-    if !objects.has_filters() {
-        return Ok(None);
-    }
-    let mut conn = connect::open(source).await?;
+pub async fn wrong_filters(source: &mut Conn, objects: &Objects) -> Result<Vec<String>, Failure> {
+    let mut wrong = Vec::new();
     // Mapped back, a condition stands for the tables of the other server.
-    let tables = match objects.is_mapped_back() {
-        true => Vec::new(),
-        false => schema::list_tables(&mut conn).await?,
-    };
-    for (table, _) in tables {
+    if !objects.has_filters() || objects.is_mapped_back() {
+        return Ok(wrong);
+    }
+    for (table, _) in schema::list_tables(source).await? {
         let Some(filter) = objects.select(&table).and_then(|selected| selected.filter) else {
             continue;
         };
@@ -217,29 +213,15 @@ pub async fn refusal(source: &ServerDefinition, objects: &Objects) -> Result<Opt
             "SELECT 1 FROM {} WHERE (\n{filter}\n) LIMIT 0",
             ident::quoted_table(&table)
         );
-        if let Err(error) = conn.query_drop(asked).await {
+        if let Err(error) = source.query_drop(asked).await {
             let failure = Failure::mysql(format_args!("the filter of {table} (WHERE {filter})"), &error);
-            return match failure.kind {
-                Kind::Data => Ok(Some(failure.message)),
-                _ => Err(failure),
-            };
+            match failure.kind {
+                Kind::Data => wrong.push(failure.message),
+                _ => return Err(failure),
+            }
         }
     }
-    let made = conn
-        .query_drop(format!(
-            "CREATE TEMPORARY TABLE {OWN_DATABASE}.row_filter (id INT PRIMARY KEY)"
-        ))
-        .await;
-    match made {
-        Ok(()) => {}
-        // It is made later.
-        Err(mysql_async::Error::Server(error)) if error.code == 1049 => {}
-        Err(error) => return Ok(Some(cant_make(source, &error).message)),
-    }
-    conn.disconnect()
-        .await
-        .map_err(|error| Failure::mysql("closing a connection", &error))?;
-    Ok(None)
+    Ok(wrong)
 }
 
 fn cant_make(source: &ServerDefinition, error: &mysql_async::Error) -> Failure {

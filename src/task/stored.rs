@@ -14,12 +14,12 @@ use crate::{
     failure::Failure,
     model::{
         name::TableName,
-        server::ServerDefinition,
         status::Level,
         stored::{StoredKind, StoredName},
         task::{ExistingTables, TaskOptions},
     },
     plan::{self, objects::Objects},
+    precheck::same_names,
     schema::{
         self, create,
         stored::{Definition, Listed},
@@ -102,27 +102,31 @@ pub async fn existing(
     objects: &Objects,
     options: &TaskOptions,
 ) -> Result<Option<String>, Failure> {
+    let names = in_the_way(source, destination, objects, options).await?;
+    Ok((!names.is_empty()).then(|| same_names::stored_in_the_way(&names)))
+}
+
+/// Stored objects that exist at the destination and may not.
+///
+/// # Errors
+/// [`Failure`] if a server refuses.
+pub async fn in_the_way(
+    source: &mut Conn,
+    destination: &mut Conn,
+    objects: &Objects,
+    options: &TaskOptions,
+) -> Result<Vec<String>, Failure> {
     if options.existing_tables == ExistingTables::Proceed || !options.schema_sync {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let there = names(destination).await?;
     let wanted = selected(source, objects).await?;
-    let in_the_way: Vec<String> = wanted
+    Ok(wanted
         .iter()
         .filter_map(|listed| at_destination(objects, &listed.name))
         .filter(|name| there.contains(name))
         .map(|name| name.to_string())
-        .collect();
-    let more = in_the_way.len().saturating_sub(5);
-    let shown = in_the_way.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-    Ok((!in_the_way.is_empty()).then(|| {
-        format!(
-            "at the destination there {} {shown}{} already; drop what is there, rename the database in OBJECTS (… AS …), or \
-             set existing_tables = 'proceed'",
-            if in_the_way.len() == 1 { "is" } else { "are" },
-            if more > 0 { format!(" and {more} more") } else { String::new() }
-        )
-    }))
+        .collect())
 }
 
 async fn names(conn: &mut Conn) -> Result<HashSet<StoredName>, Failure> {
@@ -381,7 +385,8 @@ fn mode_bits(sql_mode: &str) -> u64 {
 /// [`Failure`] if a server is out of reach.
 pub async fn tell_unguarded(link: &Link) -> Result<(), Failure> {
     let mut conn = crate::connect::open(&link.destination).await?;
-    for message in unguarded_triggers(&mut conn, &link.destination, &link.objects).await? {
+    for (trigger, guarding) in unguarded_triggers(&mut conn, &link.objects).await? {
+        let message = receiver::unguarded(&trigger, link.destination.name.as_str(), &guarding);
         link.tell(Level::Warning, message).await;
     }
     conn.disconnect()
@@ -389,11 +394,14 @@ pub async fn tell_unguarded(link: &Link) -> Result<(), Failure> {
         .map_err(|error| Failure::mysql("closing a connection", &error))
 }
 
-async fn unguarded_triggers(
+/// Triggers of the receiving side that fire for what is applied, with the statements that put a guard into them.
+///
+/// # Errors
+/// [`Failure`] if the server refuses.
+pub async fn unguarded_triggers(
     destination: &mut Conn,
-    server: &ServerDefinition,
     objects: &Objects,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<(TableName, String)>, Failure> {
     let version = version_number(&destination.server_version());
     let mut listed = schema::stored::list(destination).await?;
     listed.retain(|listed| {
@@ -402,7 +410,7 @@ async fn unguarded_triggers(
             .as_ref()
             .is_some_and(|table| objects.origin(table).is_some())
     });
-    let mut messages = Vec::new();
+    let mut unguarded = Vec::new();
     for definition in schema::stored::read(destination, &listed).await? {
         let context = StatementContext {
             default_database: Some(&definition.name.name.database),
@@ -414,12 +422,8 @@ async fn unguarded_triggers(
             continue;
         }
         if let Some(guarding) = receiver::guarding_statements(&definition.create, &context) {
-            messages.push(receiver::unguarded(
-                &definition.name.name,
-                server.name.as_str(),
-                &guarding,
-            ));
+            unguarded.push((definition.name.name, guarding));
         }
     }
-    Ok(messages)
+    Ok(unguarded)
 }

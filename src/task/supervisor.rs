@@ -21,27 +21,32 @@ use crate::{
     connect,
     failure::{Failure, Kind},
     model::{
-        name::{ServerName, TableName, TaskName},
+        name::{ServerName, TaskName},
+        precheck::PrecheckRow,
         server::ServerDefinition,
         status::{CheckStep, EventRecord, Level, State},
         task::{Direction, Wanted},
     },
-    plan::copied,
+    precheck::Depth,
     store::{ServerSeen, Store, StoreError, StoredTask},
 };
 
 use super::{
-    cascades, check,
+    check,
     ends::{Chosen, Ends},
     health::Servers,
     initial,
     link::{Link, Placed, Shared},
-    objects, row_filter,
+    objects, precheck,
     status::LinkStatus,
 };
 
 /// A task did not start: a server is out of reach, or is not as it has to be.
 const NOT_STARTED: u16 = 3105;
+/// There is no precheck item of that name.
+const NO_SUCH_ITEM: u16 = 3110;
+/// A fail can't be acknowledged.
+const NOT_A_WARNING: u16 = 3111;
 /// How long the end of a task is waited for before it is cut off. Nothing is lost then either.
 const END_LIMIT: Duration = Duration::from_secs(90);
 
@@ -291,98 +296,54 @@ impl Supervisor {
         }
     }
 
-    /// Looks at both servers before a task is started, so that whoever starts it hears at once what is wrong.
-    async fn refuse(&self, task: &StoredTask) -> Result<(), ControlError> {
+    /// Looks at both servers, and judges. What is found by a whole precheck is kept.
+    async fn precheck(&self, task: &StoredTask, depth: Depth) -> Result<Vec<PrecheckRow>, ControlError> {
         let definition = &task.definition;
-        let cant = |reason: String| error(NOT_STARTED, format!("task {} can't start: {reason}", definition.name));
-        let mut both = Vec::new();
-        for (name, followed) in [
-            (&definition.source, true),
-            (&definition.destination, definition.two_way),
-        ] {
-            let server = self
-                .server(name)
-                .map_err(|failure| error(NOT_STARTED, failure.message))?;
-            let facts = check::facts(&server)
-                .await
-                .map_err(|failure| error(NOT_STARTED, failure.message))?;
-            self.seen(&server, &facts).await;
-            if let Some(reason) = facts.refusal(&server, followed) {
-                return Err(cant(reason));
+        let servers = [self.server(&definition.source), self.server(&definition.destination)];
+        let (mut rows, facts) = precheck::run(definition, &task_key(task), &servers, depth).await;
+        for (server, facts) in servers.iter().zip(&facts) {
+            if let (Ok(server), Some(facts)) = (server, facts) {
+                self.seen(server, facts).await;
             }
-            both.push(facts);
         }
-        let mut lower_case_table_names = [0; 2];
-        if let [source, destination] = both.as_slice() {
-            if let Some(reason) = source.clash(destination) {
-                return Err(cant(reason));
-            }
-            lower_case_table_names = [source.lower_case_table_names, destination.lower_case_table_names];
+        if depth == Depth::Whole {
+            let (store, name) = (self.store.clone(), definition.name.clone());
+            let kept = tokio::task::spawn_blocking(move || store.keep_precheck(&name, &mut rows).map(|()| rows)).await;
+            rows = kept
+                .map_err(|cause| error(code::STORE, cause.to_string()))?
+                .map_err(|cause| store_error(&cause))?;
         }
-        let objects = |direction| objects::of(definition, direction, lower_case_table_names);
-        let (forward, reverse) = (
-            objects(Direction::Forward).map_err(cant)?,
-            objects(Direction::Reverse).map_err(cant)?,
-        );
-        let both_ways = definition.two_way && reverse.is_mapped_back();
-        let refusal = async {
-            let (source, destination) = (self.server(&definition.source)?, self.server(&definition.destination)?);
-            let mut reasons = Vec::new();
-            let own = definition.two_way && definition.reverse_objects.is_some();
-            for (direction, objects, [from, to], copies) in [
-                (Direction::Forward, &forward, [&source, &destination], true),
-                (Direction::Reverse, &reverse, [&destination, &source], own),
-            ] {
-                let key = LinkKey {
-                    task: task_key(task),
-                    direction,
-                };
-                let copied = |table: &TableName| match direction {
-                    Direction::Forward => copied::own(&forward, None, table),
-                    Direction::Reverse => copied::own(&reverse, Some(&forward), table),
-                };
-                let options = definition.options_for(direction);
-                let followed = direction == Direction::Forward || definition.two_way;
-                if followed && let Some(reason) = row_filter::refusal(from, objects).await? {
-                    reasons.push(reason);
-                }
-                let refusal = initial::refusal([from, to], objects, &copied, &options, both_ways, &key);
-                if copies && let Some(reason) = refusal.await? {
-                    reasons.push(match direction {
-                        Direction::Forward => reason,
-                        Direction::Reverse => format!("in the reverse direction, {reason}"),
-                    });
-                }
-            }
-            let followed = match definition.two_way {
-                true => vec![&source, &destination],
-                false => vec![&source],
-            };
-            reasons.extend(cascades::refusal(&followed, &forward).await?);
-            Ok::<_, Failure>((!reasons.is_empty()).then(|| reasons.join("; ")))
-        };
-        match refusal.await {
-            Ok(None) => Ok(()),
-            Ok(Some(reason)) => Err(error(
-                NOT_STARTED,
-                format!("task {} can't start: {reason}", definition.name),
-            )),
-            Err(failure) => Err(error(NOT_STARTED, failure.message)),
+        Ok(rows)
+    }
+
+    /// Looks at both servers before a task is started, so that whoever starts it hears at once what is wrong.
+    async fn refuse(&self, task: &StoredTask, depth: Depth) -> Result<(), ControlError> {
+        let rows = self.precheck(task, depth).await?;
+        match precheck::refusal(task.definition.name.as_str(), &rows) {
+            None => Ok(()),
+            Some(message) => Err(error(NOT_STARTED, message)),
         }
     }
 
-    async fn begin(self: &Arc<Self>, name: &TaskName) -> Result<(), ControlError> {
+    async fn begin(self: &Arc<Self>, name: &TaskName, depth: Depth) -> Result<(), ControlError> {
         let task = self.stored(name)?;
         let entry = self.entry(&task);
         let mut running = entry.running.lock().await;
         if running.as_ref().is_some_and(|running| !running.handle.is_finished()) {
             return Err(error(code::TASK_STATE, format!("task {name} is running already")));
         }
-        let looked = match self.still_fit(&task).await {
-            Ok(()) => self.refuse(&task).await,
+        let before: Vec<State> = entry.statuses.iter().map(|status| status.state()).collect();
+        for status in &entry.statuses {
+            status.enter(State::Prechecking, None);
+        }
+        let refused = match self.still_fit(&task).await {
+            Ok(()) => self.refuse(&task, depth).await,
             refused => refused,
         };
-        if let Err(refused) = looked {
+        for (status, before) in entry.statuses.iter().zip(before) {
+            status.enter(before, None);
+        }
+        if let Err(refused) = refused {
             // A client shows the beginning of a long error only; the whole stands in sync.events.
             let event = EventRecord {
                 task: Some(name.to_string()),
@@ -550,7 +511,35 @@ impl Control for Controller {
     }
 
     async fn start(&self, task: &TaskName) -> Result<(), ControlError> {
-        self.0.begin(task).await
+        self.0.begin(task, Depth::Whole).await
+    }
+
+    async fn precheck(&self, task: &TaskName) -> Result<Vec<PrecheckRow>, ControlError> {
+        self.0.precheck(&self.0.stored(task)?, Depth::Whole).await
+    }
+
+    async fn acknowledge(&self, task: &TaskName, item: &str) -> Result<(), ControlError> {
+        let name = self.0.stored(task)?.definition.name;
+        let Some(item) = crate::precheck::item(item) else {
+            let names: Vec<&str> = crate::precheck::items().map(|item| item.name).collect();
+            return Err(error(
+                NO_SUCH_ITEM,
+                format!("the precheck has no item '{item}'; the items are: {}", names.join(", ")),
+            ));
+        };
+        let store = self.0.store.clone();
+        let done = tokio::task::spawn_blocking(move || store.acknowledge(&name, item.name)).await;
+        let done = done.map_err(|cause| error(code::STORE, cause.to_string()))?;
+        match done.map_err(|cause| store_error(&cause))? {
+            true => Ok(()),
+            false => Err(error(
+                NOT_A_WARNING,
+                format!(
+                    "'{}' fails, and only a warning can be acknowledged; mend it (PRECHECK SYNC TASK {task} shows how)",
+                    item.name
+                ),
+            )),
+        }
     }
 
     async fn pause(&self, task: &TaskName) -> Result<(), ControlError> {
@@ -558,7 +547,7 @@ impl Control for Controller {
     }
 
     async fn resume(&self, task: &TaskName) -> Result<(), ControlError> {
-        self.0.begin(task).await
+        self.0.begin(task, Depth::Servers).await
     }
 
     async fn stop(&self, task: &TaskName) -> Result<(), ControlError> {

@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plan", &["model", "binlog", "ddl"]),
     ("conflict", &["model"]),
     ("schedule", &["model", "binlog"]),
+    ("precheck", &["model", "sql", "plan"]),
     // Below all that act.
     ("failure", &["model"]),
     ("connect", &["model", "sql", "failure"]),
@@ -37,15 +38,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "task",
         &[
-            "model", "binlog", "ddl", "sql", "plan", "conflict", "schedule", "failure", "connect", "source", "schema",
-            "copy", "apply", "store", "admin",
+            "model", "binlog", "ddl", "sql", "plan", "conflict", "schedule", "precheck", "failure", "connect",
+            "source", "schema", "copy", "apply", "store", "admin",
         ],
     ),
     ("serve", &["task", "store", "admin"]),
     ("demo", &[]),
 ];
 
-const PURE: &[&str] = &["model", "binlog", "ddl", "sql", "plan", "conflict", "schedule"];
+const PURE: &[&str] = &[
+    "model", "binlog", "ddl", "sql", "plan", "conflict", "schedule", "precheck",
+];
 
 /// What no pure module mentions.
 const ACTS: &[&str] = &[

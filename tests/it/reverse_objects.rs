@@ -194,7 +194,8 @@ async fn what_is_in_the_way_of_a_reverse_copy_is_told_at_the_start() {
     sql(&proxy, TASK).await;
     let (_, message) = error_of(&proxy, "START SYNC TASK t").await;
     for part in [
-        "in the reverse direction",
+        "tables at the destination (reverse)",
+        "keys that tell rows apart (reverse)",
         "lab_copy.notes exists",
         "lab.keyless has neither",
     ] {

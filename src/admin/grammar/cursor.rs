@@ -28,6 +28,11 @@ impl<'a> Cursor<'a> {
         self.tokens.get(self.at)
     }
 
+    /// The token that comes `offset` tokens after the next one.
+    pub(super) fn peek_at(&self, offset: usize) -> Option<&Token> {
+        self.tokens.get(self.at + offset)
+    }
+
     /// The token's own text.
     pub(super) fn raw(&self, token: &Token) -> &'a str {
         self.text.get(token.span.clone()).unwrap_or_default()
@@ -184,15 +189,6 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `[LIKE 'pattern']`.
-    pub(super) fn like(&mut self) -> Result<Option<String>> {
-        if self.word("LIKE") {
-            self.string("a pattern in quotes").map(Some)
-        } else {
-            Ok(None)
-        }
-    }
-
     /// Passes a last `;`; anything behind it is one statement too many.
     pub(super) fn end(&mut self) -> Result<()> {
         let ended = self.symbol(";");
@@ -261,7 +257,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn may_hold_secret(&self) -> bool {
+    /// Whether its text may hold a password.
+    pub(super) fn may_hold_secret(&self) -> bool {
         let head = self.tokens.iter().take(2).map(|token| self.raw(token).to_lowercase());
         head.into_iter()
             .any(|word| ["server", "user", "grant", "set"].contains(&word.as_str()))

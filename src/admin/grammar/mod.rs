@@ -17,13 +17,17 @@ mod lexer;
 mod mapping;
 mod objects;
 pub mod options;
+mod precheck;
 mod select;
 mod server;
 mod session;
+mod show;
 mod task;
+pub mod text;
 
 pub use select::{Select, SessionValue};
 pub use server::ServerChanges;
+pub use show::{Filter, List, Scope, Show};
 pub use task::{altered, print_create};
 
 type Result<T> = std::result::Result<T, SqlError>;
@@ -88,6 +92,15 @@ pub enum Statement {
         /// With which.
         name: TaskName,
     },
+    /// `PRECHECK SYNC TASK`.
+    Precheck(TaskName),
+    /// `ALTER SYNC TASK … ACKNOWLEDGE '…'`.
+    Acknowledge {
+        /// The task.
+        name: TaskName,
+        /// The item.
+        item: String,
+    },
     /// `RESUME SYNC TASK … SKIP | APPLY '…'`: goes on past a statement that the task can't carry.
     Decide {
         /// The task.
@@ -114,41 +127,31 @@ pub enum Statement {
     Accepted,
     /// `USE`.
     Use(String),
-    /// `SHOW DATABASES`.
-    ShowDatabases {
-        /// LIKE pattern.
-        like: Option<String>,
+    /// SHOW of a list that stands for a SELECT: `SHOW TABLES`, `SHOW VARIABLES`, …
+    Show(Box<Show>),
+    /// `SHOW REPLICA STATUS`, `SHOW SLAVE STATUS`.
+    ShowReplicaStatus {
+        /// With the column names of MySQL before 8.4.
+        old_names: bool,
+        /// FOR CHANNEL.
+        channel: Option<String>,
     },
-    /// `SHOW TABLES`.
-    ShowTables {
-        /// FROM; otherwise the session's.
-        database: Option<String>,
-        /// SHOW FULL TABLES: with their type.
-        full: bool,
-        /// LIKE pattern.
-        like: Option<String>,
-    },
-    /// `DESCRIBE`, `SHOW COLUMNS`.
-    Describe {
+    /// `SHOW CREATE TABLE`.
+    ShowCreateTable {
         /// Its database; otherwise the session's.
         database: Option<String>,
         /// The table.
         table: String,
-        /// LIKE pattern over column names.
-        like: Option<String>,
     },
-    /// `SHOW VARIABLES`.
-    ShowVariables {
-        /// LIKE pattern.
-        like: Option<String>,
+    /// `SHOW CREATE DATABASE`.
+    ShowCreateDatabase(String),
+    /// `KILL`.
+    Kill {
+        /// Only what the session is at.
+        query: bool,
+        /// The session.
+        id: u32,
     },
-    /// `SHOW STATUS`.
-    ShowStatus {
-        /// LIKE pattern.
-        like: Option<String>,
-    },
-    /// Lists that clients ask for and that are empty here.
-    ShowNothing(EmptyList),
 }
 
 /// What is done with a task.
@@ -164,24 +167,8 @@ pub enum TaskVerb {
     Stop,
 }
 
-/// A list that is always empty, by its columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EmptyList {
-    /// `SHOW WARNINGS`, `SHOW ERRORS`.
-    Warnings,
-    /// `SHOW ENGINES`.
-    Engines,
-    /// `SHOW PLUGINS`.
-    Plugins,
-    /// `SHOW COLLATION`.
-    Collations,
-    /// `SHOW CHARACTER SET`.
-    CharacterSets,
-}
-
 /// Beginnings of statements that the language has and this version has not, with what to call them.
-const NOT_YET: [(&[&str], &str); 22] = [
-    (&["PRECHECK", "SYNC", "TASK"], "PRECHECK SYNC TASK"),
+const NOT_YET: [(&[&str], &str); 16] = [
     (&["VERIFY", "SYNC", "TASK"], "VERIFY SYNC TASK"),
     (&["REPAIR", "SYNC", "TASK"], "REPAIR SYNC TASK"),
     (&["RESOLVE", "CONFLICT"], "RESOLVE CONFLICT"),
@@ -195,11 +182,6 @@ const NOT_YET: [(&[&str], &str); 22] = [
     (&["REVOKE"], "REVOKE"),
     (&["SHOW", "USERS"], "SHOW USERS"),
     (&["SHOW", "GRANTS"], "SHOW GRANTS"),
-    (&["SHOW", "REPLICA", "STATUS"], "SHOW REPLICA STATUS"),
-    (&["SHOW", "SLAVE", "STATUS"], "SHOW SLAVE STATUS"),
-    (&["SHOW", "PROCESSLIST"], "SHOW PROCESSLIST"),
-    (&["SHOW", "FULL", "PROCESSLIST"], "SHOW PROCESSLIST"),
-    (&["KILL"], "KILL"),
     (&["SET", "GLOBAL"], "SET GLOBAL"),
     (&["SET", "PERSIST"], "SET PERSIST"),
     (&["SET", "PERSIST_ONLY"], "SET PERSIST_ONLY"),
@@ -232,7 +214,7 @@ pub fn parse(text: &str) -> Result<Statement> {
     }
     let cursor = &mut cursor;
     type Family = fn(&mut Cursor<'_>) -> Result<Statement>;
-    let families: [(&[&str], Family); 17] = [
+    let families: [(&[&str], Family); 18] = [
         (&["CREATE", "SERVER"], server::create),
         (&["ALTER", "SERVER"], server::alter),
         (&["DROP", "SERVER"], server::drop),
@@ -243,6 +225,7 @@ pub fn parse(text: &str) -> Result<Statement> {
         (&["CREATE", "SYNC", "TASK"], task::create),
         (&["ALTER", "SYNC", "TASK"], task::alter),
         (&["DROP", "SYNC", "TASK"], task::drop),
+        (&["PRECHECK", "SYNC", "TASK"], precheck::precheck),
         (&["START", "SYNC", "TASK"], |cursor| task::verb(cursor, TaskVerb::Start)),
         (&["PAUSE", "SYNC", "TASK"], |cursor| task::verb(cursor, TaskVerb::Pause)),
         (&["RESUME", "SYNC", "TASK"], task::resume),
@@ -253,7 +236,7 @@ pub fn parse(text: &str) -> Result<Statement> {
         }),
         (&["SHOW", "SYNC", "TASK", "STATUS"], task::show_status),
         (&["SHOW", "CREATE", "SYNC", "TASK"], task::show_create),
-        (&["SHOW"], session::show),
+        (&["SHOW"], show::show),
     ];
     for (words, family) in families {
         if cursor.words(words) {

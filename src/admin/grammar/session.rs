@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, not_yet};
 use super::lexer::{Kind, Token};
-use super::{EmptyList, Statement};
+use super::{Show, Statement, show};
 use crate::admin::reply::SqlError;
 
 type Result<T> = std::result::Result<T, SqlError>;
@@ -16,15 +16,26 @@ pub(super) fn statement(cursor: &mut Cursor<'_>) -> Result<Statement> {
     }
     if cursor.word("DESCRIBE") || cursor.word("DESC") || cursor.word("EXPLAIN") {
         let (database, table) = table(cursor)?;
+        // DESCRIBE status 'lag%', or one column.
+        let like = match cursor.peek().map(|token| &token.kind) {
+            Some(Kind::Text(_) | Kind::Word | Kind::Quoted(_)) => Some(cursor.name("a column")?),
+            _ => None,
+        };
         cursor.end()?;
-        return Ok(Statement::Describe {
-            database,
-            table,
-            like: None,
-        });
+        return Ok(Statement::Show(Box::new(Show::columns(database, table, like))));
     }
     if cursor.word("SET") {
         return set(cursor);
+    }
+    if cursor.word("KILL") {
+        let query = cursor.word("QUERY");
+        if !query {
+            cursor.word("CONNECTION");
+        }
+        let id = cursor.number("the number of a connection, as SHOW PROCESSLIST has it")?;
+        cursor.end()?;
+        let id = id.parse().map_err(|_| show::unknown_thread(&id))?;
+        return Ok(Statement::Kill { query, id });
     }
     let accepted: [&[&str]; 6] = [
         &["START", "TRANSACTION"],
@@ -70,83 +81,8 @@ fn until_end(cursor: &mut Cursor<'_>) -> Result<()> {
     cursor.end()
 }
 
-/// Behind `SHOW`, what is not of servers or tasks.
-pub(super) fn show(cursor: &mut Cursor<'_>) -> Result<Statement> {
-    if cursor.word("DATABASES") || cursor.word("SCHEMAS") {
-        let like = cursor.like()?;
-        cursor.end()?;
-        return Ok(Statement::ShowDatabases { like });
-    }
-    let scoped = ["GLOBAL", "SESSION", "LOCAL"]
-        .into_iter()
-        .any(|scope| cursor.word(scope));
-    if cursor.word("VARIABLES") {
-        let like = cursor.like()?;
-        cursor.end()?;
-        return Ok(Statement::ShowVariables { like });
-    }
-    if cursor.word("STATUS") {
-        let like = cursor.like()?;
-        cursor.end()?;
-        return Ok(Statement::ShowStatus { like });
-    }
-    if scoped {
-        return Err(cursor.syntax_error("VARIABLES or STATUS"));
-    }
-    let lists: [(&[&str], EmptyList); 8] = [
-        (&["WARNINGS"], EmptyList::Warnings),
-        (&["ERRORS"], EmptyList::Warnings),
-        (&["ENGINES"], EmptyList::Engines),
-        (&["STORAGE", "ENGINES"], EmptyList::Engines),
-        (&["PLUGINS"], EmptyList::Plugins),
-        (&["COLLATION"], EmptyList::Collations),
-        (&["CHARACTER", "SET"], EmptyList::CharacterSets),
-        (&["CHARSET"], EmptyList::CharacterSets),
-    ];
-    for (words, list) in lists {
-        if cursor.words(words) {
-            // LIKE, WHERE and LIMIT of an empty list change nothing.
-            while cursor.peek().is_some() && !cursor.at_symbol(";") {
-                cursor.next();
-            }
-            cursor.end()?;
-            return Ok(Statement::ShowNothing(list));
-        }
-    }
-    let full = cursor.word("FULL");
-    if cursor.word("TABLES") {
-        let database = from(cursor)?;
-        let like = cursor.like()?;
-        cursor.end()?;
-        return Ok(Statement::ShowTables { database, full, like });
-    }
-    if cursor.word("COLUMNS") || cursor.word("FIELDS") {
-        if !cursor.word("FROM") {
-            cursor.expect_word("IN")?;
-        }
-        let (mut database, table) = table(cursor)?;
-        if let Some(named) = from(cursor)? {
-            database = Some(named);
-        }
-        let like = cursor.like()?;
-        cursor.end()?;
-        return Ok(Statement::Describe { database, table, like });
-    }
-    Err(cursor.syntax_error(
-        "SERVERS, SYNC TASKS, SYNC TASK STATUS, CREATE SYNC TASK, DATABASES, TABLES, COLUMNS, VARIABLES or STATUS",
-    ))
-}
-
-fn from(cursor: &mut Cursor<'_>) -> Result<Option<String>> {
-    if cursor.word("FROM") || cursor.word("IN") {
-        cursor.name("a database name").map(Some)
-    } else {
-        Ok(None)
-    }
-}
-
 /// `table` or `database.table`.
-fn table(cursor: &mut Cursor<'_>) -> Result<(Option<String>, String)> {
+pub(super) fn table(cursor: &mut Cursor<'_>) -> Result<(Option<String>, String)> {
     let first = cursor.name("a table name")?;
     if cursor.symbol(".") {
         let table = cursor.name("a table name")?;

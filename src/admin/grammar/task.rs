@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::cursor::{Cursor, not_yet, wrong};
 use super::mapping;
 use super::objects::{self, quoted};
-use super::{Statement, TaskVerb, options};
+use super::{Statement, TaskVerb, options, precheck};
 use crate::admin::reply::SqlError;
 use crate::model::name::{IDENTIFIER_MAX_CHARS, ServerName, TaskName};
 use crate::model::task::{Decision, OptionChanges, TaskDefinition, TaskOptions};
@@ -120,11 +120,13 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Result<Statement> {
     for (words, what) in [
         (&["ADD", "OBJECTS"][..], "ALTER SYNC TASK … ADD OBJECTS"),
         (&["REMOVE", "OBJECTS"], "ALTER SYNC TASK … REMOVE OBJECTS"),
-        (&["ACKNOWLEDGE"], "ALTER SYNC TASK … ACKNOWLEDGE"),
     ] {
         if cursor.words(words) {
             return Err(not_yet(what));
         }
+    }
+    if cursor.word("ACKNOWLEDGE") {
+        return precheck::acknowledge(cursor, name);
     }
     let mut changes = OptionChanges::default();
     let mut reverse = OptionChanges::default();

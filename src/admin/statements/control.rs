@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use crate::admin::reply::SqlError;
 use crate::model::name::{ServerName, TaskName};
+use crate::model::precheck::PrecheckRow;
 use crate::model::server::ServerDefinition;
 use crate::model::status::CheckStep;
 
@@ -33,6 +34,10 @@ impl From<ControlError> for SqlError {
 pub trait Control: Send + Sync {
     /// Connects, logs in, reads the version; one entry per step. Keeps nothing but what was seen.
     async fn check_server(&self, server: &ServerDefinition) -> Vec<CheckStep>;
+    /// Looks whether the task could start; one row per item and direction, the worst first. Keeps the result in the store.
+    async fn precheck(&self, task: &TaskName) -> Result<Vec<PrecheckRow>, ControlError>;
+    /// Remembers that the operator knows of a warning of the precheck.
+    async fn acknowledge(&self, task: &TaskName, item: &str) -> Result<(), ControlError>;
     /// Begins, or goes on from the checkpoint. Sets what is wanted of the task in the store, unless it fails.
     async fn start(&self, task: &TaskName) -> Result<(), ControlError>;
     /// Stops cleanly for a while. Sets what is wanted of the task in the store.

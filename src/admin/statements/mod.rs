@@ -7,14 +7,17 @@
 //! Error numbers are MySQL's where it has one for the case; otherwise the language's own, from 3100 on ([`code`]).
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::grammar::{self, Statement};
+use super::grammar::{self, Select, Statement};
 use super::reply::{Cell, Column, ColumnKind, Reply, SqlError};
+use super::sessions::Sessions;
 use crate::model::name::TaskName;
-use crate::store::{QueryCell, QueryKind, QueryResult, Store, StoreError};
+use crate::store::{QueryCell, QueryColumn, QueryError, QueryKind, QueryResult, Question, Store, StoreError};
 
 mod control;
+mod prechecks;
+mod processes;
+mod replica;
 mod servers;
 mod show;
 mod tasks;
@@ -25,7 +28,7 @@ pub use variables::SERVER_VERSION;
 
 type Result<T> = std::result::Result<T, SqlError>;
 
-/// The one database there is.
+/// The database of the admin language's own tables.
 const SYNC: &str = "sync";
 
 /// Error numbers of the admin language, where MySQL has none that fits.
@@ -59,7 +62,7 @@ pub struct Session {
 pub struct Statements {
     store: Arc<Store>,
     control: Arc<dyn Control>,
-    started: Instant,
+    sessions: Arc<Sessions>,
 }
 
 impl Statements {
@@ -68,8 +71,13 @@ impl Statements {
         Self {
             store,
             control,
-            started: Instant::now(),
+            sessions: Arc::default(),
         }
+    }
+
+    /// Who is logged in.
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
     }
 
     /// Carries out one statement.
@@ -77,7 +85,15 @@ impl Statements {
     /// # Errors
     /// What MySQL would answer; nothing is changed then.
     pub async fn execute(&self, session: &mut Session, sql: &str) -> Result<Reply> {
-        match grammar::parse(sql)? {
+        self.execute_with(session, sql, &[]).await
+    }
+
+    /// As [`Statements::execute`], with what its `?` stand for.
+    ///
+    /// # Errors
+    /// As [`Statements::execute`].
+    pub async fn execute_with(&self, session: &mut Session, sql: &str, parameters: &[Cell]) -> Result<Reply> {
+        match understood(sql, parameters)? {
             Statement::CreateServer { if_not_exists, server } => self.create_server(if_not_exists, *server).await,
             Statement::AlterServer { name, changes } => self.alter_server(name, *changes).await,
             Statement::DropServer { if_exists, name } => self.drop_server(if_exists, name).await,
@@ -91,33 +107,73 @@ impl Statements {
             Statement::AlterTask { name, changes, reverse } => self.alter_task(name, *changes, *reverse).await,
             Statement::DropTask { if_exists, name } => self.drop_task(if_exists, name).await,
             Statement::Task { verb, name } => self.task_verb(verb, name).await,
+            Statement::Precheck(name) => self.precheck(name).await,
+            Statement::Acknowledge { name, item } => self.acknowledge(name, &item).await,
             Statement::Decide { name, decision } => self.decide(name, decision).await,
-            Statement::WaitForTask { name, timeout } => self.wait_for_task(name, timeout).await,
+            Statement::WaitForTask { name, timeout } => {
+                let interrupted = self.sessions.interrupted(session.connection_id);
+                tokio::select! {
+                    synced = self.wait_for_task(name, timeout) => synced,
+                    () = interrupted.cancelled() => Err(processes::interrupted()),
+                }
+            }
             Statement::ShowTasks => self.select(tasks::SHOW).await,
             Statement::ShowTaskStatus(name) => self.show_task_status(name).await,
             Statement::ShowCreateTask(name) => self.show_create_task(name).await,
-            Statement::Select(select) => {
-                let sql = select.fill(|value| variables::session_value(session, value))?;
-                self.select(sql).await
-            }
+            Statement::Select(select) => self.ask(session, &select, parameters).await,
             Statement::Accepted => Ok(done()),
             Statement::Use(database) => self.use_database(session, &database).map(|()| done()),
-            Statement::ShowDatabases { like } => Ok(show::databases(like.as_deref())),
-            Statement::ShowTables { database, full, like } => show::tables(session, database, full, like.as_deref()),
-            Statement::Describe { database, table, like } => self.describe(session, database, table, like).await,
-            Statement::ShowVariables { like } => Ok(variables::show(like.as_deref())),
-            Statement::ShowStatus { like } => Ok(variables::show_status(self.started.elapsed(), like.as_deref())),
-            Statement::ShowNothing(list) => Ok(show::empty(list)),
+            Statement::Show(show) => self.show(session, *show).await,
+            Statement::ShowReplicaStatus { old_names, channel } => self.show_replica_status(old_names, channel).await,
+            Statement::ShowCreateTable { database, table } => self.show_create_table(session, database, table).await,
+            Statement::ShowCreateDatabase(database) => show::create_database(&database),
+            Statement::Kill { query, id } => self.kill(session, query, id),
+        }
+    }
+
+    /// The columns of a statement's answer, as far as they are known before it is carried out; empty if they are not, or
+    /// if it has none. What its `?` will be is not known yet.
+    ///
+    /// # Errors
+    /// What is wrong with the statement.
+    pub async fn describe(&self, session: &Session, sql: &str) -> Result<Vec<Column>> {
+        let count = grammar::text::parameters(sql);
+        let statement = match grammar::parse(sql) {
+            Ok(statement) => statement,
+            // Whether it is right depends on the values.
+            Err(_) if count > 0 => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        if let Statement::Select(select) = statement {
+            let question = self.question(session, &select, &vec![Cell::Null; count])?;
+            let columns = self.blocking(move |store| store.columns_of(&question)).await?;
+            return Ok(columns.map_err(told)?.into_iter().map(column).collect());
+        }
+        let only_shows = matches!(
+            statement,
+            Statement::Show(_)
+                | Statement::ShowReplicaStatus { .. }
+                | Statement::ShowCreateTable { .. }
+                | Statement::ShowServers
+                | Statement::ShowTasks
+                | Statement::ShowTaskStatus(_)
+                | Statement::ShowCreateTask(_)
+        );
+        if !only_shows || count > 0 {
+            return Ok(Vec::new());
+        }
+        match self.execute(&mut session.clone(), sql).await? {
+            Reply::Rows { columns, .. } => Ok(columns),
+            Reply::Ok { .. } => Ok(Vec::new()),
         }
     }
 
     /// `USE`, also as a command of its own (COM_INIT_DB).
     ///
     /// # Errors
-    /// 1049 if it is not `sync`.
+    /// 1049 if there is none of that name.
     pub fn use_database(&self, session: &mut Session, database: &str) -> Result<()> {
-        show::known_database(database)?;
-        session.database = Some(SYNC.to_owned());
+        session.database = Some(show::known_database(database)?);
         Ok(())
     }
 
@@ -143,15 +199,78 @@ impl Statements {
     }
 
     async fn select(&self, sql: impl Into<String>) -> Result<Reply> {
-        let sql = sql.into();
+        self.answer(Question {
+            sql: sql.into(),
+            ..Question::default()
+        })
+        .await
+    }
+
+    /// A session's SELECT.
+    async fn ask(&self, session: &Session, select: &Select, parameters: &[Cell]) -> Result<Reply> {
+        self.answer(self.question(session, select, parameters)?).await
+    }
+
+    fn question(&self, session: &Session, select: &Select, parameters: &[Cell]) -> Result<Question> {
+        Ok(Question {
+            sql: select.fill(|value| variables::session_value(session, value))?,
+            parameters: parameters.iter().map(query_cell).collect(),
+            ..self.question_of(session)
+        })
+    }
+
+    /// What the answers to a session's questions depend on.
+    fn question_of(&self, session: &Session) -> Question {
+        Question {
+            database: session.database.clone(),
+            facts: self.facts(),
+            interrupted: self.sessions.interrupted(session.connection_id),
+            ..Question::default()
+        }
+    }
+
+    async fn answer(&self, question: Question) -> Result<Reply> {
         // A SELECT without FROM asks nothing of the tables: no need to bring them up to date.
-        if sql.to_ascii_lowercase().contains("from") {
+        if question.sql.to_ascii_lowercase().contains("from") {
             self.control.publish().await;
         }
-        let result = self.blocking(move |store| store.query(&sql)).await?;
-        result
-            .map(rows)
-            .map_err(|e| SqlError::new(e.code, e.sqlstate, e.message))
+        let result = self.blocking(move |store| store.answer(&question)).await?;
+        result.map(rows).map_err(told)
+    }
+}
+
+/// Reads a statement. A SELECT keeps its `?`; elsewhere they are written out.
+fn understood(sql: &str, parameters: &[Cell]) -> Result<Statement> {
+    let statement = if parameters.is_empty() {
+        grammar::parse(sql)
+    } else {
+        match grammar::parse(sql) {
+            Ok(Statement::Select(select)) => Ok(Statement::Select(select)),
+            _ => grammar::parse(&grammar::text::with_values(sql, parameters)),
+        }
+    }?;
+    match &statement {
+        Statement::Select(select) if select.parameters() != parameters.len() => Err(SqlError::new(
+            1064,
+            "42000",
+            "You have an error in your Causeway SQL syntax; ? stands for a value only in prepared statements",
+        )),
+        _ => Ok(statement),
+    }
+}
+
+fn told(error: QueryError) -> SqlError {
+    SqlError::new(error.code, error.sqlstate, error.message)
+}
+
+fn query_cell(cell: &Cell) -> QueryCell {
+    match cell {
+        Cell::Null => QueryCell::Null,
+        Cell::Int(value) => QueryCell::Int(*value),
+        // Beyond the largest whole number of the store it compares as the text it is.
+        Cell::UInt(value) => i64::try_from(*value).map_or_else(|_| QueryCell::Text(value.to_string()), QueryCell::Int),
+        Cell::Double(value) => QueryCell::Double(*value),
+        Cell::Text(text) => QueryCell::Text(text.clone()),
     }
 }
 
@@ -167,12 +286,18 @@ fn done_with(info: impl Into<String>) -> Reply {
     }
 }
 
+fn column(column: QueryColumn) -> Column {
+    Column {
+        name: column.name,
+        kind: match column.kind {
+            QueryKind::Text => ColumnKind::Text,
+            QueryKind::Integer => ColumnKind::Integer,
+            QueryKind::Double => ColumnKind::Double,
+        },
+    }
+}
+
 fn rows(result: QueryResult) -> Reply {
-    let kind = |kind| match kind {
-        QueryKind::Text => ColumnKind::Text,
-        QueryKind::Integer => ColumnKind::Integer,
-        QueryKind::Double => ColumnKind::Double,
-    };
     let cell = |cell| match cell {
         QueryCell::Null => Cell::Null,
         QueryCell::Int(value) => Cell::Int(value),
@@ -180,14 +305,7 @@ fn rows(result: QueryResult) -> Reply {
         QueryCell::Text(text) => Cell::Text(text),
     };
     Reply::Rows {
-        columns: result
-            .columns
-            .into_iter()
-            .map(|column| Column {
-                name: column.name,
-                kind: kind(column.kind),
-            })
-            .collect(),
+        columns: result.columns.into_iter().map(column).collect(),
         rows: result
             .rows
             .into_iter()

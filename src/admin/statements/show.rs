@@ -1,105 +1,101 @@
-//! SHOW DATABASES, SHOW TABLES, DESCRIBE, and lists that are empty.
+//! SHOW of lists, SHOW CREATE TABLE and DATABASE: over `sync`, `information_schema` and `performance_schema`.
 
-use super::{Reply, Result, SYNC, Session, Statements, text_rows};
-use crate::admin::grammar::EmptyList;
+use super::{Reply, Result, SYNC, Session, Statements, text_rows, variables};
+use crate::admin::grammar::{Filter, Scope, Show};
 use crate::admin::reply::{Cell, SqlError};
-use crate::model::pattern;
-use crate::store::{PUBLIC_TABLES, QueryKind};
+use crate::store::{Question, tables_of};
 
-pub(super) fn known_database(database: &str) -> Result<()> {
-    if database.eq_ignore_ascii_case(SYNC) {
-        return Ok(());
-    }
-    let message = format!("Unknown database '{database}'; there is one, sync");
-    Err(SqlError::new(1049, "42000", message))
+/// The databases there are.
+const DATABASES: [&str; 3] = ["information_schema", "performance_schema", SYNC];
+
+/// The database's own spelling of its name.
+pub(super) fn known_database(database: &str) -> Result<String> {
+    let known = DATABASES.iter().find(|known| known.eq_ignore_ascii_case(database));
+    known.map(|known| (*known).to_owned()).ok_or_else(|| {
+        let message = format!("Unknown database '{database}'; Causeway's tables are in sync");
+        SqlError::new(1049, "42000", message)
+    })
 }
 
-/// The database that is meant: the named one, the session's, or the only one there is.
-fn database(session: &Session, named: Option<String>) -> Result<()> {
-    known_database(named.as_deref().or(session.database.as_deref()).unwrap_or(SYNC))
+/// The database that is meant: the named one, the session's, or `sync`.
+fn database(session: &Session, named: Option<&str>) -> Result<String> {
+    known_database(named.or(session.database.as_deref()).unwrap_or(SYNC))
 }
 
-/// LIKE as SHOW has it: names of the lists here are compared without case.
-pub(super) fn fits(like: Option<&str>, name: &str) -> bool {
-    like.is_none_or(|like| pattern::matches(&like.to_lowercase(), &name.to_lowercase()))
-}
-
-pub(super) fn databases(like: Option<&str>) -> Reply {
-    let rows = fits(like, SYNC).then(|| vec![SYNC.to_owned()]);
-    text_rows(&["Database"], rows.into_iter().collect())
-}
-
-pub(super) fn tables(session: &Session, named: Option<String>, full: bool, like: Option<&str>) -> Result<Reply> {
-    database(session, named)?;
-    let tables = PUBLIC_TABLES.iter().filter(|table| fits(like, table));
-    Ok(if full {
-        let rows = tables.map(|table| vec![(*table).to_owned(), "BASE TABLE".to_owned()]);
-        text_rows(&["Tables_in_sync", "Table_type"], rows.collect())
-    } else {
-        text_rows(
-            &["Tables_in_sync"],
-            tables.map(|table| vec![(*table).to_owned()]).collect(),
-        )
+fn known_table(database: &str, table: &str) -> Result<String> {
+    let tables = tables_of(database).unwrap_or_default();
+    let known = tables.into_iter().find(|known| known.eq_ignore_ascii_case(table));
+    known.map(str::to_owned).ok_or_else(|| {
+        let message =
+            format!("Table '{database}.{table}' doesn't exist; SHOW TABLES FROM {database} lists those there are");
+        SqlError::new(1146, "42S02", message)
     })
 }
 
 impl Statements {
-    pub(super) async fn describe(
+    pub(super) async fn show(&self, session: &Session, show: Show) -> Result<Reply> {
+        let list = show.list;
+        let mut select = if show.full { list.full } else { list.select }.to_owned();
+        let mut column = list.like.to_owned();
+        if list.scope != Scope::Server {
+            let database = database(session, show.database.as_deref())?;
+            if let Some(table) = &show.table {
+                select = select.replace("{table}", &known_table(&database, table)?);
+            }
+            select = select.replace("{database}", &database);
+            column = column.replace("{database}", &database);
+        }
+        let mut question = self.question_of(session);
+        question.sql = match show.filter {
+            Filter::All => select,
+            Filter::Like(pattern) => {
+                let pattern = pattern.replace('\'', "''");
+                format!("SELECT * FROM ({select}) WHERE \"{column}\" LIKE '{pattern}' ESCAPE '\\'")
+            }
+            Filter::Where(condition) => {
+                let condition = condition.fill(|value| variables::session_value(session, value))?;
+                format!("SELECT * FROM ({select}) WHERE {condition}")
+            }
+        };
+        self.answer(question).await
+    }
+
+    pub(super) async fn show_create_table(
         &self,
         session: &Session,
         named: Option<String>,
         table: String,
-        like: Option<String>,
     ) -> Result<Reply> {
-        database(session, named)?;
-        let asked = table.to_lowercase();
-        let columns = self.stored(move |store| store.public_columns(&asked)).await?;
-        let Some(columns) = columns else {
-            let message = format!("Table 'sync.{table}' doesn't exist; SHOW TABLES FROM sync lists those there are");
-            return Err(SqlError::new(1146, "42S02", message));
+        let database = database(session, named.as_deref())?;
+        let table = known_table(&database, &table)?;
+        let columns = self
+            .answer(Question {
+                sql: format!(
+                    "SELECT '  `' || COLUMN_NAME || '` ' || COLUMN_TYPE || iif(IS_NULLABLE = 'NO', ' NOT NULL', '')
+                     FROM information_schema.columns WHERE TABLE_SCHEMA = '{database}' AND TABLE_NAME = '{table}'
+                     UNION ALL SELECT '  PRIMARY KEY (' || group_concat('`' || COLUMN_NAME || '`', ',') || ')' FROM
+                        (SELECT COLUMN_NAME FROM information_schema.statistics
+                         WHERE TABLE_SCHEMA = '{database}' AND TABLE_NAME = '{table}' ORDER BY SEQ_IN_INDEX)
+                     HAVING count(*) > 0"
+                ),
+                ..self.question_of(session)
+            })
+            .await?;
+        let Reply::Rows { rows, .. } = columns else {
+            return Ok(columns);
         };
-        let text = |text: &str| Cell::Text(text.to_owned());
-        let rows = columns
-            .iter()
-            .filter(|column| fits(like.as_deref(), &column.name))
-            .map(|column| {
-                vec![
-                    text(&column.name),
-                    text(if column.kind == QueryKind::Integer {
-                        "bigint"
-                    } else {
-                        "text"
-                    }),
-                    text(if column.nullable { "YES" } else { "NO" }),
-                    text(if column.in_key { "PRI" } else { "" }),
-                    Cell::Null,
-                    text(""),
-                ]
-            });
-        let rows = rows.collect();
-        let Reply::Rows { columns, .. } = text_rows(&["Field", "Type", "Null", "Key", "Default", "Extra"], Vec::new())
-        else {
-            return Ok(super::done());
-        };
-        Ok(Reply::Rows { columns, rows })
+        let lines = rows.into_iter().flatten().filter_map(|cell| match cell {
+            Cell::Text(line) => Some(line),
+            _ => None,
+        });
+        let lines: Vec<String> = lines.collect();
+        let text = format!("CREATE TABLE `{table}` (\n{}\n)", lines.join(",\n"));
+        Ok(text_rows(&["Table", "Create Table"], vec![vec![table, text]]))
     }
 }
 
-pub(super) fn empty(list: EmptyList) -> Reply {
-    let columns: &[&str] = match list {
-        EmptyList::Warnings => &["Level", "Code", "Message"],
-        EmptyList::Engines => &["Engine", "Support", "Comment", "Transactions", "XA", "Savepoints"],
-        EmptyList::Plugins => &["Name", "Status", "Type", "Library", "License"],
-        EmptyList::Collations => &[
-            "Collation",
-            "Charset",
-            "Id",
-            "Default",
-            "Compiled",
-            "Sortlen",
-            "Pad_attribute",
-        ],
-        EmptyList::CharacterSets => &["Charset", "Description", "Default collation", "Maxlen"],
-    };
-    text_rows(columns, Vec::new())
+pub(super) fn create_database(database: &str) -> Result<Reply> {
+    let database = known_database(database)?;
+    let text = format!("CREATE DATABASE `{database}` /*!40100 DEFAULT CHARACTER SET utf8mb4 */");
+    Ok(text_rows(&["Database", "Create Database"], vec![vec![database, text]]))
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::model::name::ServerName;
+use crate::model::precheck::{PrecheckRow, Verdict};
 use crate::model::server::ServerDefinition;
 use crate::model::status::{CheckStep, ConflictRecord, Phase, State, StatusRow};
 use crate::model::task::{Direction, Wanted};
@@ -48,6 +49,20 @@ impl Control for Supervisor {
             found: server.address.to_string(),
             remedy: String::new(),
         }]
+    }
+    async fn precheck(&self, task: &TaskName) -> std::result::Result<Vec<PrecheckRow>, ControlError> {
+        self.call("precheck", task.as_str())?;
+        Ok(vec![PrecheckRow {
+            item: "log_bin",
+            direction: Direction::Reverse,
+            result: Verdict::Warn,
+            found: "found".into(),
+            remedy: "remedy".into(),
+            acknowledged: true,
+        }])
+    }
+    async fn acknowledge(&self, task: &TaskName, item: &str) -> std::result::Result<(), ControlError> {
+        self.call(&format!("acknowledge {item} of"), task.as_str())
     }
     async fn start(&self, task: &TaskName) -> std::result::Result<(), ControlError> {
         self.wants("start", task, Wanted::Running)
@@ -505,7 +520,8 @@ fn clients_find_what_they_ask_for_on_connecting() {
     operator.ok("SET autocommit=0");
     operator.ok("COMMIT");
     operator.check("SELECT 1", "1");
-    operator.check("SHOW DATABASES", "sync");
+    operator.check("SHOW DATABASES", "information_schema|performance_schema|sync");
+    operator.check("SHOW SCHEMAS LIKE 's%'", "sync");
     operator.check("SHOW DATABASES LIKE 'x%'", "");
     operator.check(
         "SHOW TABLES",
@@ -516,13 +532,338 @@ fn clients_find_what_they_ask_for_on_connecting() {
     operator.check("DESCRIBE sync.prechecks", "task,text,NO,PRI,NULL,|direction,text,NO,PRI,NULL,|item,text,NO,PRI,NULL,|result,text,NO,,NULL,|found,text,NO,,NULL,|remedy,text,NO,,NULL,|acknowledged,bigint,NO,,NULL,|checked_at,text,NO,,NULL,");
     operator.check("SHOW COLUMNS FROM status LIKE 'lag%'", "lag_ms,bigint,YES,,NULL,");
     operator.refused("DESCRIBE account", 1146, "doesn't exist");
-    operator.check("SHOW VARIABLES LIKE 'lower_case%'", "lower_case_table_names,0");
+    operator.check("SHOW VARIABLES LIKE 'lower_case_t%'", "lower_case_table_names,0");
     operator.check("SHOW VARIABLES LIKE 'AUTOCOMMIT'", "autocommit,ON");
+    operator.check(
+        "SHOW VARIABLES WHERE Variable_name IN ('AUTOCOMMIT', 'sql_log_bin')",
+        "autocommit,ON|sql_log_bin,OFF",
+    );
     operator.check("SHOW WARNINGS", "");
     assert!(operator.shown("SHOW GLOBAL STATUS LIKE 'Upt%'").starts_with("Uptime,"));
     operator.refused("SELECT * FROM nowhere", 1146, "Table 'sync.nowhere' doesn't exist");
     operator.refused("SELECT x FROM status", 1054, "Unknown column 'x'");
     operator.refused("SELECT FROM status", 1064, "SQL syntax");
+    operator.refused("SELECT task FROM status LIMIT 'x'", 1064, "whole numbers");
+}
+
+/// With a link that runs, one that tries again and one that failed.
+fn with_links() -> Operator {
+    let mut operator = Operator::with_task();
+    operator.ok("CREATE SYNC TASK Archive FROM hq TO branch OBJECTS (old.*)");
+    let row = |task: &str, direction, state, last_error: &str| StatusRow {
+        task: task.into(),
+        direction,
+        state,
+        phase: Phase::Incremental,
+        source_position: "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9".into(),
+        applied_position: "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-8".into(),
+        lag_ms: Some(2_500),
+        idle: false,
+        rows_applied: 100,
+        transactions_applied: 10,
+        conflicts: 1,
+        last_error: last_error.into(),
+        since_ms: 1_795_380_098_000,
+    };
+    let rows = [
+        row("orders", Direction::Forward, State::Running, "long mended"),
+        row("orders", Direction::Reverse, State::Retrying, "branch is out of reach"),
+        row("Archive", Direction::Forward, State::Failed, "a conflict"),
+    ];
+    operator.supervisor.store.publish(&rows, &[]).unwrap();
+    operator
+}
+
+impl Operator {
+    /// Some columns of the rows, by their names.
+    fn picked(&mut self, sql: &str, names: &[&str]) -> Vec<String> {
+        let reply = self.execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let Reply::Rows { columns, rows } = reply else {
+            panic!("{sql}");
+        };
+        let at = |name: &&str| {
+            columns
+                .iter()
+                .position(|column| column.name == *name)
+                .unwrap_or_else(|| panic!("{name}"))
+        };
+        let shown = |cell: &Cell| match cell {
+            Cell::Null => "NULL".to_owned(),
+            Cell::Text(text) => text.clone(),
+            Cell::Int(value) => value.to_string(),
+            other => format!("{other:?}"),
+        };
+        rows.iter()
+            .map(|row| {
+                names
+                    .iter()
+                    .map(|name| shown(&row[at(name)]))
+                    .collect::<Vec<_>>()
+                    .join(",")
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn links_are_shown_as_replication_channels() {
+    let mut operator = with_links();
+    let names = [
+        "Channel_Name",
+        "Source_Host",
+        "Replica_IO_Running",
+        "Replica_SQL_Running",
+        "Seconds_Behind_Source",
+    ];
+    let running = "orders:forward,hq.example,Yes,Yes,2";
+    let retrying = "orders:reverse,branch.example,Connecting,Yes,NULL";
+    let failed = "Archive:forward,hq.example,No,No,NULL";
+    assert_eq!(
+        operator.picked("SHOW REPLICA STATUS", &names),
+        [failed, running, retrying]
+    );
+    assert_eq!(
+        operator.picked("SHOW REPLICA STATUS FOR CHANNEL 'ORDERS:forward'", &names),
+        [running]
+    );
+    let errors = [
+        "Last_IO_Errno",
+        "Last_IO_Error",
+        "Last_SQL_Errno",
+        "Last_SQL_Error",
+        "Last_Error",
+    ];
+    assert_eq!(
+        operator.picked("SHOW REPLICA STATUS", &errors),
+        [
+            "0,,13117,a conflict,a conflict",
+            "0,,0,,",
+            "2003,branch is out of reach,0,,branch is out of reach"
+        ]
+    );
+    let stamps = [
+        "Last_IO_Error_Timestamp",
+        "Last_SQL_Error_Timestamp",
+        "Retrieved_Gtid_Set",
+        "Auto_Position",
+    ];
+    assert_eq!(
+        operator.picked("SHOW REPLICA STATUS", &stamps)[0],
+        ",261122 20:41:38,3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9,1"
+    );
+    let old = [
+        "Channel_Name",
+        "Master_Host",
+        "Slave_IO_Running",
+        "Slave_SQL_Running",
+        "Seconds_Behind_Master",
+    ];
+    assert_eq!(operator.picked("SHOW SLAVE STATUS", &old), [failed, running, retrying]);
+    operator.refused("SHOW REPLICA STATUS FOR CHANNEL 'x'", 3074, "'orders:forward'");
+
+    operator.check(
+        "SELECT channel_name, service_state, last_error_number FROM performance_schema.replication_connection_status",
+        "Archive:forward,OFF,0|orders:forward,ON,0|orders:reverse,CONNECTING,2003",
+    );
+    operator.check(
+        "SELECT s.CHANNEL_NAME, s.SERVICE_STATE, w.LAST_ERROR_MESSAGE, w.LAST_ERROR_TIMESTAMP
+         FROM performance_schema.replication_applier_status s
+         JOIN performance_schema.replication_applier_status_by_worker w USING (CHANNEL_NAME) WHERE s.service_state <> 'on'",
+        "Archive:forward,OFF,a conflict,2026-11-22 20:41:38.000000",
+    );
+    operator.check(
+        "SELECT HOST, PORT, USER, AUTO_POSITION FROM performance_schema.replication_connection_configuration
+         WHERE CHANNEL_NAME = 'orders:reverse'",
+        "branch.example,3306,sync,1",
+    );
+    operator.check("SELECT count(*) FROM performance_schema.replication_group_members", "0");
+    operator.check(
+        "SHOW GLOBAL STATUS WHERE Variable_name LIKE 'Causeway_%' AND Variable_name NOT LIKE '%lag%'",
+        "Causeway_conflicts,3|Causeway_links,3|Causeway_links_running,1|Causeway_rows_applied,300|Causeway_tasks,2|\
+         Causeway_tasks_failed,0|Causeway_transactions_applied,30",
+    );
+}
+
+#[test]
+fn what_drivers_and_tools_look_up_is_answered() {
+    let mut operator = with_links();
+    for statement in grammar::text::statements(include_str!("../../../fixtures/lookups.sql")) {
+        if let Err(error) = operator.execute(statement) {
+            panic!("{statement}\n{error}");
+        }
+    }
+}
+
+#[test]
+fn the_system_schemas_describe_themselves_and_sync() {
+    let mut operator = with_links();
+    operator.check(
+        "SELECT TABLE_SCHEMA, count(*) > 5 FROM information_schema.tables GROUP BY 1",
+        "information_schema,1|performance_schema,1|sync,1",
+    );
+    operator.check(
+        "SELECT DATA_TYPE, COLUMN_KEY, ORDINAL_POSITION FROM INFORMATION_SCHEMA.COLUMNS
+         WHERE TABLE_SCHEMA = 'SYNC' AND TABLE_NAME = 'status' AND COLUMN_NAME IN ('task', 'lag_ms')",
+        "text,PRI,1|bigint,,7",
+    );
+    operator.check(
+        "SHOW KEYS FROM sync.status WHERE Column_name = 'direction'",
+        "status,0,PRIMARY,2,direction,A,NULL,NULL,NULL,,BTREE,,,YES,NULL",
+    );
+    operator.ok("USE INFORMATION_SCHEMA");
+    operator.check("SELECT DATABASE()", "information_schema");
+    operator.check("SELECT SCHEMA_NAME FROM schemata WHERE schema_name = 'sync'", "sync");
+    assert!(
+        operator
+            .shown("SHOW TABLES LIKE 'COLUMNS'")
+            .eq_ignore_ascii_case("columns")
+    );
+    assert!(
+        operator
+            .shown("SHOW CREATE TABLE sync.status")
+            .contains("PRIMARY KEY (`task`,`direction`)")
+    );
+    // Nothing else can be reached by way of them, and nothing written.
+    for (sql, code) in [
+        ("SELECT * FROM information_schema.account", 1146),
+        ("SELECT * FROM information_schema.sqlite_schema", 1142),
+        ("SELECT * FROM information_schema.sqlite_master", 1142),
+        (
+            "SELECT account.*, t.TABLE_NAME FROM account, information_schema.tables t",
+            1142,
+        ),
+        (
+            "WITH schemata AS (SELECT * FROM server_secret) SELECT * FROM schemata, information_schema.schemata",
+            1142,
+        ),
+        (
+            "SELECT * FROM pragma_table_info('account', 'sync'), information_schema.schemata",
+            1142,
+        ),
+        ("DELETE FROM performance_schema.global_status", 1142),
+        (
+            "WITH x AS (SELECT 1) DELETE FROM performance_schema.global_status",
+            1142,
+        ),
+    ] {
+        operator.refused(sql, code, "");
+    }
+}
+
+#[test]
+fn prepared_statements_bind_their_values() {
+    let mut operator = with_links();
+    let mut check = |sql: &str, values: &[Cell], expected: std::result::Result<&str, u16>| {
+        let execution = operator.statements.execute_with(&mut operator.session, sql, values);
+        let found = match operator.runtime.block_on(execution) {
+            Ok(Reply::Rows { rows, .. }) => Ok(rows
+                .into_iter()
+                .flatten()
+                .map(|cell| format!("{cell:?}"))
+                .collect::<Vec<_>>()
+                .join(",")),
+            Ok(Reply::Ok { .. }) => Ok("OK".to_owned()),
+            Err(error) => Err(error.code),
+        };
+        assert_eq!(found.as_deref().map_err(|code| *code), expected, "{sql}");
+    };
+    let text = |text: &str| Cell::Text(text.into());
+    check(
+        "SELECT ?, ?, ?, ?",
+        &[Cell::Int(-1), Cell::Double(0.5), Cell::Null, text("it's")],
+        Ok("Int(-1),Double(0.5),Null,Text(\"it's\")"),
+    );
+    check(
+        "SELECT state FROM sync.status WHERE task = ? AND lag_ms > ? LIMIT ?",
+        &[text("ORDERS"), Cell::UInt(1), Cell::Int(1)],
+        Ok("Text(\"running\")"),
+    );
+    check(
+        "SELECT count(*) FROM sync.status WHERE task IN (?, ?)",
+        &[text("archive"), text("x' OR 1 = 1")],
+        Ok("Int(1)"),
+    );
+    check(
+        "SHOW VARIABLES LIKE ?",
+        &[text("lower\\_case_table%")],
+        Ok("Text(\"lower_case_table_names\"),Text(\"0\")"),
+    );
+    check(
+        "SHOW CREATE SYNC TASK ?",
+        &[text("o'; DROP SYNC TASK orders; --")],
+        Err(3101),
+    );
+    check("WAIT FOR SYNC TASK orders TIMEOUT ?", &[Cell::Int(30)], Err(3102));
+    check("SELECT ?", &[], Err(1064));
+    check("SELECT 1", &[Cell::Int(1)], Err(1064));
+    check("SELECT ? +", &[Cell::Int(1)], Err(1064));
+
+    let describe = |sql: &str| {
+        let columns = operator
+            .runtime
+            .block_on(operator.statements.describe(&operator.session, sql));
+        columns.map(|columns| {
+            columns
+                .into_iter()
+                .map(|column| (column.name, column.kind))
+                .collect::<Vec<_>>()
+        })
+    };
+    let kinds = [
+        ("task".to_owned(), ColumnKind::Text),
+        ("lag_ms".to_owned(), ColumnKind::Integer),
+    ];
+    assert_eq!(
+        describe("SELECT task, lag_ms FROM sync.status WHERE task = ? LIMIT ?").unwrap(),
+        kinds
+    );
+    assert_eq!(describe("SHOW REPLICA STATUS").unwrap().len(), 60);
+    assert_eq!(describe("DROP SYNC TASK orders").unwrap(), []);
+    assert_eq!(describe("WAIT FOR SYNC TASK orders TIMEOUT ?").unwrap(), []);
+    assert_eq!(describe("WAIT FOR SYNC TASK").unwrap_err().code, 1064);
+    assert_eq!(describe("SELECT x FROM sync.status").unwrap_err().code, 1054);
+}
+
+#[test]
+fn sessions_are_listed_and_ended() {
+    let mut operator = with_links();
+    let sessions = Arc::clone(operator.statements.sessions());
+    let own = sessions.open(7, "root", "127.0.0.1:5");
+    own.begins("Query", "SHOW PROCESSLIST", Some("sync"));
+    let other = sessions.open(9, "ann", "127.0.0.1:6");
+    other.begins("Query", "ALTER SERVER hq OPTIONS (PASSWORD 'hunter2')", None);
+    let names = ["Id", "User", "Host", "db", "Command", "Info"];
+    assert_eq!(
+        operator.picked("SHOW PROCESSLIST", &names),
+        [
+            "7,root,127.0.0.1:5,sync,Query,SHOW PROCESSLIST",
+            "9,ann,127.0.0.1:6,NULL,Query,ALTER SERVER …",
+            "4294900001,system user,connecting host,NULL,Connect,NULL",
+            "4294900002,system user,connecting host,NULL,Connect,NULL",
+            "4294900003,system user,connecting host,NULL,Connect,NULL",
+        ]
+    );
+    operator.check(
+        "SELECT count(*) FROM information_schema.PROCESSLIST WHERE user = 'ANN'",
+        "1",
+    );
+    operator.check(
+        "SELECT VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME = 'Threads_connected'",
+        "2",
+    );
+
+    let statement = sessions.interrupted(9);
+    operator.ok("KILL QUERY 9");
+    assert!(statement.is_cancelled() && !other.killed.is_cancelled());
+    operator.ok("KILL 9");
+    assert!(other.killed.is_cancelled());
+    operator.refused("KILL QUERY 7", 1317, "interrupted");
+    operator.refused("KILL 8", 1094, "SHOW PROCESSLIST");
+    operator.refused("KILL 4294900001", 1094, "SHOW PROCESSLIST");
+    operator.session.user = "ann".into();
+    operator.refused("KILL 7", 1095, "not owner");
+    operator.session.connection_id = 9;
+    operator.ok("KILL 9");
 }
 
 proptest::proptest! {

@@ -1,5 +1,4 @@
-//! The commands of the protocol's command phase, and the two questions that are asked of a statement's text before the
-//! handler sees it. Pure.
+//! The commands of the protocol's command phase, and what is asked of a statement's text before the handler sees it. Pure.
 
 use super::SqlError;
 
@@ -11,18 +10,29 @@ pub(super) enum Command<'a> {
     UseDatabase(&'a [u8]),
     Query(&'a [u8]),
     /// The columns of a table, for completion in old clients.
-    ListFields,
-    /// Multi-statements on or off. They are always on.
-    SetOption,
+    ListFields(&'a [u8]),
+    /// Several statements in one packet, from now on or no more.
+    SetOption {
+        multi_statements: bool,
+    },
+    /// A line of figures.
+    Statistics,
+    /// SHOW PROCESSLIST, of old clients.
+    ProcessInfo,
+    /// KILL, of old clients.
+    ProcessKill(u32),
+    /// Another account on the same connection.
+    ChangeUser,
     /// Back to the state after login, as far as there is any.
     ResetConnection,
     Prepare(&'a [u8]),
-    Execute(u32),
+    /// The statement's number, and the packet behind it.
+    Execute(u32, &'a [u8]),
     CloseStatement(u32),
     ResetStatement(u32),
-    /// A piece of a parameter. There are no parameters, and the protocol has no answer to it.
-    SendLongData,
-    /// Everything else: a change of user, binlog dumps, KILL, statistics, what future clients know.
+    /// A piece of a parameter: the statement's number, the parameter's, and the piece. The protocol has no answer to it.
+    SendLongData(u32, u16, &'a [u8]),
+    /// Everything else: binlog dumps, what future clients know.
     Unknown,
 }
 
@@ -32,19 +42,33 @@ impl<'a> Command<'a> {
         let Some((code, rest)) = payload.split_first() else {
             return Self::Unknown;
         };
-        let id = rest.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
+        let (id, behind) = match rest.split_first_chunk() {
+            Some((id, behind)) => (Some(u32::from_le_bytes(*id)), behind),
+            None => (None, rest),
+        };
         match (code, id) {
             (0x01, _) => Self::Quit,
             (0x02, _) => Self::UseDatabase(rest),
             (0x03, _) => Self::Query(rest),
-            (0x04, _) => Self::ListFields,
+            (0x04, _) => Self::ListFields(rest),
+            (0x09, _) => Self::Statistics,
+            (0x0a, _) => Self::ProcessInfo,
+            (0x0c, Some(id)) => Self::ProcessKill(id),
             (0x0e, _) => Self::Ping,
+            (0x11, _) => Self::ChangeUser,
             (0x16, _) => Self::Prepare(rest),
-            (0x17, Some(id)) => Self::Execute(id),
-            (0x18, _) => Self::SendLongData,
+            (0x17, Some(id)) => Self::Execute(id, behind),
+            (0x18, id) => match behind.split_first_chunk() {
+                Some((parameter, piece)) => {
+                    Self::SendLongData(id.unwrap_or_default(), u16::from_le_bytes(*parameter), piece)
+                }
+                None => Self::SendLongData(id.unwrap_or_default(), 0, &[]),
+            },
             (0x19, Some(id)) => Self::CloseStatement(id),
             (0x1a, Some(id)) => Self::ResetStatement(id),
-            (0x1b, _) => Self::SetOption,
+            (0x1b, _) => Self::SetOption {
+                multi_statements: rest.first() == Some(&0),
+            },
             (0x1f, _) => Self::ResetConnection,
             _ => Self::Unknown,
         }
@@ -81,39 +105,6 @@ pub(super) fn database_of_use(sql: &str) -> Option<String> {
     (rest.len() > name.len() && !name.is_empty() && name.chars().all(bare)).then(|| name.to_owned())
 }
 
-/// Whether a statement has a parameter: a `?` outside of strings, quoted names and comments.
-pub(super) fn has_parameters(sql: &str) -> bool {
-    let mut rest = sql;
-    while let Some(at) = rest.find(['?', '\'', '"', '`', '#', '-', '/']) {
-        let (_, tail) = rest.split_at(at);
-        let skipped = match tail.as_bytes() {
-            [b'?', ..] => return true,
-            [quote @ (b'\'' | b'"' | b'`'), ..] => quoted_length(tail.as_bytes(), *quote),
-            [b'#', ..] | [b'-', b'-', b' ' | b'\t' | b'\r' | b'\n', ..] => tail.find('\n'),
-            [b'/', b'*', ..] => tail.get(2..).and_then(|inner| inner.find("*/")).map(|end| end + 4),
-            _ => Some(1),
-        };
-        match skipped.and_then(|bytes| tail.get(bytes..)) {
-            Some(next) => rest = next,
-            None => return false,
-        }
-    }
-    false
-}
-
-/// The bytes of a quoted piece that `text` begins with, both quotes included. A doubled quote reads as two pieces.
-fn quoted_length(text: &[u8], quote: u8) -> Option<usize> {
-    let mut bytes = text.iter().enumerate().skip(1);
-    while let Some((at, byte)) = bytes.next() {
-        if *byte == b'\\' && quote != b'`' {
-            bytes.next();
-        } else if *byte == quote {
-            return Some(at + 1);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,10 +116,19 @@ mod tests {
         check(b"\x01", Command::Quit);
         check(b"\x02sync", Command::UseDatabase(b"sync"));
         check(b"\x03SELECT 1", Command::Query(b"SELECT 1"));
-        check(b"\x17\x05\0\0\0\0\x01\0\0\0", Command::Execute(5));
+        check(b"\x17\x05\0\0\0\0\x01\0\0\0", Command::Execute(5, b"\0\x01\0\0\0"));
+        check(b"\x18\x05\0\0\0\x02\0abc", Command::SendLongData(5, 2, b"abc"));
+        check(b"\x18\x05", Command::SendLongData(0, 0, b""));
+        check(b"\x0c\x05\0\0\0", Command::ProcessKill(5));
+        check(
+            b"\x1b\x01\0",
+            Command::SetOption {
+                multi_statements: false,
+            },
+        );
         check(b"\x19\x05\0\0\0", Command::CloseStatement(5));
         check(b"\x17\x05\0\0", Command::Unknown);
-        check(b"\x11root\0", Command::Unknown);
+        check(b"\x11root\0", Command::ChangeUser);
         check(b"\x12", Command::Unknown);
         check(b"\x1e", Command::Unknown);
         check(b"\xff", Command::Unknown);
@@ -153,31 +153,9 @@ mod tests {
         check("ü", None);
     }
 
-    #[test]
-    fn only_question_marks_outside_of_quotes_and_comments_are_parameters() {
-        let check = |sql: &str, expected: bool| assert_eq!(has_parameters(sql), expected, "{sql}");
-        check("SELECT ?", true);
-        check("SELECT 1", false);
-        check("SELECT '?'", false);
-        check("SELECT 'it''s ?', \"?\", `?`", false);
-        check("SELECT 'it\\'s ?'", false);
-        check("SELECT '\\\\', ?", true);
-        check("SELECT `\\`, ?", true);
-        check("SELECT 1 -- ?", false);
-        check("SELECT 1 -- \n, ?", true);
-        check("SELECT 1--?", true);
-        check("SELECT 1 # ?", false);
-        check("SELECT /* ? */ 1", false);
-        check("SELECT /*/ ? */ 1", false);
-        check("SELECT /* */ ?", true);
-        check("SELECT 6/?", true);
-        check("SELECT 'unfinished ?", false);
-    }
-
     proptest! {
         #[test]
         fn no_text_makes_the_questions_panic(sql in "[?'\"`#\\-/* \n\\\\aé;uUsSeE]{0,40}") {
-            prop_assert!(!has_parameters(&sql) || sql.contains('?'));
             prop_assert!(database_of_use(&sql).is_none_or(|name| !name.is_empty()));
         }
     }

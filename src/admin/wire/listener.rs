@@ -18,9 +18,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::half_open::HalfOpen;
+use super::handshake::Capabilities;
 use super::login::{self, LoggedIn, LoginError};
 use super::session::{Client, Prepared};
 use super::{Handler, Limits, Session, SqlError, packet};
+use crate::admin::sessions::{Sessions, count};
 
 /// Serves the protocol until `shutdown`: then idle connections close at once, and running statements have
 /// [`Limits::shutdown_time`] to end.
@@ -36,6 +38,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let endpoint = Arc::new(Endpoint {
         tls: tls.map(TlsAcceptor::from),
+        registry: handler.sessions(),
         handler,
         half_open: HalfOpen::new(limits.half_open, limits.half_open_per_address),
         sessions: Semaphore::new(limits.sessions),
@@ -86,6 +89,7 @@ fn listener_is_broken(error: &io::Error) -> bool {
 struct Endpoint {
     tls: Option<TlsAcceptor>,
     handler: Arc<dyn Handler>,
+    registry: Arc<Sessions>,
     half_open: Arc<HalfOpen>,
     sessions: Semaphore,
     limits: Limits,
@@ -101,6 +105,7 @@ impl Endpoint {
             tracing::debug!(%peer, %error, "the connection was gone before it was greeted");
             return;
         }
+        count(&self.registry.counters.connections, 1);
         let place = self.half_open.enter(peer.ip());
         let login = login::login(
             socket,
@@ -119,6 +124,9 @@ impl Endpoint {
             outcome = timeout(self.limits.login_time, login) => outcome,
         };
         drop(place);
+        if !matches!(logged_in, Ok(Ok(_))) {
+            count(&self.registry.counters.aborted_connects, 1);
+        }
         match logged_in {
             Ok(Ok(logged_in)) => self.session(logged_in, peer, connection_id).await,
             Ok(Err(LoginError::Refused(error))) => {
@@ -138,9 +146,12 @@ impl Endpoint {
             database,
             sequence,
         } = logged_in;
+        let seat = self.registry.open(connection_id, &user, &peer.to_string());
         let mut client = Client {
             stream,
             capabilities,
+            seat,
+            multi_statements: capabilities.contains(Capabilities::MULTI_STATEMENTS),
             session: Session {
                 user,
                 database: None,
@@ -171,7 +182,10 @@ impl Endpoint {
         };
         match outcome {
             Ok(()) => tracing::debug!(%peer, connection_id, "disconnected"),
-            Err(error) => tracing::info!(%peer, connection_id, %error, "connection lost"),
+            Err(error) => {
+                count(&self.registry.counters.aborted_clients, 1);
+                tracing::info!(%peer, connection_id, %error, "connection lost");
+            }
         }
     }
 }

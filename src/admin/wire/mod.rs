@@ -16,8 +16,7 @@
 //! assertion, it answers OK to commands that it does not know (a change of user among them), and it can only report
 //! errors of its own list. So it runs over memory, on a request made up here, with rows from the handler.
 //!
-//! What is deliberately absent: compression, server-side cursors, parameters of prepared statements, LOAD DATA LOCAL,
-//! authentication other than the fast path of `caching_sha2_password` (which needs no secret but the hash).
+//! What is deliberately absent: compression, server-side cursors, LOAD DATA LOCAL, a change of user, authentication other than the fast path of `caching_sha2_password` (which needs no secret but the hash).
 
 mod command;
 mod half_open;
@@ -25,17 +24,20 @@ mod handshake;
 mod listener;
 mod login;
 mod packet;
+mod parameters;
 mod resultset;
 mod scramble;
 mod session;
 pub mod tls;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 pub use super::reply::{Cell, Column, ColumnKind, Reply, SqlError};
+use super::sessions::Sessions;
 pub use listener::serve;
 pub use scramble::hash_password;
 
@@ -63,8 +65,18 @@ pub trait Handler: Send + Sync + 'static {
     /// can't tell an unknown account from a wrong password, provided that this takes the same time for both.
     async fn password_hash(&self, user: &str) -> Option<[u8; 32]>;
 
-    /// Carries out what a client sent as one query, which may be several statements with `;` between them.
+    /// Carries out one statement.
     async fn execute(&self, session: &mut Session, sql: &str) -> Result<Reply, SqlError>;
+
+    /// Carries out a prepared statement, with what its `?` stand for.
+    async fn execute_prepared(&self, session: &mut Session, sql: &str, parameters: &[Cell]) -> Result<Reply, SqlError>;
+
+    /// The columns of the answer to a statement that is being prepared, or what is wrong with it; empty if they are not
+    /// known before it is carried out.
+    async fn describe(&self, session: &Session, sql: &str) -> Result<Vec<Column>, SqlError>;
+
+    /// Where the protocol enters who is logged in. Asked once.
+    fn sessions(&self) -> Arc<Sessions>;
 
     /// Makes `database` the current one (`session.database`), or says why not. `USE` statements end up here too.
     async fn use_database(&self, session: &mut Session, database: &str) -> Result<(), SqlError>;

@@ -12,6 +12,30 @@ use super::handshake::Capabilities;
 
 /// The autocommit flag of the server status: there are no transactions here, so it is always on.
 const SERVER_STATUS_AUTOCOMMIT: u16 = 2;
+/// The flag that says that the answer to another statement of the same packet follows.
+const SERVER_MORE_RESULTS_EXISTS: u16 = 8;
+
+/// Where an answer stands among those to one packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The number of its first packet.
+    pub(super) sequence: u8,
+    /// The answer to another statement follows.
+    pub(super) more: bool,
+}
+
+impl Place {
+    /// The only answer to a command: packets number from 0 again with each, and the command itself has 0.
+    pub(super) const ONLY: Self = Self {
+        sequence: 1,
+        more: false,
+    };
+
+    /// The server status that ends the answer.
+    pub(super) fn status(self) -> u16 {
+        SERVER_STATUS_AUTOCOMMIT | if self.more { SERVER_MORE_RESULTS_EXISTS } else { 0 }
+    }
+}
 
 /// A connection's byte stream, encrypted or not.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -123,13 +147,19 @@ pub(super) fn frame(payload: &[u8], sequence: u8) -> Vec<u8> {
 
 /// An OK packet.
 pub(super) fn ok(affected: u64, warnings: u16, info: &str, sequence: u8) -> Vec<u8> {
+    let place = Place { sequence, more: false };
+    ok_at(affected, warnings, info, place)
+}
+
+/// An OK packet that others may follow.
+pub(super) fn ok_at(affected: u64, warnings: u16, info: &str, place: Place) -> Vec<u8> {
     let mut payload = vec![0x00];
     put_length(&mut payload, affected);
     payload.push(0); // last insert id
-    payload.extend(SERVER_STATUS_AUTOCOMMIT.to_le_bytes());
+    payload.extend(place.status().to_le_bytes());
     payload.extend(warnings.to_le_bytes());
     payload.extend(shortened(info).as_bytes());
-    frame(&payload, sequence)
+    frame(&payload, place.sequence)
 }
 
 /// The packet that ends a list of rows or columns, also when the list is empty.
@@ -153,12 +183,42 @@ pub(super) fn err(error: &SqlError, sequence: u8) -> Vec<u8> {
     frame(&payload, sequence)
 }
 
-/// The answer to a prepared statement without parameters. Its columns are told when it is executed.
-pub(super) fn prepared(id: u32, sequence: u8) -> Vec<u8> {
+/// The answer to a prepared statement: its number, and what its parameters and columns are.
+pub(super) fn prepared(id: u32, parameters: u16, columns: &[Vec<u8>], capabilities: Capabilities) -> Vec<u8> {
     let mut payload = vec![0x00];
     payload.extend(id.to_le_bytes());
-    payload.extend([0, 0, 0, 0, 0, 0, 0]); // columns, parameters, filler, warnings
-    frame(&payload, sequence)
+    payload.extend(u16::try_from(columns.len()).unwrap_or_default().to_le_bytes());
+    payload.extend(parameters.to_le_bytes());
+    payload.extend([0, 0, 0]); // filler, warnings
+    let mut packets = frame(&payload, 1);
+    let mut sequence = 1_u8;
+    let parameter = definition("?", 253, 0, 63);
+    let parameters = vec![parameter; usize::from(parameters)];
+    for list in [&parameters[..], columns] {
+        for one in list {
+            sequence = sequence.wrapping_add(1);
+            packets.extend(frame(one, sequence));
+        }
+        if !list.is_empty() && !capabilities.contains(Capabilities::DEPRECATE_EOF) {
+            sequence = sequence.wrapping_add(1);
+            packets.extend(end_of_list(capabilities, sequence));
+        }
+    }
+    packets
+}
+
+/// What a column is (ColumnDefinition41): the type by MySQL's number, its flags, the collation by its number.
+pub(super) fn definition(name: &str, column_type: u8, flags: u16, collation: u16) -> Vec<u8> {
+    let mut payload = b"\x03def\0\0\0".to_vec(); // the catalog; no database, no table
+    put_length(&mut payload, name.len() as u64);
+    payload.extend(name.as_bytes());
+    payload.extend([0, 0x0c]); // no name of the column that it was made from; bytes that follow
+    payload.extend(collation.to_le_bytes());
+    payload.extend(1024_u32.to_le_bytes()); // the width, for clients that draw tables
+    payload.push(column_type);
+    payload.extend(flags.to_le_bytes());
+    payload.extend([if column_type == 5 { 31 } else { 0 }, 0, 0]); // decimals, filler
+    payload
 }
 
 /// A message cut so that it and its packet stay small whatever the handler says.

@@ -20,7 +20,7 @@ use opensrv_mysql::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::handshake::Capabilities;
-use super::packet::frame;
+use super::packet::{self, Place, frame};
 use super::{Cell, Column, ColumnKind, SqlError};
 
 /// How values travel.
@@ -32,13 +32,28 @@ pub(super) enum Protocol {
     Binary,
 }
 
-/// The packets of a result set, numbered from 1.
+/// The definitions of columns whose values are not known yet, as a prepared statement or a table tells them.
+pub(super) fn definitions(columns: &[Column]) -> Vec<Vec<u8>> {
+    let define = |column: &Column| {
+        let (column_type, flags, collation) = match column.kind {
+            ColumnKind::Text => (253, 0, UTF8MB4),
+            ColumnKind::Integer => (8, 0, BINARY),
+            ColumnKind::Unsigned => (8, 32, BINARY),
+            ColumnKind::Double => (5, 0, BINARY),
+        };
+        packet::definition(&column.name, column_type, flags, collation)
+    };
+    columns.iter().map(define).collect()
+}
+
+/// The packets of a result set, and the number that the next packet has.
 pub(super) async fn encode(
     columns: Vec<Column>,
     rows: Vec<Vec<Cell>>,
     protocol: Protocol,
     capabilities: Capabilities,
-) -> Result<Vec<u8>, SqlError> {
+    place: Place,
+) -> Result<(Vec<u8>, u8), SqlError> {
     let broken = |what: String| SqlError::new(1105, "HY000", format!("Causeway made a wrong result set: {what}"));
     if columns.is_empty() || rows.iter().any(|row| row.len() != columns.len()) {
         return Err(broken("a row does not have one value per column".into()));
@@ -67,8 +82,8 @@ pub(super) async fn encode(
         .await
         .map_err(|error: io::Error| broken(error.to_string()))?;
     let mut packets = std::mem::take(&mut *written.bytes());
-    correct(&mut packets, &types).ok_or_else(|| broken("its packets can't be read".into()))?;
-    Ok(packets)
+    let next = correct(&mut packets, &types, place).ok_or_else(|| broken("its packets can't be read".into()))?;
+    Ok((packets, next))
 }
 
 /// utf8mb4_general_ci, the collation of 4-byte UTF-8 that every client knows.
@@ -77,17 +92,20 @@ const UTF8MB4: u16 = 45;
 const BINARY: u16 = 63;
 /// "As many decimals as there are", for floating-point numbers.
 const NOT_FIXED: u8 = 31;
-/// The server status at the end of a list.
-const AUTOCOMMIT: u8 = 2;
-
 /// Puts right what opensrv writes the same for all: columns are 3-byte UTF-8 (Node's mysql2 then garbles everything
-/// beyond), numbers too, DOUBLE has no decimals (libmysqlclient then rounds), and autocommit is off.
-fn correct(mut packets: &mut [u8], types: &[ColumnType]) -> Option<()> {
+/// beyond), numbers too, DOUBLE has no decimals (libmysqlclient then rounds), autocommit is off, and the packets number
+/// from 1. Gives the number of the packet behind them.
+fn correct(mut packets: &mut [u8], types: &[ColumnType], place: Place) -> Option<u8> {
+    let [status, _] = place.status().to_le_bytes();
+    let mut sequence = place.sequence;
     let mut types = types.iter();
     let mut is_column = false; // the first packet is the number of columns
     let mut continues = false; // a row of 16 MiB or more takes several packets
     while let Some((header, rest)) = packets.split_first_chunk_mut::<4>() {
-        let [low, middle, high, _] = *header;
+        let [low, middle, high, number] = header;
+        *number = sequence;
+        sequence = sequence.wrapping_add(1);
+        let (low, middle, high) = (*low, *middle, *high);
         let length = u32::from_le_bytes([low, middle, high, 0]) as usize;
         let (payload, after) = rest.split_at_mut_checked(length)?;
         match (payload, types.as_slice()) {
@@ -104,14 +122,14 @@ fn correct(mut packets: &mut [u8], types: &[ColumnType]) -> Option<()> {
                 [*low, *high] = collation.to_le_bytes();
                 types.next();
             }
-            ([0xfe, _, _, status, _] | [0xfe, _, _, status, _, _, _], []) if !continues => *status = AUTOCOMMIT,
+            ([0xfe, _, _, flags, _] | [0xfe, _, _, flags, _, _, _], []) if !continues => *flags = status,
             _ => {}
         }
         is_column = true;
         continues = length == opensrv_mysql::U24_MAX;
         packets = after;
     }
-    Some(())
+    Some(sequence)
 }
 
 /// A login as opensrv expects it. It checks nothing unless told to; the real login was before.
@@ -292,7 +310,7 @@ mod tests {
             false => Capabilities::offered(false),
         };
         let rows = cells.iter().map(|cell| vec![cell.clone()]).collect();
-        let packets = encode(vec![column("c", kind)], rows, protocol, capabilities)
+        let (packets, _) = encode(vec![column("c", kind)], rows, protocol, capabilities, Place::ONLY)
             .await
             .unwrap();
         let all = payloads(&packets);
@@ -344,8 +362,13 @@ mod tests {
         async fn check(kind: ColumnKind, column_type: u8, collation: u8, flags: u8, decimals: u8) {
             let capabilities = Capabilities::offered(false);
             let columns = vec![column("a name", kind)];
-            let packets = encode(columns, vec![], Protocol::Text, capabilities).await.unwrap();
-            let definition = &payloads(&packets)[1];
+            let answer = encode(columns.clone(), vec![], Protocol::Text, capabilities, Place::ONLY).await;
+            let definition = &payloads(&answer.unwrap().0)[1];
+            assert_eq!(
+                definitions(&columns)[0],
+                *definition,
+                "a prepared statement tells the same"
+            );
             assert!(
                 definition.starts_with(b"\x03def\0\0\0\x06a name\0\x0c"),
                 "{definition:?}"
@@ -365,9 +388,10 @@ mod tests {
         let cells: Vec<_> = (0..600).map(|n| Cell::Text(format!("{n:0>9000}"))).collect();
         let capabilities = Capabilities::offered(false);
         let rows = cells.iter().map(|cell| vec![cell.clone()]).collect();
-        let packets = encode(vec![column("c", ColumnKind::Text)], rows, Protocol::Text, capabilities)
-            .await
-            .unwrap();
+        let columns = vec![column("c", ColumnKind::Text)];
+        let answer = encode(columns, rows, Protocol::Text, capabilities, Place::ONLY).await;
+        let (packets, next) = answer.unwrap();
+        assert_eq!(usize::from(next), (1 + 2 + 600 + 1) % 256);
         let all = payloads(&packets);
         let rows = &all[2..all.len() - 1];
         assert_eq!(rows.len(), 600);
@@ -377,9 +401,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_among_several_says_that_more_follow() {
+        for (capabilities, end) in [
+            (Capabilities::PROTOCOL_41, &b"\xfe\0\0\x0a\0"[..]),
+            (Capabilities::offered(false), b"\xfe\0\0\x0a\0\0\0"),
+        ] {
+            let place = Place {
+                sequence: 250,
+                more: true,
+            };
+            let columns = vec![column("c", ColumnKind::Integer)];
+            let rows = vec![vec![Cell::Int(1)]; 9];
+            let (packets, next) = encode(columns, rows, Protocol::Text, capabilities, place)
+                .await
+                .unwrap();
+            assert!(packets.ends_with(end));
+            assert_eq!(packets[3], 250);
+            assert_eq!(packets[packets.len() - end.len() - 1], next.wrapping_sub(1));
+        }
+    }
+
+    #[tokio::test]
     async fn rows_that_do_not_match_their_columns_are_an_error() {
         async fn check(columns: Vec<Column>, row: Vec<Cell>) {
-            let result = encode(columns, vec![row], Protocol::Text, Capabilities::offered(false)).await;
+            let capabilities = Capabilities::offered(false);
+            let result = encode(columns, vec![row], Protocol::Text, capabilities, Place::ONLY).await;
             assert_eq!(result.unwrap_err().code, 1105);
         }
         check(vec![], vec![]).await;

@@ -1,5 +1,5 @@
 //! Real MySQL clients. What is not on the machine is fetched once into `target/test-clients`, without touching the
-//! system: from Debian (`mysql`, `mariadb`, pt-online-schema-change), PyPI (PyMySQL) and npm (mysql2). A client that can be had neither way
+//! system: from Debian (`mysql`, `mariadb`, pt-online-schema-change, mysqld_exporter, MariaDB's JDBC driver), PyPI (PyMySQL) and npm (mysql2). A client that can be had neither way
 //! fails the test that needs it.
 
 use std::env;
@@ -79,6 +79,37 @@ pub(crate) fn pt_online_schema_change() -> Command {
     );
     command.env("MARIADB_PLUGIN_DIR", libraries.join("libmariadb3/plugin"));
     command.env("LD_LIBRARY_PATH", libraries);
+    command
+}
+
+/// Prometheus's exporter for MySQL.
+pub(crate) fn mysqld_exporter() -> Command {
+    let packaged = || {
+        let package = ["prometheus-mysqld-exporter"];
+        fetched("mysqld-exporter", |folder| debian_packages(folder, &package))
+            .join("usr/bin/prometheus-mysqld-exporter")
+    };
+    Command::new(on_path("prometheus-mysqld-exporter").unwrap_or_else(packaged))
+}
+
+/// Java with MariaDB's JDBC driver; what follows is a source file.
+pub(crate) fn jdbc() -> Command {
+    let folder = fetched("jdbc", |folder| debian_packages(folder, &["libmariadb-java"]));
+    let mut command = Command::new("java");
+    command
+        .arg("-cp")
+        .arg(folder.join("usr/share/java/mariadb-java-client.jar"));
+    command
+}
+
+/// MySQL's own `mysqladmin`, if the unpacked folder has it.
+pub(crate) fn mysqladmin() -> Command {
+    let root = mysql_folder();
+    let mut command = Command::new(root.join("usr/lib64/ld-linux-x86-64.so.2"));
+    command.arg("--library-path");
+    command.arg(root.join("usr/lib/x86_64-linux-gnu"));
+    command.arg(root.join("usr/bin/mysqladmin"));
+    command.arg("--no-defaults");
     command
 }
 

@@ -201,9 +201,9 @@ fn odd_commands_are_answered_and_leave_the_connection_usable() {
     check(b"", "1047");
     check(b"\x00", "1047"); // sleep
     check(b"\x04table\0", "end"); // list of fields
-    check(b"\x09", "1047"); // statistics
-    check(b"\x0a", "1047"); // process list
-    check(b"\x0c\x01\0\0\0", "1047"); // kill
+    check(b"\x0a", "1064"); // process list, which this handler does not know
+    check(b"\x0c\x01\0\0\0", "1064"); // kill, likewise
+    check(b"\x0c\x01\0", "1047"); // kill, cut short
     check(b"\x0e", "ok"); // ping
     check(b"\x11root\0\0sync\0", "1047"); // change of user
     check(b"\x12\x04\0\0\0\0\0\x01\0\0\0log", "1047"); // binlog dump
@@ -213,9 +213,10 @@ fn odd_commands_are_answered_and_leave_the_connection_usable() {
     check(b"\x17\x09\0\0\0\0\x01\0\0\0", "1243"); // execute what was not prepared
     check(b"\x17\x09", "1047"); // execute, cut short
     check(b"\x18\x09\0\0\0\0\0data", "silence"); // long data for it
+    check(b"\x18\x09", "silence"); // cut short
     check(b"\x19\x09\0\0\0", "silence"); // close it
     check(b"\x1a\x09\0\0\0", "1243"); // reset it
-    check(b"\x16SELECT ?", "1295"); // a parameter
+    check(&[b"\x16", "?,".repeat(70_000).as_bytes()].concat(), "1390"); // more parameters than can be counted
     check(b"\x16\xff", "1300");
     check(b"\x02nowhere", "1049");
     check(b"\x02sync", "ok");
@@ -229,6 +230,48 @@ fn odd_commands_are_answered_and_leave_the_connection_usable() {
     check(b"\xff", "1047");
     check(&[b"\x03", vec![b'x'; 8 << 20].as_slice()].concat(), "1064");
     still_serves(&mut server, "odd commands");
+}
+
+#[test]
+fn statements_of_one_packet_are_answered_up_to_the_first_that_fails() {
+    let server = Server::start();
+    let mut raw = Raw::log_in(&server).unwrap();
+    // Only if the client said that it knows of several answers.
+    assert_eq!(error_number(&raw.command(b"\x03CHANGE 1; CHANGE 2")), 1064);
+    assert_eq!(raw.command(b"\x1b\0\0")[0], 0xfe);
+    let more = |packet: &[u8]| packet[packet.len() - 4] & 8 != 0;
+    let first = raw.command(b"\x03CHANGE 1; CHANGE 2; FAIL; HANG");
+    let second = raw.packet().unwrap();
+    assert_eq!((&first[..2], more(&first)), (&[0, 1][..], true));
+    assert_eq!((&second[..2], more(&second)), (&[0, 2][..], true));
+    assert_eq!(error_number(&raw.packet().unwrap()), 1227);
+    let last = raw.command(b"\x03CHANGE 1;");
+    assert!(!more(&last));
+    assert_eq!(raw.command(b"\x1b\x01\0")[0], 0xfe);
+    assert_eq!(error_number(&raw.command(b"\x03CHANGE 1; CHANGE 2")), 1064);
+    raw.select_one();
+}
+
+#[test]
+fn parameters_arrive_whole_or_in_pieces() {
+    let server = Server::start();
+    let mut raw = Raw::log_in(&server).unwrap();
+    let prepared = raw.command(b"\x16SELECT ?, ?");
+    assert_eq!((prepared[0], &prepared[5..9]), (0, &[0, 0, 2, 0][..]));
+    let id = prepared[1..5].to_vec();
+    for _ in 0..2 + 1 {
+        raw.packet().unwrap(); // the parameters, end of list
+    }
+    for piece in [b"lo", b"ng"] {
+        raw.send(0, &[b"\x18", &id[..], &[1, 0], piece].concat()).unwrap();
+    }
+    let execute = |values: &[u8]| [b"\x17", &id[..], b"\0\x01\0\0\0\0\x01\x08\0\xfd\0", values].concat();
+    assert_eq!(raw.command(&execute(b"\x05\0\0\0\0\0\0\0")), [2]);
+    let rest: Vec<_> = (0..5).map(|_| raw.packet().unwrap()).collect();
+    assert_eq!(rest[3], b"\0\0\x015\x04long");
+    // The pieces are used up; the value is due with the packet now.
+    assert_eq!(error_number(&raw.command(&execute(b"\x05\0\0\0\0\0\0\0"))), 1210);
+    raw.select_one();
 }
 
 #[test]

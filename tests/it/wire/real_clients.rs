@@ -152,7 +152,9 @@ async fn mysql_async_works() {
             other => panic!("{other}"),
         };
         assert_eq!(number(conn.query_drop("FAIL").await.unwrap_err()), 1227);
-        assert_eq!(number(conn.exec_drop("SELECT ?", (1,)).await.unwrap_err()), 1295);
+        let echo: Option<(String, Option<String>)> =
+            conn.exec_first("SELECT ?, ?", ("größe", None::<u8>)).await.unwrap();
+        assert_eq!(echo, Some(("größe".into(), None)));
         conn.disconnect().await.unwrap();
         assert_eq!(number(login("root", "wrong").await.unwrap_err()), 1045);
         assert_eq!(number(login("nobody", PASSWORD).await.unwrap_err()), 1045);

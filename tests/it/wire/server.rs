@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use causeway::admin::sessions::Sessions;
 use causeway::admin::wire::{
     Cell, Column, ColumnKind, Handler, Limits, Reply, Session, SqlError, hash_password, serve, tls,
 };
@@ -181,6 +182,23 @@ impl Handler for FewStatements {
             ["PANIC"] => panic!("as asked for"),
             _ => Err(SqlError::new(1064, "42000", format!("near '{:.20}'", sql))),
         }
+    }
+
+    async fn execute_prepared(&self, session: &mut Session, sql: &str, parameters: &[Cell]) -> Result<Reply, SqlError> {
+        if parameters.is_empty() {
+            return self.execute(session, sql).await;
+        }
+        let columns = parameters.iter().map(|_| column("?", ColumnKind::Text)).collect();
+        let rows = vec![parameters.to_vec()];
+        Ok(Reply::Rows { columns, rows })
+    }
+
+    async fn describe(&self, _: &Session, _: &str) -> Result<Vec<Column>, SqlError> {
+        Ok(Vec::new())
+    }
+
+    fn sessions(&self) -> Arc<Sessions> {
+        Arc::default()
     }
 
     async fn use_database(&self, session: &mut Session, database: &str) -> Result<(), SqlError> {
