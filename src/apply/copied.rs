@@ -82,6 +82,67 @@ pub fn begin(link: &LinkKey, tables: &[TableName], from: &GtidSet) -> Vec<String
     statements.collect()
 }
 
+/// The statement that says that copies of `tables` that began at `from` are complete, if they have not begun anew.
+pub fn complete_some(link: &LinkKey, tables: &[TableName], from: &GtidSet, until: &GtidSet) -> String {
+    format!(
+        "UPDATE causeway.copied SET copied_until = '{until}' WHERE {} AND copied_from = '{from}' AND {}",
+        link.condition(),
+        among(tables)
+    )
+}
+
+/// The statement that says that changes of `tables` are followed from `position` on, with nothing copied. A copy that is
+/// under way stays.
+pub fn follow(link: &LinkKey, tables: &[TableName], position: &GtidSet) -> Vec<String> {
+    let statements = tables.chunks(STATEMENT_ROWS).map(|tables| {
+        let rows: Vec<String> = tables
+            .iter()
+            .map(|table| {
+                format!(
+                    "({}, {}, {}, '{position}', '{position}')",
+                    link.values(),
+                    literal::string(&table.database),
+                    literal::string(&table.table)
+                )
+            })
+            .collect();
+        // The first assignment sees what the second one changes.
+        format!(
+            "INSERT INTO causeway.copied (task, link, source_database, source_table, copied_from, copied_until) VALUES {} \
+             ON DUPLICATE KEY UPDATE copied_from = IF(copied_until = '', copied_from, VALUES(copied_from)), \
+             copied_until = IF(copied_until = '', '', VALUES(copied_until))",
+            rows.join(", ")
+        )
+    });
+    statements.collect()
+}
+
+/// The statements that forget how far the copies of `tables` have come.
+pub fn discard(link: &LinkKey, tables: &[TableName]) -> Vec<String> {
+    let statements = tables.chunks(STATEMENT_ROWS).map(|tables| {
+        format!(
+            "DELETE FROM causeway.copy WHERE {} AND {}",
+            link.condition(),
+            among(tables)
+        )
+    });
+    statements.collect()
+}
+
+fn among(tables: &[TableName]) -> String {
+    let names: Vec<String> = tables
+        .iter()
+        .map(|table| {
+            format!(
+                "({}, {})",
+                literal::string(&table.database),
+                literal::string(&table.table)
+            )
+        })
+        .collect();
+    format!("(source_database, source_table) IN ({})", names.join(", "))
+}
+
 /// The statement that says that every copy that has begun is complete; some of its rows may have seen `until`.
 pub fn complete(link: &LinkKey, until: &GtidSet) -> String {
     format!(
@@ -96,20 +157,10 @@ pub fn complete(link: &LinkKey, until: &GtidSet) -> String {
 /// [`Failure`] if the server refuses.
 pub async fn forget(conn: &mut Conn, link: &LinkKey, tables: &[TableName]) -> Result<(), Failure> {
     for tables in tables.chunks(STATEMENT_ROWS) {
-        let names: Vec<String> = tables
-            .iter()
-            .map(|table| {
-                format!(
-                    "({}, {})",
-                    literal::string(&table.database),
-                    literal::string(&table.table)
-                )
-            })
-            .collect();
         conn.query_drop(format!(
-            "DELETE FROM causeway.copied WHERE {} AND (source_database, source_table) IN ({})",
+            "DELETE FROM causeway.copied WHERE {} AND {}",
             link.condition(),
-            names.join(", ")
+            among(tables)
         ))
         .await
         .map_err(|error| Failure::mysql("forgetting copies that no change meets any more", &error))?;

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedSemaphorePermit, mpsc, watch};
 
 use crate::{
     binlog::BinlogError,
@@ -48,6 +48,15 @@ const PACKET_BYTES: usize = 4 << 20;
 /// Times a transaction is tried again after a deadlock or a lock wait before the link starts over.
 const LOCK_ATTEMPTS: u32 = 10;
 
+/// What a transaction holds until it is applied.
+#[derive(Debug)]
+pub struct Hold {
+    /// Its share of the memory the link may use.
+    pub memory: OwnedSemaphorePermit,
+    /// Of its tables that are being copied: as long as this is held, no range of theirs is.
+    pub gates: Vec<OwnedRwLockReadGuard<()>>,
+}
+
 /// A transaction on its way to a worker.
 #[derive(Debug)]
 pub struct Job {
@@ -59,8 +68,8 @@ pub struct Job {
     pub transaction: Transaction,
     /// Nothing else is at work while it is applied, as rows that none of its keys name may change with it.
     pub alone: bool,
-    /// Its share of the memory the link may use; given back when it is applied.
-    pub permit: Option<OwnedSemaphorePermit>,
+    /// Given back when it is applied.
+    pub hold: Option<Hold>,
 }
 
 /// A transaction too large to be kept whole. Nothing else is at work while it is applied.
@@ -81,8 +90,8 @@ pub struct Part {
     pub changes: Vec<Change>,
     /// It is the last one: commit.
     pub last: bool,
-    /// Its share of the memory the link may use.
-    pub permit: Option<OwnedSemaphorePermit>,
+    /// Given back when it is written; what the last part holds, when all is committed.
+    pub hold: Option<Hold>,
 }
 
 /// What a worker is given.
@@ -391,7 +400,7 @@ impl Worker {
         let mut begin = Some(self.begin(&job.header, &applied));
         let policy = self.policy_for(&job.header);
         let mut tables: Vec<TableCounts> = Vec::new();
-        loop {
+        let held_to_the_end = loop {
             let Some(part) = job.parts.recv().await else {
                 self.rollback().await?;
                 return Err(Failure::environment(
@@ -420,10 +429,11 @@ impl Worker {
                 merge_counts(&mut tables, batches.counts());
             }
             if part.last {
-                break;
+                break part.hold;
             }
-        }
+        };
         self.commit().await?;
+        drop(held_to_the_end);
         self.applied = applied;
         Ok(Done {
             applier: self.applier,

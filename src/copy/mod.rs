@@ -10,9 +10,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use async_trait::async_trait;
 use mysql_async::{Conn, prelude::Queryable};
 use tokio::{
-    sync::{Mutex, mpsc, watch},
+    sync::{Mutex, RwLock, mpsc, watch},
     task::JoinSet,
 };
 
@@ -47,6 +48,8 @@ pub struct CopyTable {
     pub columns: ColumnMap,
     /// A condition over its columns at the source: the only rows that travel.
     pub filter: Option<String>,
+    /// Where changes of the table are applied meanwhile: a range is copied with this held alone.
+    pub gate: Option<Arc<RwLock<()>>>,
 }
 
 /// What the writers say in their transactions, see [`crate::apply::checkpoint`].
@@ -62,10 +65,15 @@ pub struct Fence {
     pub link_condition: String,
 }
 
-/// Told as rows are copied.
+/// Asked before, and told when rows are copied.
+#[async_trait]
 pub trait Progress: Send + Sync {
-    /// `rows` more rows of this source table have been copied.
-    fn copied(&self, table: &TableName, rows: u64);
+    /// Returns when another range may be copied.
+    async fn admit(&self);
+    /// This many rows of this source table had been copied before.
+    fn resumed(&self, table: &TableName, rows: u64);
+    /// This many more rows of this source table have been copied, which were so many bytes of SQL.
+    fn copied(&self, table: &TableName, rows: u64, bytes: u64);
     /// The table is complete.
     fn finished(&self, table: &TableName);
 }
@@ -199,7 +207,7 @@ async fn plan(
     progress: &dyn Progress,
 ) -> Result<Option<u64>, Failure> {
     let name = &table.source.name;
-    progress.copied(name, place.rows);
+    progress.resumed(name, place.rows);
     if place.complete {
         progress.finished(name);
         return Ok(Some(0));
@@ -265,8 +273,14 @@ async fn work(
         let range = receive.lock().await.recv().await;
         let Some(range) = range else { return Ok(()) };
         let name = range.table.source.name.clone();
-        let rows = copy_range(&range, &mut reader, &mut writer, begin, &fence).await?;
-        progress.copied(&name, rows);
+        progress.admit().await;
+        let gate = match &range.table.gate {
+            Some(gate) => Some(gate.clone().write_owned().await),
+            None => None,
+        };
+        let (rows, bytes) = copy_range(&range, &mut reader, &mut writer, begin, &fence).await?;
+        drop(gate);
+        progress.copied(&name, rows, bytes);
         if range.last {
             progress.finished(&name);
         }
@@ -280,7 +294,7 @@ async fn copy_range(
     writer: &mut Conn,
     begin: &str,
     fence: &Fence,
-) -> Result<u64, Failure> {
+) -> Result<(u64, u64), Failure> {
     let CopyTable {
         source, destination, ..
     } = &*range.table;
@@ -312,7 +326,7 @@ async fn copy_range(
     for row in read::complete(reader, source, held).await? {
         insert.add(writer, &row).await.map_err(written)?;
     }
-    let rows = insert.finish(writer).await.map_err(written)?;
+    let (rows, bytes) = insert.finish(writer).await.map_err(written)?;
     let upper = range
         .bounds
         .upper
@@ -330,7 +344,7 @@ async fn copy_range(
         ))
         .await
         .map_err(written)?;
-    Ok(rows)
+    Ok((rows, bytes))
 }
 
 /// Writes the rows of a range, many in a statement.
@@ -342,6 +356,7 @@ struct Insert {
     /// One of the rows holds an ENUM's error value.
     error_value: bool,
     rows: u64,
+    bytes: u64,
 }
 
 impl Insert {
@@ -352,11 +367,13 @@ impl Insert {
             values: Vec::new(),
             error_value: false,
             rows: 0,
+            bytes: 0,
         }
     }
 
     async fn add(&mut self, writer: &mut Conn, row: &read::Literals) -> Result<(), mysql_async::Error> {
         self.rows += 1;
+        self.bytes += row.text.len() as u64;
         if !self.values.is_empty() {
             self.values.push(b',');
         }
@@ -369,12 +386,12 @@ impl Insert {
         }
     }
 
-    /// The rows that were added.
-    async fn finish(mut self, writer: &mut Conn) -> Result<u64, mysql_async::Error> {
+    /// The rows that were added, and their bytes.
+    async fn finish(mut self, writer: &mut Conn) -> Result<(u64, u64), mysql_async::Error> {
         if !self.values.is_empty() {
             self.flush(writer).await?;
         }
-        Ok(self.rows)
+        Ok((self.rows, self.bytes))
     }
 
     async fn flush(&mut self, writer: &mut Conn) -> Result<(), mysql_async::Error> {

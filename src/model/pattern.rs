@@ -50,6 +50,15 @@ pub fn has_percent(pattern: &str) -> bool {
     parts(pattern).any(|part| part == Part::Any)
 }
 
+/// The one name that fits the pattern, if it has no wildcard.
+pub fn only_name(pattern: &str) -> Option<String> {
+    let char = |part| match part {
+        Part::Char(char) => Some(char),
+        Part::Any | Part::One => None,
+    };
+    parts(pattern).map(char).collect()
+}
+
 /// What the first `%` of the pattern stands for in a name that fits it, if that is the only `%` and there is no `_`
 /// wildcard: then there is one answer.
 pub fn captured<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {

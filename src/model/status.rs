@@ -96,7 +96,8 @@ pub struct StatusRow {
     pub source_position: String,
     /// What has been applied at the destination, as a GTID set.
     pub applied_position: String,
-    /// Milliseconds between a commit at the source and at the destination; `None` while unknown.
+    /// Milliseconds that the destination is behind the source; while the link does not run, how long ago it was known to
+    /// be in step. `None` while unknown.
     pub lag_ms: Option<u64>,
     /// Nothing is waiting to be applied.
     pub idle: bool,
@@ -110,6 +111,52 @@ pub struct StatusRow {
     pub last_error: String,
     /// Since when the link is in this state: milliseconds since the Unix epoch.
     pub since_ms: u64,
+    /// What [`StatusRow::lag_ms`] is made of.
+    pub lag: LagParts,
+    /// What was applied lately.
+    pub throughput: Throughput,
+    /// How far the copy of all tables has come.
+    pub copy: CopyProgress,
+}
+
+/// The lag in its parts, and the time that it is a lag from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LagParts {
+    /// Milliseconds that reading is behind the source; `None` while the link does not run.
+    pub fetch_ms: Option<u64>,
+    /// Milliseconds that applying is behind reading; `None` while the link does not run.
+    pub apply_ms: Option<u64>,
+    /// The destination has what was committed at the source up to this time, by the source's clock: milliseconds since
+    /// the Unix epoch.
+    pub current_until_ms: Option<u64>,
+}
+
+/// Changes applied in the last seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Throughput {
+    /// Row changes a second.
+    pub rows_per_second: u64,
+    /// Source transactions a second.
+    pub transactions_per_second: u64,
+}
+
+/// How far copying has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CopyProgress {
+    /// Rows copied.
+    pub rows_copied: u64,
+    /// Their bytes.
+    pub bytes_copied: u64,
+    /// How many rows there are, as the source's statistics estimate; `None` if there is nothing to copy.
+    pub rows_estimated: Option<u64>,
+    /// 100 if all is copied, and not before; `None` if there is nothing to copy.
+    pub percent: Option<u64>,
+    /// Rows a second, lately.
+    pub rows_per_second: u64,
+    /// Bytes a second, lately.
+    pub bytes_per_second: u64,
+    /// Seconds until all is copied, if it goes on like this; `None` while nothing is being copied.
+    pub seconds_left: Option<u64>,
 }
 
 /// A row of `sync.objects`.
@@ -129,6 +176,14 @@ pub struct ObjectRow {
     pub rows_copied: u64,
     /// How many rows the source has, as its statistics estimate; `None` while unknown.
     pub rows_estimated: Option<u64>,
+    /// Bytes copied by full sync.
+    pub bytes_copied: u64,
+    /// See [`CopyProgress::percent`].
+    pub copied_percent: Option<u64>,
+    /// See [`CopyProgress::rows_per_second`].
+    pub copy_rows_per_second: u64,
+    /// See [`CopyProgress::seconds_left`].
+    pub copy_seconds_left: Option<u64>,
     /// Inserts applied.
     pub inserts: u64,
     /// Updates applied.

@@ -334,6 +334,12 @@ pub struct TaskOptions {
     pub retry_window_minutes: u32,
     /// Appliers per direction, 1 to 64.
     pub workers: u16,
+    /// Rows a second that a link copies and applies at most; 0: no limit.
+    #[serde(default)]
+    pub rows_per_second: u64,
+    /// Bytes of rows a second that a link copies and applies at most; 0: no limit.
+    #[serde(default)]
+    pub bytes_per_second: u64,
     /// Write one row a second into the source's causeway schema, so that lag is known when the source is idle.
     pub heartbeat: bool,
 }
@@ -353,6 +359,8 @@ impl Default for TaskOptions {
             object_case: ObjectCase::default(),
             retry_window_minutes: 720,
             workers: 4,
+            rows_per_second: 0,
+            bytes_per_second: 0,
             heartbeat: true,
         }
     }
@@ -389,6 +397,12 @@ pub struct OptionChanges {
     pub retry_window_minutes: Option<u32>,
     /// See [`TaskOptions::workers`].
     pub workers: Option<u16>,
+    /// See [`TaskOptions::rows_per_second`].
+    #[serde(default)]
+    pub rows_per_second: Option<u64>,
+    /// See [`TaskOptions::bytes_per_second`].
+    #[serde(default)]
+    pub bytes_per_second: Option<u64>,
     /// See [`TaskOptions::heartbeat`].
     pub heartbeat: Option<bool>,
 }
@@ -410,6 +424,8 @@ impl TaskOptions {
             object_case: changes.object_case.unwrap_or(self.object_case),
             retry_window_minutes: changes.retry_window_minutes.unwrap_or(self.retry_window_minutes),
             workers: changes.workers.unwrap_or(self.workers),
+            rows_per_second: changes.rows_per_second.unwrap_or(self.rows_per_second),
+            bytes_per_second: changes.bytes_per_second.unwrap_or(self.bytes_per_second),
             heartbeat: changes.heartbeat.unwrap_or(self.heartbeat),
         }
     }

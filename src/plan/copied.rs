@@ -22,8 +22,11 @@ use super::objects::Objects;
 pub struct Copied {
     /// Every table of the link was copied by its full sync, which ended here. It began where the link's changes do.
     pub all_until: GtidSet,
-    /// Tables that were copied for themselves.
+    /// Tables that were copied for themselves, or are being copied. One without a name stands for all that its database
+    /// has besides tables.
     pub tables: HashMap<TableName, Arc<TableCopy>>,
+    /// Tables that are to be copied, and that the source has no more: a statement that is still to come says why.
+    pub gone: HashSet<TableName>,
 }
 
 /// The copy of one table.
@@ -59,8 +62,32 @@ impl Copied {
         if copy.is_some_and(|copy| copy.from.contains(gtid)) {
             return Meets::Copied;
         }
-        let tolerant = self.all_until.contains(gtid) || copy.is_some_and(|copy| copy.until.contains(gtid));
+        let may_show = |copy: &Arc<TableCopy>| copy.until.is_empty() || copy.until.contains(gtid);
+        let tolerant = self.all_until.contains(gtid) || copy.is_some_and(may_show);
         Meets::Rows(if tolerant { Mode::Tolerant } else { Mode::Strict })
+    }
+
+    /// The tables whose copy is not complete, or has not even begun.
+    pub fn unfinished(&self) -> Vec<TableName> {
+        let unfinished = self.tables.iter().filter(|(_, copy)| copy.until.is_empty());
+        let mut names: Vec<TableName> = unfinished.map(|(name, _)| name.clone()).collect();
+        names.retain(|name| !name.database.is_empty());
+        names.sort_unstable();
+        names
+    }
+
+    /// Whether the table is being copied, or is about to be.
+    pub fn is_unfinished(&self, table: &TableName) -> bool {
+        self.tables.get(table).is_some_and(|copy| copy.until.is_empty())
+    }
+
+    /// Tables whose copy has not seen the transaction `gtid`, and goes on: a statement there has to wait for its end.
+    pub fn in_the_way(&self, gtid: &Gtid) -> HashSet<TableName> {
+        let names = self.unfinished().into_iter();
+        let waits = |name: &TableName| {
+            !self.gone.contains(name) && !self.tables.get(name).is_some_and(|copy| copy.from.contains(gtid))
+        };
+        names.filter(waits).collect()
     }
 
     /// The tables whose copy has seen the transaction `gtid` in every row.
@@ -110,6 +137,7 @@ mod tests {
         let mut copied = Copied {
             all_until: set(2),
             tables: [(TableName::new("d", "t"), Arc::new(copy))].into(),
+            ..Copied::default()
         };
         check(&copied, "t", 1, Meets::Copied);
         check(&copied, "t", 5, Meets::Copied);
@@ -121,5 +149,29 @@ mod tests {
         assert_eq!(copied.forget(&set(8)), []);
         assert_eq!(copied.forget(&set(9)), [TableName::new("d", "t")]);
         check(&copied, "t", 10, Meets::Rows(Mode::Strict));
+    }
+
+    #[test]
+    fn a_statement_waits_for_copies_that_have_not_seen_it() {
+        let begun = Arc::new(TableCopy {
+            from: set(5),
+            until: GtidSet::new(),
+        });
+        let names = ["t", "gone", ""].map(|table| TableName::new("d", table));
+        let mut copied = Copied {
+            tables: names.iter().map(|name| (name.clone(), begun.clone())).collect(),
+            gone: [names[1].clone()].into(),
+            ..Copied::default()
+        };
+        copied.tables.insert(TableName::new("", "mark"), begun);
+        check(&copied, "t", 5, Meets::Copied);
+        check(&copied, "t", 6, Meets::Rows(Mode::Tolerant));
+        let gtid = |number: u64| format!("{SITE}:{number}").parse().unwrap();
+        assert_eq!(copied.in_the_way(&gtid(5)), HashSet::new());
+        assert_eq!(copied.in_the_way(&gtid(6)), [names[0].clone(), names[2].clone()].into());
+        assert_eq!(
+            copied.unfinished(),
+            [names[2].clone(), names[1].clone(), names[0].clone()]
+        );
     }
 }

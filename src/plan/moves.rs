@@ -26,9 +26,14 @@ pub struct Moves {
 }
 
 impl Moves {
-    /// Of a RENAME TABLE, or an ALTER TABLE … RENAME. `covered` are tables that were copied after it had been run. `None`: no
-    /// table crosses the border.
-    pub fn of(statement: &ddl::Statement, objects: &Objects, covered: &HashSet<TableName>) -> Option<Self> {
+    /// Of a RENAME TABLE, or an ALTER TABLE … RENAME. `covered` are tables that were copied after it had been run,
+    /// `half_copied` those whose copy had not ended by then. `None`: no table crosses the border.
+    pub fn of(
+        statement: &ddl::Statement,
+        objects: &Objects,
+        covered: &HashSet<TableName>,
+        half_copied: &HashSet<TableName>,
+    ) -> Option<Self> {
         // Where each table is now, and where it was at first.
         let mut places: Vec<(TableName, TableName)> = Vec::new();
         for (old, new) in statement.renamed_tables() {
@@ -41,6 +46,11 @@ impl Moves {
         for (now, first) in places.into_iter().filter(|(now, first)| now != first) {
             match (objects.map(&first).is_some(), objects.map(&now).is_some()) {
                 (true, true) if covered.contains(&now) => moves.superseded.push(first),
+                // What is at the destination is not all of it.
+                (true, true) if half_copied.contains(&first) => {
+                    moves.superseded.push(first);
+                    moves.joins.push(now);
+                }
                 (true, true) => moves.stays.push((first, now)),
                 (true, false) => moves.leaves.push((first, now)),
                 (false, true) => moves.joins.push(now),
@@ -103,7 +113,12 @@ mod tests {
             sql_mode: 0,
             server_version: 90_704,
         };
-        let moves = Moves::of(&ddl::classify(text, &context).unwrap(), &objects, &HashSet::new());
+        let moves = Moves::of(
+            &ddl::classify(text, &context).unwrap(),
+            &objects,
+            &HashSet::new(),
+            &HashSet::new(),
+        );
         let found = moves.map(|moves| {
             let renames = moves.renames(&objects, "7").into_iter();
             (
@@ -145,5 +160,27 @@ mod tests {
                 &["e.t e.t_left_7", "e.uu e.uu_moves_7", "e.uu_moves_7 e.t"],
             )),
         );
+    }
+
+    #[test]
+    fn a_table_that_is_renamed_in_the_middle_of_its_copy_is_copied_by_its_new_name() {
+        let whole = ObjectRule::Include(Selection {
+            database: "d".into(),
+            ..Selection::default()
+        });
+        let objects = Objects::new(Direction::Forward, &[whole], None);
+        let context = ddl::StatementContext {
+            default_database: Some("d"),
+            sql_mode: 0,
+            server_version: 90_704,
+        };
+        let statement = ddl::classify("RENAME TABLE t TO u", &context).unwrap();
+        let half = [TableName::new("d", "t")].into();
+        let expected = Moves {
+            joins: vec![TableName::new("d", "u")],
+            superseded: vec![TableName::new("d", "t")],
+            ..Moves::default()
+        };
+        assert_eq!(Moves::of(&statement, &objects, &HashSet::new(), &half), Some(expected));
     }
 }

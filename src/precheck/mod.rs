@@ -274,7 +274,7 @@ fn set_text(server: &str, name: &str, value: &str) -> String {
 const NAMED: usize = 5;
 
 /// The first few, and how many more there are.
-fn some_of<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
+pub fn some_of<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
     let shown: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
     match names.len().saturating_sub(NAMED) {

@@ -21,8 +21,8 @@ use crate::{
     model::gtid::{GtidSet, Tag, Uuid},
 };
 
-/// The source sends a heartbeat when it has had nothing to send for this long.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// The source sends a heartbeat when it has had nothing to send for this long. Lag on an idle source is known by it.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Nothing for this long: the connection is lost.
 const SILENCE: Duration = Duration::from_secs(30);

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{Result, StoreError};
 
 /// The layout's number (`PRAGMA user_version`). A change adds a step to [`STEPS`].
-const LAYOUT: i64 = 4;
+const LAYOUT: i64 = 6;
 
 /// Tables that `SELECT` may read: the `sync` schema. Sorted.
 pub const PUBLIC_TABLES: [&str; 9] = [
@@ -27,7 +27,7 @@ pub const PUBLIC_TABLES: [&str; 9] = [
 ];
 
 /// SQL that leads from layout `n` to `n + 1`, by `n`.
-const STEPS: [&str; 4] = [LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4];
+const STEPS: [&str; 6] = [LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4, LAYOUT_5, LAYOUT_6];
 
 /// Warnings of the precheck that the operator has acknowledged.
 const LAYOUT_3: &str = "
@@ -46,8 +46,36 @@ CREATE TABLE undecided (
 );
 ";
 
+/// Objects that a task had before it got others, as long as its links have not come to the others.
+const LAYOUT_4: &str = "
+CREATE TABLE former_objects (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    task TEXT NOT NULL REFERENCES tasks (task) ON DELETE CASCADE, direction TEXT NOT NULL, objects TEXT NOT NULL
+);
+";
+
+/// Lag in its parts, progress of full sync, throughput.
+const LAYOUT_5: &str = "
+ALTER TABLE status ADD COLUMN lag_fetch_ms INTEGER;
+ALTER TABLE status ADD COLUMN lag_apply_ms INTEGER;
+ALTER TABLE status ADD COLUMN current_until TEXT;
+ALTER TABLE status ADD COLUMN rows_per_second INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE status ADD COLUMN transactions_per_second INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE status ADD COLUMN rows_copied INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE status ADD COLUMN bytes_copied INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE status ADD COLUMN rows_estimated INTEGER;
+ALTER TABLE status ADD COLUMN copied_percent INTEGER;
+ALTER TABLE status ADD COLUMN copy_rows_per_second INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE status ADD COLUMN copy_bytes_per_second INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE status ADD COLUMN copy_seconds_left INTEGER;
+ALTER TABLE objects ADD COLUMN bytes_copied INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE objects ADD COLUMN copied_percent INTEGER;
+ALTER TABLE objects ADD COLUMN copy_rows_per_second INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE objects ADD COLUMN copy_seconds_left INTEGER;
+";
+
 /// Which host of its list a server is at.
-const LAYOUT_4: &str = "ALTER TABLE servers ADD COLUMN in_use TEXT;";
+const LAYOUT_6: &str = "ALTER TABLE servers ADD COLUMN in_use TEXT;";
 
 const LAYOUT_1: &str = "
 CREATE TABLE servers (

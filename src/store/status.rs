@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::tasks::from_json;
 use super::{Result, Store, StoreError, integer};
-use crate::model::status::{ObjectRow, Phase, State, StatusRow};
+use crate::model::status::{CopyProgress, LagParts, ObjectRow, Phase, State, StatusRow, Throughput};
 use crate::model::task::{Direction, Wanted};
 
 impl Store {
@@ -57,7 +57,8 @@ impl Store {
         let writer = self.writer();
         let mut statement = writer.prepare_cached(
             "SELECT task, direction, state, phase, source_position, applied_position, lag_ms, idle, rows_applied,
-                    transactions_applied, conflicts, last_error, CAST(round(unixepoch(since, 'subsec') * 1000) AS INTEGER)
+                    transactions_applied, conflicts, last_error, CAST(round(unixepoch(since, 'subsec') * 1000) AS INTEGER),
+                    CAST(round(unixepoch(current_until, 'subsec') * 1000) AS INTEGER)
              FROM status ORDER BY task, direction",
         )?;
         let rows = statement.query_map([], |row| Ok(read_status(row)))?;
@@ -72,7 +73,7 @@ impl Store {
         let writer = self.writer();
         let mut statement = writer.prepare_cached(
             "SELECT task, direction, source_table, destination_table, phase, rows_copied, rows_estimated, inserts,
-                    updates, deletes, conflicts
+                    updates, deletes, conflicts, bytes_copied
              FROM objects ORDER BY task, direction, source_table",
         )?;
         let rows = statement.query_map([], |row| Ok(read_object(row)))?;
@@ -82,8 +83,14 @@ impl Store {
 
 fn write_status(connection: &Connection, rows: &[StatusRow]) -> Result<()> {
     let mut insert = connection.prepare_cached(
-        "INSERT OR REPLACE INTO status VALUES
-         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, strftime('%Y-%m-%d %H:%M:%f', ?13 / 1000.0, 'unixepoch'))",
+        "INSERT OR REPLACE INTO status
+         (task, direction, state, phase, source_position, applied_position, lag_ms, idle, rows_applied,
+          transactions_applied, conflicts, last_error, since, current_until, lag_fetch_ms, lag_apply_ms, rows_per_second,
+          transactions_per_second, rows_copied, bytes_copied, rows_estimated, copied_percent, copy_rows_per_second,
+          copy_bytes_per_second, copy_seconds_left)
+         VALUES
+         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, strftime('%Y-%m-%d %H:%M:%f', ?13 / 1000.0, 'unixepoch'),
+          strftime('%Y-%m-%d %H:%M:%f', ?14 / 1000.0, 'unixepoch'), ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
     )?;
     for row in rows {
         insert.execute(params![
@@ -100,6 +107,18 @@ fn write_status(connection: &Connection, rows: &[StatusRow]) -> Result<()> {
             integer(row.conflicts),
             row.last_error,
             integer(row.since_ms),
+            row.lag.current_until_ms.map(integer),
+            row.lag.fetch_ms.map(integer),
+            row.lag.apply_ms.map(integer),
+            integer(row.throughput.rows_per_second),
+            integer(row.throughput.transactions_per_second),
+            integer(row.copy.rows_copied),
+            integer(row.copy.bytes_copied),
+            row.copy.rows_estimated.map(integer),
+            row.copy.percent.map(integer),
+            integer(row.copy.rows_per_second),
+            integer(row.copy.bytes_per_second),
+            row.copy.seconds_left.map(integer),
         ])?;
     }
     Ok(())
@@ -130,8 +149,12 @@ fn remove_objects<'a>(connection: &Connection, places: impl Iterator<Item = &'a 
 }
 
 fn write_objects(connection: &Connection, rows: &[&ObjectRow]) -> Result<()> {
-    let mut insert = connection
-        .prepare_cached("INSERT OR REPLACE INTO objects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?;
+    let mut insert = connection.prepare_cached(
+        "INSERT OR REPLACE INTO objects
+             (task, direction, source_table, destination_table, phase, rows_copied, rows_estimated, inserts, updates,
+              deletes, conflicts, bytes_copied, copied_percent, copy_rows_per_second, copy_seconds_left)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    )?;
     for row in rows {
         insert.execute(params![
             row.task,
@@ -145,6 +168,10 @@ fn write_objects(connection: &Connection, rows: &[&ObjectRow]) -> Result<()> {
             integer(row.updates),
             integer(row.deletes),
             integer(row.conflicts),
+            integer(row.bytes_copied),
+            row.copied_percent.map(integer),
+            integer(row.copy_rows_per_second),
+            row.copy_seconds_left.map(integer),
         ])?;
     }
     Ok(())
@@ -215,6 +242,13 @@ fn read_status(row: &Row<'_>) -> Result<StatusRow> {
         conflicts: counter(row.get(10)?),
         last_error: row.get(11)?,
         since_ms: counter(row.get(12)?),
+        // The rest is only shown; what counts on is kept with the tables.
+        lag: LagParts {
+            current_until_ms: row.get::<_, Option<i64>>(13)?.map(counter),
+            ..LagParts::default()
+        },
+        throughput: Throughput::default(),
+        copy: CopyProgress::default(),
     })
 }
 
@@ -231,6 +265,10 @@ fn read_object(row: &Row<'_>) -> Result<ObjectRow> {
         updates: counter(row.get(8)?),
         deletes: counter(row.get(9)?),
         conflicts: counter(row.get(10)?),
+        bytes_copied: counter(row.get(11)?),
+        copied_percent: None,
+        copy_rows_per_second: 0,
+        copy_seconds_left: None,
     })
 }
 

@@ -5,9 +5,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::is_duplicate;
-use super::{Result, Store, StoreError, make_durable, status};
+use super::{Result, Store, StoreError, integer, make_durable, status};
 use crate::model::name::TaskName;
-use crate::model::task::{TaskDefinition, Wanted};
+use crate::model::task::{Direction, ObjectRule, TaskDefinition, Wanted};
 
 /// A task as it is kept.
 #[derive(Debug, Clone)]
@@ -65,6 +65,56 @@ impl Store {
         let transaction = writer.transaction()?;
         write(&transaction, task)?;
         transaction.commit()?;
+        make_durable(&writer)
+    }
+
+    /// As [`Store::update_task`], with the objects that the task had so far in some directions: its links have still to
+    /// come from them to those it has now.
+    ///
+    /// # Errors
+    /// As [`Store::update_task`].
+    pub fn alter_objects(&self, task: &TaskDefinition, former: &[(Direction, Vec<ObjectRule>)]) -> Result<()> {
+        let mut writer = self.writer();
+        let transaction = writer.transaction()?;
+        write(&transaction, task)?;
+        for (direction, objects) in former {
+            transaction.execute(
+                "INSERT INTO former_objects (task, direction, objects) VALUES (?1, ?2, ?3)",
+                params![task.name.as_str(), direction.as_str(), to_json(objects)?],
+            )?;
+        }
+        transaction.commit()?;
+        make_durable(&writer)
+    }
+
+    /// What [`Store::alter_objects`] has kept for a link, with a number that grows, the oldest first.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged.
+    pub fn former_objects(&self, name: &TaskName, direction: Direction) -> Result<Vec<(u64, Vec<ObjectRule>)>> {
+        let writer = self.writer();
+        let mut statement = writer
+            .prepare_cached("SELECT id, objects FROM former_objects WHERE task = ?1 AND direction = ?2 ORDER BY id")?;
+        let rows = statement.query_map([name.as_str(), direction.as_str()], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+        })?;
+        rows.map(|row| {
+            let (id, objects) = row?;
+            Ok((u64::try_from(id).unwrap_or(0), from_json(&objects, name.as_str())?))
+        })
+        .collect()
+    }
+
+    /// A link has come from its former objects, up to this number, to those it has now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn forget_former_objects(&self, task: &str, direction: Direction, number: u64) -> Result<()> {
+        let writer = self.writer();
+        writer.execute(
+            "DELETE FROM former_objects WHERE task = ?1 AND direction = ?2 AND id <= ?3",
+            params![task, direction.as_str(), integer(number)],
+        )?;
         make_durable(&writer)
     }
 

@@ -8,7 +8,10 @@ use secrecy::{ExposeSecret, SecretString};
 use super::*;
 use crate::model::name::{ServerName, TaskName};
 use crate::model::server::{Address, ServerDefinition, SslMode};
-use crate::model::status::{ConflictRecord, DdlRecord, EventRecord, Level, ObjectRow, Phase, State, StatusRow};
+use crate::model::status::{
+    ConflictRecord, CopyProgress, DdlRecord, EventRecord, LagParts, Level, ObjectRow, Phase, State, StatusRow,
+    Throughput,
+};
 use crate::model::task::{Direction, ObjectRule, OptionChanges, Selection, TaskDefinition, TaskOptions, Wanted};
 
 /// A directory of its own under the system's temporary one, removed at the end.
@@ -97,6 +100,9 @@ fn status(direction: Direction, state: State) -> StatusRow {
         conflicts: 1,
         last_error: String::new(),
         since_ms: 1_795_356_000_123,
+        lag: LagParts::default(),
+        throughput: Throughput::default(),
+        copy: CopyProgress::default(),
     }
 }
 
@@ -396,6 +402,10 @@ fn objects_come_back_as_published() {
         updates: 2,
         deletes: u64::MAX,
         conflicts: 4,
+        bytes_copied: 500,
+        copied_percent: None,
+        copy_rows_per_second: 0,
+        copy_seconds_left: None,
     };
     store.publish(&[], std::slice::from_ref(&object)).unwrap();
     let last = store.last_objects().unwrap();

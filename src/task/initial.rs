@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use mysql_async::{Conn, prelude::Queryable};
 
 use crate::{
@@ -13,9 +14,11 @@ use crate::{
     copy::{self, CopyTable, Fence, Progress},
     failure::Failure,
     model::{
+        columns::ColumnMap,
         gtid::GtidSet,
         name::TableName,
         status::{Level, Phase, State},
+        table::Table,
         task::{Direction, ExistingTables},
     },
     plan::{copied::Copied, path},
@@ -25,7 +28,13 @@ use crate::{
     },
 };
 
-use super::{existing, join, link::Link, status::LinkStatus, stored};
+use super::{
+    existing, join,
+    link::Link,
+    pace::{Pace, Work},
+    status::LinkStatus,
+    stored,
+};
 
 /// Where a table of the source goes that a link has to copy itself; `None` if it has not.
 type Copies<'a> = dyn Fn(&TableName) -> Option<TableName> + Sync + 'a;
@@ -46,7 +55,7 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     if taken.stage != Some(Stage::Full) {
         link.status.enter(State::Schema, None);
         link.status.enter_phase(Phase::Schema);
-        let (position, definitions, programs) = definitions_at_a_position(&mut source, link, None).await?;
+        let (position, definitions, programs) = definitions_at_a_position(&mut source, link, Wanted::All).await?;
         // The reverse link follows changes from a position that was fixed before the forward one copied its first row.
         let applied = match (forward, taken.stage) {
             (true, _) => position.clone(),
@@ -74,7 +83,7 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
             }
             if forward
                 && let Some(reason) =
-                    stored::existing(&mut source, &mut destination, &link.objects, &link.options).await?
+                    stored::existing(&mut source, &mut destination, &link.objects, &link.options, &|_| true).await?
             {
                 return Err(Failure::data(reason));
             }
@@ -139,6 +148,7 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
     link.copied.send_replace(Copied {
         all_until: tolerant_until.clone(),
         tables: copied::load(&mut destination, &link.key).await?,
+        ..Copied::default()
     });
     destination
         .query_drop(format!("DELETE FROM causeway.copy WHERE {}", link.key.condition()))
@@ -183,22 +193,34 @@ async fn selected_tables(
         .collect())
 }
 
-/// The definitions of the selected tables and of what else is carried with their databases, or of `some` tables (source,
-/// destination) alone, and a position at which they hold: a DDL between the two would be lost, or run twice.
+/// Whose definitions.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    /// Of the selected tables, and of what else is carried with their databases.
+    All,
+    /// Of these tables (source, destination), and of what else is carried with these databases.
+    Some(&'a [(TableName, TableName)], &'a [String]),
+}
+
+/// Definitions, and a position at which they hold: a DDL between the two would be lost, or run twice.
 pub(super) async fn definitions_at_a_position(
     source: &mut Conn,
     link: &Link,
-    some: Option<&[(TableName, TableName)]>,
+    wanted: Wanted<'_>,
 ) -> Result<(GtidSet, Vec<Definition>, Vec<schema::stored::Definition>), Failure> {
     let read = async |source: &mut Conn| -> Result<_, Failure> {
-        if let Some(some) = some {
-            return Ok((create::read(source, some).await?, Vec::new()));
-        }
-        let tables = definitions(source, link).await?;
+        let (tables, databases) = match wanted {
+            Wanted::All => (definitions(source, link).await?, None),
+            Wanted::Some(tables, databases) => (create::read(source, tables).await?, Some(databases)),
+        };
         // DDL goes forward only, and so does what it would have to keep up with.
-        let programs = match link.options.schema_sync && link.key.direction == Direction::Forward {
-            true => stored::definitions(source, &link.objects).await?,
-            false => Vec::new(),
+        let carries = link.options.schema_sync && link.key.direction == Direction::Forward;
+        let programs = match (carries, databases) {
+            (false, _) | (true, Some([])) => Vec::new(),
+            (true, None) => stored::definitions(source, &link.objects, &|_| true).await?,
+            (true, Some(some)) => {
+                stored::definitions(source, &link.objects, &|database| some.iter().any(|it| it == database)).await?
+            }
         };
         Ok((tables, programs))
     };
@@ -371,33 +393,24 @@ async fn fitting(
     let (froms, tos): (Vec<TableName>, Vec<TableName>) = pairs.iter().cloned().unzip();
     let mut sources = schema::tables::read(source, &froms).await?;
     let mut destinations = schema::tables::read(destination, &tos).await?;
-    let may_start_over = link.options.schema_sync
-        && link.options.incremental_sync
-        && link.options.existing_tables == ExistingTables::Error
-        && link.key.direction == Direction::Forward;
+    let may_start_over = may_start_over(link);
     let (mut copied, mut over) = (Vec::with_capacity(pairs.len()), Vec::new());
     for (from, to) in pairs {
         match (sources.remove(from), destinations.remove(to)) {
             (Some(here), Some(there)) => {
                 let columns = link.objects.columns(from);
-                // Its values would be left out of the rest of the copy.
-                let lacks = here
-                    .columns
-                    .iter()
-                    .filter(|column| !column.generated)
-                    .find(|column| columns.to(&column.name).is_some_and(|to| there.position(to).is_none()));
-                match lacks {
+                match lacks(&here, &there, &columns) {
                     None => copied.push(CopyTable {
                         source: Arc::new(here),
                         destination: Arc::new(there),
                         columns,
                         filter: link.objects.filter(from).map(str::to_owned),
+                        gate: None,
                     }),
                     Some(_) if may_start_over => over.push((from.clone(), to.clone())),
                     Some(column) => {
                         return Err(Failure::data(format!(
-                            "{to} has no column for {} of {from}; make the definitions equal, then RESUME the task",
-                            column.name
+                            "{to} has no column for {column} of {from}; make the definitions equal, then RESUME the task"
                         )));
                     }
                 }
@@ -420,8 +433,31 @@ async fn fitting(
     Ok((copied, over))
 }
 
-async fn copy_all(link: &Link, destination: &mut Conn, epoch: u64, copied: Vec<CopyTable>) -> Result<(), Failure> {
-    link.status.reset_copied();
+/// Whether a table whose copy has begun may be dropped at the destination, and begun anew.
+pub(super) fn may_start_over(link: &Link) -> bool {
+    link.options.schema_sync
+        && link.options.incremental_sync
+        && link.options.existing_tables == ExistingTables::Error
+        && link.key.direction == Direction::Forward
+}
+
+/// A column that the destination has not: its values would be left out of the rest of the copy.
+pub(super) fn lacks<'t>(here: &'t Table, there: &Table, columns: &ColumnMap) -> Option<&'t str> {
+    let written = here.columns.iter().filter(|column| !column.generated);
+    let names = written.map(|column| column.name.as_str());
+    names
+        .into_iter()
+        .find(|name| columns.to(name).is_some_and(|to| there.position(to).is_none()))
+}
+
+/// Copies the rows of these tables, as far as they have not been copied.
+pub(super) async fn copy_all(
+    link: &Link,
+    destination: &mut Conn,
+    epoch: u64,
+    copied: Vec<CopyTable>,
+) -> Result<(), Failure> {
+    link.status.reset_copied(copied.iter().map(|table| &table.source.name));
     let writers = usize::from(link.options.workers);
     let slots: Vec<u16> = (0..link.options.workers)
         .map(|number| COPY_SLOTS_FROM + number)
@@ -459,19 +495,36 @@ async fn copy_all(link: &Link, destination: &mut Conn, epoch: u64, copied: Vec<C
     }
     let boundaries = connect::open(&link.source).await?;
     let planner = connect::open(&link.destination).await?;
-    let progress = Arc::new(Shown(link.status.clone()));
+    let progress = Arc::new(Shown {
+        status: link.status.clone(),
+        pace: link.pace.clone(),
+    });
     copy::copy(copied, boundaries, planner, connections, fence, progress).await
 }
 
 #[derive(Debug)]
-struct Shown(Arc<LinkStatus>);
+struct Shown {
+    status: Arc<LinkStatus>,
+    pace: Arc<Pace>,
+}
 
+#[async_trait]
 impl Progress for Shown {
-    fn copied(&self, table: &TableName, rows: u64) {
-        self.0.copied(table, rows);
+    async fn admit(&self) {
+        self.pace.wait(Work::Copy).await;
+    }
+
+    fn resumed(&self, table: &TableName, rows: u64) {
+        self.status.resumed(table, rows);
+    }
+
+    fn copied(&self, table: &TableName, rows: u64, bytes: u64) {
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        self.pace.spend(Work::Copy, count(rows), count(bytes));
+        self.status.copied(table, rows, bytes);
     }
 
     fn finished(&self, table: &TableName) {
-        self.0.copied_all(table);
+        self.status.copied_all(table);
     }
 }

@@ -1,5 +1,4 @@
-//! Tables that come into the selection while the link follows changes: made at the destination and copied, before
-//! anything behind the statement that brought them in is dealt with.
+//! Tables that a statement brings into the selection while the link follows changes: made at the destination, and copied.
 //!
 //! The copy has a position of its own, later than the statement's: what the log has of the table up to there is in the copy
 //! and is passed over, statements included ([`crate::plan::copied`]).
@@ -10,43 +9,40 @@ use crate::{
     apply::copied,
     connect,
     failure::Failure,
-    model::{gtid::Gtid, name::TableName, status::Level},
+    model::{
+        gtid::Gtid,
+        name::TableName,
+        status::{Level, Phase},
+    },
     schema::{self, create::Definition},
     sql::{ident, literal},
 };
 
-use super::{initial, link::Link};
+use super::{
+    additions::run_all,
+    initial::{self, Wanted},
+    link::Link,
+};
 
-/// Brings in `tables`, as the statement `gtid` has moved them. Goes on where an earlier try has ended. `Err` with a reason
-/// in it: the operator has to make room first.
+/// Brings in `tables`, as the statement `gtid` has moved them; [`super::copier`] copies their rows while the link goes on.
+/// `Err` with a reason in it: the operator has to make room first.
 ///
 /// # Errors
 /// [`Failure`] if a server is out of reach or refuses.
-pub async fn run(link: &Link, epoch: u64, gtid: &Gtid, tables: &[TableName]) -> Result<Result<(), String>, Failure> {
-    let mut source = connect::open(&link.source).await?;
+pub async fn run(link: &Link, gtid: &Gtid, tables: &[TableName]) -> Result<Result<(), String>, Failure> {
     let mut destination = connect::open(&link.destination).await?;
     let begun = copied::load(&mut destination, &link.key).await?;
-    let is_done = |table: &&TableName| {
-        begun
-            .get(*table)
-            .is_some_and(|it| it.from.contains(gtid) && !it.until.is_empty())
-    };
+    // What an earlier try has begun is made, and copied, with the start of the link.
+    let is_begun = |table: &&TableName| begun.get(*table).is_some_and(|it| it.from.contains(gtid));
     let pairs: Vec<(TableName, TableName)> = tables
         .iter()
-        .filter(|table| !is_done(table))
+        .filter(|table| !is_begun(table))
         .filter_map(|table| Some((table.clone(), link.objects.map(table)?)))
         .collect();
     if pairs.is_empty() {
         return Ok(Ok(()));
     }
-    let is_fresh = |table: &TableName| begun.get(table).is_none_or(|it| !it.until.is_empty());
-    let fresh: Vec<TableName> = pairs
-        .iter()
-        .map(|(table, _)| table)
-        .filter(|table| is_fresh(table))
-        .cloned()
-        .collect();
-    for (table, to) in pairs.iter().filter(|(table, _)| is_fresh(table)) {
+    for (table, to) in &pairs {
         if schema::read_table(&mut destination, to).await?.is_some() {
             return Ok(Err(format!(
                 "{table} comes into the selection, but {to} is at the destination already: drop or rename it there (under SET \
@@ -54,35 +50,22 @@ pub async fn run(link: &Link, epoch: u64, gtid: &Gtid, tables: &[TableName]) -> 
             )));
         }
     }
-    let definitions = begin(link, &mut source, &mut destination, &pairs, &fresh).await?;
-    for (table, _) in &pairs {
-        link.tell(
-            Level::Info,
-            format!("{table} has come into the selection by {gtid}, and is being copied"),
-        )
-        .await;
+    let mut source = connect::open(&link.source).await?;
+    let definitions = begin(link, &mut source, &mut destination, &pairs).await?;
+    for (table, to) in &pairs {
+        let message = format!("{table} has come into the selection by {gtid}, and is being copied to {to}");
+        link.tell(Level::Info, message).await;
     }
     initial::make_tables(link, &mut source, &mut destination, &definitions).await?;
-    if link.options.full_sync {
-        let names: Vec<TableName> = pairs.iter().map(|(table, _)| table.clone()).collect();
-        initial::copy_tables(link, &mut source, &mut destination, epoch, Some(&names)).await?;
-    }
-    let until = initial::executed(&mut source).await?;
-    write(&mut destination, copied::complete(&link.key, &until)).await?;
-    write(
-        &mut destination,
-        format!("DELETE FROM causeway.copy WHERE {}", link.key.condition()),
-    )
-    .await?;
-    let tables = copied::load(&mut destination, &link.key).await?;
-    link.copied.send_modify(|copied| copied.tables = tables);
-    for (table, to) in &pairs {
-        link.tell(
-            Level::Info,
-            format!("{table} has been copied to {to} and is followed from here"),
-        )
-        .await;
-    }
+    let mut begun = copied::load(&mut destination, &link.key).await?;
+    begun.retain(|name, _| pairs.iter().any(|(from, _)| from == name));
+    link.status
+        .tables(pairs.into_iter().map(|(from, to)| (from, to, None)), Phase::Full);
+    // The copy of others may end meanwhile: these alone are changed.
+    link.copied.send_modify(|copied| {
+        copied.gone.retain(|name| !begun.contains_key(name));
+        copied.tables.extend(begun);
+    });
     for conn in [source, destination] {
         conn.disconnect()
             .await
@@ -91,18 +74,19 @@ pub async fn run(link: &Link, epoch: u64, gtid: &Gtid, tables: &[TableName]) -> 
     Ok(Ok(()))
 }
 
-/// Fixes the position of the copies of `fresh` tables. Returns the definitions of all.
+/// Fixes the position of the copies of tables. Returns their definitions.
 async fn begin(
     link: &Link,
     source: &mut Conn,
     destination: &mut Conn,
     pairs: &[(TableName, TableName)],
-    fresh: &[TableName],
 ) -> Result<Vec<Definition>, Failure> {
-    let (position, definitions, _) = initial::definitions_at_a_position(source, link, Some(pairs)).await?;
-    for statement in copied::begin(&link.key, fresh, &position) {
-        write(destination, statement).await?;
-    }
+    let wanted = Wanted::Some(pairs, &[]);
+    let (position, definitions, _) = initial::definitions_at_a_position(source, link, wanted).await?;
+    let names: Vec<TableName> = pairs.iter().map(|(table, _)| table.clone()).collect();
+    let mut statements = copied::discard(&link.key, &names);
+    statements.extend(copied::begin(&link.key, &names, &position));
+    run_all(destination, &statements).await?;
     Ok(definitions)
 }
 
@@ -127,15 +111,11 @@ pub(super) async fn start_over(
             literal::string(&table.database),
             literal::string(&table.table)
         );
-        write(destination, drop).await?;
+        destination
+            .query_drop(drop)
+            .await
+            .map_err(|error| Failure::mysql(format_args!("beginning the copy of {table} anew"), &error))?;
     }
-    let names: Vec<TableName> = pairs.iter().map(|(table, _)| table.clone()).collect();
-    let definitions = begin(link, source, destination, pairs, &names).await?;
+    let definitions = begin(link, source, destination, pairs).await?;
     initial::make_tables(link, source, destination, &definitions).await
-}
-
-async fn write(conn: &mut Conn, statement: String) -> Result<(), Failure> {
-    conn.query_drop(statement)
-        .await
-        .map_err(|error| Failure::mysql("writing down which tables are copied", &error))
 }

@@ -35,9 +35,14 @@ use crate::{
 };
 
 use super::{
+    additions::{self, Former},
+    copier,
     ends::{self, Chosen, End, Ends, Seen},
+    gates::Gates,
     health::{self, Retry},
-    initial, pipeline,
+    initial,
+    pace::Pace,
+    pipeline,
     status::LinkStatus,
     stored,
 };
@@ -110,6 +115,12 @@ pub struct Link {
     pub options: TaskOptions,
     /// What it has copied, as far as changes may still meet it.
     pub copied: watch::Sender<Copied>,
+    /// Keeps copying and applying apart.
+    pub gates: Arc<Gates>,
+    /// Objects it had before, as long as it has not come to its own; the oldest first.
+    pub former: Arc<Mutex<Vec<Former>>>,
+    /// How fast it may go.
+    pub pace: Arc<Pace>,
     /// Who it is to the source.
     pub identity: Identity,
     /// What was found at the source before the attempt.
@@ -129,6 +140,17 @@ impl Link {
     pub fn copies(&self, table: &TableName) -> Option<TableName> {
         let forward = (self.key.direction == Direction::Reverse).then_some(&self.shared.forward_objects);
         plan::copied::own(&self.objects, forward, table)
+    }
+
+    /// See [`Link::former`].
+    pub fn former(&self) -> Vec<Former> {
+        self.former.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The link has come from the former objects up to this one to its own.
+    pub fn forget_former(&self, number: u64) {
+        let mut former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
+        former.retain(|former| former.number > number);
     }
 
     /// Takes down something worth telling.
@@ -282,6 +304,10 @@ impl Link {
             self.status.enter(State::Starting, None);
         }
         let mut taken = self.take_over().await?;
+        additions::adopt(self, &taken).await?;
+        if matches!(taken.stage, Some(Stage::Full | Stage::Incremental)) {
+            additions::make(self).await?;
+        }
         if taken.stage != Some(Stage::Incremental) {
             taken = initial::run(self, taken).await?;
         }
@@ -292,7 +318,9 @@ impl Link {
             self.shared.forward_runs.send_replace(true);
         }
         self.status.enter_phase(Phase::Incremental);
+        self.status.copying(&self.copied.borrow().unfinished());
         if !self.options.incremental_sync {
+            copier::once(self, taken.epoch).await?;
             self.tell(
                 Level::Info,
                 "full sync is complete; changes are not followed (incremental_sync = OFF)",
@@ -317,9 +345,18 @@ impl Link {
         let mut copied = Copied {
             all_until: taken.tolerant_until.clone(),
             tables: copied::load(&mut conn, &self.key).await?,
+            ..Copied::default()
         };
-        copied::forget(&mut conn, &self.key, &copied.forget(&taken.applied)).await?;
+        // A mark is needed until the store has heard of it.
+        if self.former().is_empty() {
+            copied::forget(&mut conn, &self.key, &copied.forget(&taken.applied)).await?;
+        }
         self.copied.send_replace(copied);
+        let unselected = additions::unselected(self);
+        if !unselected.is_empty() {
+            additions::forget(self, &mut conn, &unselected).await?;
+        }
+        self.status.retain(|table| self.objects.map(table).is_some());
         self.status
             .done(Arc::new(taken.applied.clone()), crate::model::gtid::GtidSet::new());
         conn.disconnect()

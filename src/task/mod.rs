@@ -5,7 +5,9 @@
 //! - [`ends`]: which host each server of a task is at, and that it still is the server that it was.
 //! - [`health`]: whether servers can be reached, as all tasks that use one know it together; the retry window.
 //! - [`initial`]: schema sync and full sync.
-//! - [`join`]: tables that come into a link that already follows changes.
+//! - [`additions`]: objects that a task gets or loses later; [`join`]: tables that a statement brings in; [`copier`]: copies
+//!   both while the link follows changes, and [`gates`] keeps the two apart.
+//! - [`pace`]: no more than so many rows a second.
 //! - [`check`], [`precheck`]: gather what is judged before a task starts.
 //! - [`existing`]: which tables are there before that, and in what they differ.
 //! - [`objects`]: what each direction has, as the servers write names.
@@ -17,11 +19,14 @@
 //! - [`statements`]: what becomes of a DDL in each direction.
 //! - [`status`]: what is shown of a link while it is at work.
 
+pub mod additions;
 pub mod charset;
 pub mod check;
+pub mod copier;
 pub mod databases;
 pub mod ends;
 pub mod existing;
+pub mod gates;
 pub mod health;
 pub mod history;
 pub mod initial;
@@ -29,6 +34,7 @@ pub mod join;
 pub mod link;
 pub mod narrow;
 pub mod objects;
+pub mod pace;
 pub mod pipeline;
 pub mod precheck;
 pub mod reader;

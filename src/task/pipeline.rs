@@ -17,7 +17,7 @@ use std::{
 
 use mysql_async::{Conn, prelude::Queryable};
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -28,7 +28,7 @@ use crate::{
         conflict::Recorder,
         ddl,
         session::Session,
-        worker::{Done, Job, LargeJob, Part, Work, Worker},
+        worker::{Done, Hold, Job, LargeJob, Part, Work, Worker},
     },
     binlog::BinlogError,
     connect,
@@ -50,12 +50,13 @@ use crate::{
 };
 
 use super::{
+    copier,
     initial::version_number,
     link::Link,
     reader::{self, Dealt, Item},
     receiver::Receiver,
     row_filter,
-    statements::Rewritten,
+    statements::{self, Rewritten},
     status::now_us,
 };
 
@@ -77,6 +78,8 @@ const WATERMARK_EVERY: Duration = Duration::from_secs(1);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// A source that refused the last one is asked again.
 const HEARTBEAT_AGAIN: Duration = Duration::from_secs(10);
+/// Clocks drift apart.
+const CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// How long a clean stop waits for what is in flight.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
@@ -119,11 +122,10 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
     };
     let mut session = Session::new(connect::open(&link.destination).await?).await?;
     let mut probe = connect::open(&link.source).await?;
-    let clock_offset_us = clock_offset(&mut probe).await?;
+    link.status.clock(clock_offset(&mut probe).await?);
     let version = version_number(&probe.server_version());
-    if link.options.heartbeat {
-        tasks.spawn(heartbeat(link.clone(), probe));
-    }
+    tasks.spawn(heartbeat(link.clone(), probe));
+    tasks.spawn(copier::run(link.clone(), taken.epoch));
     let receiver = Receiver::read(session.conn()).await?;
     ddl::settle(&mut session, &link.key, taken.epoch, &taken.applied).await?;
     link.status.enter(State::Running, Some(""));
@@ -143,7 +145,6 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
         persisted: watermark_sender,
         unwritten: Unwritten::default(),
         version,
-        clock_offset_us,
     };
     let result = scheduler.run(items, done, &mut tasks, &mut session, stop).await;
     reading.abort();
@@ -164,8 +165,10 @@ async fn clock_offset(conn: &mut Conn) -> Result<i64, Failure> {
 }
 
 /// One row a second at the source, so that its binlog is never silent and lag is known. A source that refuses (it is
-/// read-only, or the account may not) is followed without; it is asked again and again, for that may change.
+/// read-only, or the account may not) is followed without; it is asked again and again, for that may change. Then, and with
+/// `heartbeat = OFF`, it is the stream's own heartbeat that tells. Now and then the source's clock is looked at, too.
 async fn heartbeat(link: Arc<Link>, mut conn: Conn) -> Result<(), Failure> {
+    let mut clock_at = Instant::now();
     let row = format!(
         "INSERT INTO causeway.heartbeat (task, link, at) VALUES ({}, NOW(6)) ON DUPLICATE KEY UPDATE at = NOW(6)",
         link.key.values()
@@ -173,6 +176,14 @@ async fn heartbeat(link: Arc<Link>, mut conn: Conn) -> Result<(), Failure> {
     let mut has_schema = false;
     let mut told = false;
     loop {
+        if clock_at.elapsed() >= CLOCK_EVERY {
+            link.status.clock(clock_offset(&mut conn).await?);
+            clock_at = Instant::now();
+        }
+        if !link.options.heartbeat {
+            tokio::time::sleep(CLOCK_EVERY).await;
+            continue;
+        }
         let beat = async {
             if !has_schema {
                 checkpoint::ensure_schema(&mut conn).await?;
@@ -194,8 +205,8 @@ async fn heartbeat(link: Arc<Link>, mut conn: Conn) -> Result<(), Failure> {
                     link.tell(
                         Level::Warning,
                         format!(
-                            "{failure}; until the heartbeat can be written, lag is not known while \
-                         the source is idle"
+                            "{failure}; until the heartbeat can be written, it is the binlog stream that tells the lag \
+                             while the source is idle"
                         ),
                     )
                     .await;
@@ -271,7 +282,6 @@ struct Scheduler {
     persisted: watch::Sender<Arc<GtidSet>>,
     unwritten: Unwritten,
     version: u32,
-    clock_offset_us: i64,
 }
 
 struct Filling {
@@ -288,7 +298,7 @@ enum Held {
     Transaction(Box<Job>),
     Large(TransactionHeader, mpsc::Receiver<Part>),
     /// Rows that refer to those it changes follow them, whatever keys they have.
-    Alone(Box<Transaction>, OwnedSemaphorePermit),
+    Alone(Box<Transaction>, Hold),
     Statement(Box<Statement>, Option<Intended>, oneshot::Sender<Dealt>),
 }
 
@@ -363,7 +373,7 @@ impl Scheduler {
             filling.has_come = !matches!(item, Item::Rotated);
         }
         match item {
-            Item::Transaction(transaction, permit) => self.schedule(transaction, permit),
+            Item::Transaction(transaction, hold) => self.schedule(transaction, hold),
             Item::Large(header, parts) => {
                 self.held = Some(Held::Large(header, parts));
                 Ok(())
@@ -417,10 +427,10 @@ impl Scheduler {
         }
     }
 
-    fn schedule(&mut self, transaction: Transaction, permit: OwnedSemaphorePermit) -> Result<(), Failure> {
+    fn schedule(&mut self, transaction: Transaction, hold: Hold) -> Result<(), Failure> {
         let malformed = |error: BinlogError| Failure::data(error.to_string());
         if cascade::any_acts(&transaction.changes).map_err(malformed)? {
-            self.held = Some(Held::Alone(Box::new(transaction), permit));
+            self.held = Some(Held::Alone(Box::new(transaction), hold));
             return Ok(());
         }
         let mut touched = Vec::new();
@@ -435,7 +445,7 @@ impl Scheduler {
             keys: touched,
             transaction,
             alone: false,
-            permit: Some(permit),
+            hold: Some(hold),
         }));
         Ok(())
     }
@@ -466,19 +476,19 @@ impl Scheduler {
         match self.held.take() {
             None => {}
             Some(Held::Transaction(job)) => self.assign(job),
-            Some(held) if !self.is_idle() => self.held = Some(held),
+            Some(held) if !self.is_idle() || self.waits_for_a_copy(&held) => self.held = Some(held),
             Some(Held::Large(header, parts)) => {
                 let number = self.begin_alone(&header);
                 let job = LargeJob { number, header, parts };
                 self.apply_alone(Work::Large(Box::new(job))).await;
             }
-            Some(Held::Alone(transaction, permit)) => {
+            Some(Held::Alone(transaction, hold)) => {
                 let job = Job {
                     number: self.begin_alone(&transaction.header),
                     keys: Vec::new(),
                     transaction: *transaction,
                     alone: true,
-                    permit: Some(permit),
+                    hold: Some(hold),
                 };
                 self.apply_alone(Work::Transaction(Box::new(job))).await;
             }
@@ -489,6 +499,15 @@ impl Scheduler {
             }
         }
         Ok(())
+    }
+
+    /// A statement on a table that is being copied comes behind the copy's last range.
+    fn waits_for_a_copy(&self, held: &Held) -> bool {
+        let Held::Statement(statement, ..) = held else {
+            return false;
+        };
+        let tables = self.link.copied.borrow().in_the_way(&statement.header.gtid);
+        !tables.is_empty() && statements::speaks_of(statement, &self.link.objects, self.version, &tables)
     }
 
     fn begin_alone(&mut self, header: &TransactionHeader) -> u64 {
@@ -545,13 +564,7 @@ impl Scheduler {
             self.watermark.prepared().clone(),
         );
         status.read(Arc::new(self.watermark.read()));
-        let now = i64::try_from(now_us())
-            .unwrap_or(i64::MAX)
-            .saturating_add(self.clock_offset_us);
-        let lag_us = self.watermark.oldest_pending_us().map_or(0, |oldest| {
-            now.saturating_sub(i64::try_from(oldest).unwrap_or(i64::MAX)).max(0)
-        });
-        status.lag(u64::try_from(lag_us / 1000).unwrap_or(0), self.watermark.is_idle());
+        status.lag(self.watermark.oldest_pending_us());
     }
 
     async fn write_watermark(&mut self, session: &mut Session) -> Result<(), Failure> {

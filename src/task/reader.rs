@@ -7,13 +7,13 @@ use std::{
 };
 
 use mysql_async::{Conn, prelude::Queryable};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
     apply::{
         checkpoint::{LinkKey, Taken},
         ddl,
-        worker::Part,
+        worker::{Hold, Part},
     },
     binlog::event::Event,
     connect,
@@ -45,6 +45,7 @@ use super::{
     initial::{self, version_number},
     link::Link,
     narrow::narrowed,
+    pace::Work,
     row_filter::Filters,
     statements::{self, Known, Verdict},
 };
@@ -65,7 +66,7 @@ const LIMITS: Limits = Limits {
 #[derive(Debug)]
 pub enum Item {
     /// A whole transaction.
-    Transaction(Transaction, OwnedSemaphorePermit),
+    Transaction(Transaction, Hold),
     /// One that comes in parts.
     Large(TransactionHeader, mpsc::Receiver<Part>),
     /// A statement, with what Causeway last said it would run at the source; the reader goes on when it has been dealt
@@ -145,6 +146,7 @@ pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Re
         assembler,
         memory: Arc::new(Semaphore::new(MEMORY_KIB as usize)),
         large: None,
+        large_gates: Vec::new(),
         items,
         link,
     };
@@ -171,6 +173,8 @@ struct Reader {
     assembler: Assembler,
     memory: Arc<Semaphore>,
     large: Option<mpsc::Sender<Part>>,
+    /// What the large transaction holds to its end.
+    large_gates: Vec<(TableName, OwnedRwLockReadGuard<()>)>,
     items: mpsc::Sender<Item>,
 }
 
@@ -186,6 +190,10 @@ enum Original {
 impl Reader {
     /// `false`: nobody takes what is read any more.
     async fn take(&mut self, event: Event, end: u64) -> Result<bool, Failure> {
+        if matches!(event, Event::Heartbeat { .. }) {
+            // It has sent all there is.
+            self.link.status.heard(None);
+        }
         match event {
             Event::TableMap(map) => {
                 match self.assembler.wants(&map) {
@@ -261,6 +269,16 @@ impl Reader {
     }
 
     async fn hand_on(&mut self, output: Output) -> Result<bool, Failure> {
+        let commit_us = match &output {
+            Output::Transaction(transaction) => transaction.header.commit_us,
+            Output::Open(header) => header.commit_us,
+            Output::Statement(statement) => statement.header.commit_us,
+            Output::Skipped { commit_us, .. } => *commit_us,
+            Output::Part(..) | Output::Close(..) | Output::Prepared(_) => 0,
+        };
+        if commit_us > 0 {
+            self.link.status.heard(Some(commit_us));
+        }
         let item = match narrowed(output, self.assembler.objects()) {
             Output::Transaction(transaction) if transaction.changes.is_empty() => Item::Skipped {
                 gtid: transaction.header.gtid,
@@ -269,8 +287,14 @@ impl Reader {
                 bookkeeping: false,
             },
             Output::Transaction(transaction) => {
-                let permit = self.permit(transaction.bytes).await?;
-                Item::Transaction(transaction, permit)
+                self.link.pace.wait(Work::Changes).await;
+                let memory = self.permit(transaction.bytes).await?;
+                let gates = self.gates(&transaction.changes).await.into_iter();
+                self.link
+                    .pace
+                    .spend(Work::Changes, transaction.changes.len(), transaction.bytes);
+                let gates = gates.map(|(_, gate)| gate).collect();
+                Item::Transaction(transaction, Hold { memory, gates })
             }
             Output::Open(header) => {
                 let (send, receive) = mpsc::channel(2);
@@ -345,11 +369,41 @@ impl Reader {
         bytes: usize,
         last: bool,
     ) -> Result<bool, Failure> {
-        let permit = Some(self.permit(bytes).await?);
+        self.link.pace.wait(Work::Changes).await;
+        let memory = self.permit(bytes).await?;
+        let gates = self.gates(&changes).await;
+        self.large_gates.extend(gates);
+        self.link.pace.spend(Work::Changes, changes.len(), bytes);
+        let gates = match last {
+            true => self.large_gates.drain(..).map(|(_, gate)| gate).collect(),
+            false => Vec::new(),
+        };
+        let hold = Some(Hold { memory, gates });
         match &self.large {
-            Some(send) => Ok(send.send(Part { changes, last, permit }).await.is_ok()),
+            Some(send) => Ok(send.send(Part { changes, last, hold }).await.is_ok()),
             None => Ok(false),
         }
+    }
+
+    /// Waits until of the tables of these changes no range is being copied, and keeps it so.
+    async fn gates(&self, changes: &[crate::model::change::Change]) -> Vec<(TableName, OwnedRwLockReadGuard<()>)> {
+        let mut tables: Vec<TableName> = Vec::new();
+        {
+            let copied = self.link.copied.borrow();
+            for change in changes {
+                let table = &change.target.source;
+                let is_held = tables.contains(table) || self.large_gates.iter().any(|(held, _)| held == table);
+                if copied.is_unfinished(table) && !is_held {
+                    tables.push(table.clone());
+                }
+            }
+        }
+        let mut gates = Vec::with_capacity(tables.len());
+        for table in tables {
+            let gate = self.link.gates.of(&table).read_owned().await;
+            gates.push((table, gate));
+        }
+        gates
     }
 
     fn within_large(&self, statement: &Statement) -> Result<bool, Failure> {
@@ -414,7 +468,9 @@ impl Reader {
             }
             None => None,
         };
-        if let Some(target) = &target {
+        if let Some(target) = &target
+            && !self.link.copied.borrow().is_unfinished(&map.name)
+        {
             self.link.status.tables(
                 std::iter::once((map.name.clone(), target.table.name.clone(), None)),
                 crate::model::status::Phase::Incremental,

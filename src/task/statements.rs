@@ -75,6 +75,8 @@ pub struct Known {
     pub keys: Keys,
     /// Tables of the source that were copied after the statement had been run there: for them it is in the copy.
     pub covered: HashSet<TableName>,
+    /// Tables whose copy has not come to its end, as the source has them no more.
+    pub half_copied: HashSet<TableName>,
 }
 
 /// Keys and constraints, in lower case, of the destination's counterparts of tables of which columns are listed.
@@ -107,6 +109,18 @@ pub fn judge(
     {
         return Verdict::Nothing;
     }
+    let of_covered_database = |name: &TableName| known.covered.contains(&TableName::new(&name.database, ""));
+    let on_a_database = matches!(
+        parsed.kind,
+        Kind::CreateDatabase | Kind::AlterDatabase | Kind::DropDatabase
+    );
+    if (on_a_database || parsed.stored_kind().is_some())
+        && parsed.targets().next().is_some()
+        && parsed.targets().all(|target| of_covered_database(&target.name))
+    {
+        // The database came in as it was later on.
+        return Verdict::Nothing;
+    }
     let selected =
         |name: &TableName| !known.covered.contains(name) && mapped(objects, parsed.stored_kind(), name).is_some();
     if direction == Direction::Forward
@@ -117,7 +131,7 @@ pub fn judge(
     }
     if direction == Direction::Forward
         && !exclude_ddl
-        && let Some(moves) = Moves::of(&parsed, objects, &known.covered)
+        && let Some(moves) = Moves::of(&parsed, objects, &known.covered, &known.half_copied)
     {
         return Verdict::Move(moves);
     }
@@ -201,6 +215,28 @@ pub fn judge(
         };
     }
     rewrite(statement, &parsed, objects, keys, &carried)
+}
+
+/// Whether a statement names any of `tables`, or a database of theirs; one that can't be read may.
+pub fn speaks_of(
+    statement: &assemble::Statement,
+    objects: &Objects,
+    version: u32,
+    tables: &HashSet<TableName>,
+) -> bool {
+    let context = StatementContext {
+        default_database: (!statement.database.is_empty()).then_some(statement.database.as_str()),
+        sql_mode: statement.status.sql_mode.unwrap_or(0),
+        server_version: version,
+    };
+    let Ok(parsed) = ddl::classify(&statement.text, &context) else {
+        return true;
+    };
+    let parsed = parsed.with_names(&|name| objects.as_kept(name));
+    parsed.names.iter().any(|name| match name.role {
+        Role::Database => tables.iter().any(|table| table.database == name.name.database),
+        _ => tables.contains(&name.name),
+    })
 }
 
 /// The name at the destination of what a statement makes, changes or drops.

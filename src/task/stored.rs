@@ -37,12 +37,20 @@ use super::{
     receiver::{self, Receiver},
 };
 
-/// What of the source is to be made at the destination, as it is now.
+/// Whether a database at the source is meant.
+type Databases<'a> = dyn Fn(&str) -> bool + Sync + 'a;
+
+/// What of some of the source's databases is to be made at the destination, as it is now.
 ///
 /// # Errors
 /// [`Failure`] if the server refuses, or would not show the account all there is.
-pub async fn definitions(source: &mut Conn, objects: &Objects) -> Result<Vec<Definition>, Failure> {
-    let selected = selected(source, objects).await?;
+pub async fn definitions(
+    source: &mut Conn,
+    objects: &Objects,
+    databases: &Databases<'_>,
+) -> Result<Vec<Definition>, Failure> {
+    let mut selected = selected(source, objects).await?;
+    selected.retain(|listed| databases(&listed.name.name.database));
     schema::stored::read(source, &selected).await
 }
 
@@ -62,7 +70,7 @@ async fn selected(source: &mut Conn, objects: &Objects) -> Result<Vec<Listed>, F
 }
 
 /// The databases at the source that are selected as a whole.
-async fn whole_databases(source: &mut Conn, objects: &Objects) -> Result<Vec<String>, Failure> {
+pub async fn whole_databases(source: &mut Conn, objects: &Objects) -> Result<Vec<String>, Failure> {
     let mut databases: Vec<String> = source
         .query("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME")
         .await
@@ -92,7 +100,7 @@ async fn all_is_shown(source: &mut Conn, databases: &[String]) -> Result<(), Fai
     }
 }
 
-/// Why stored objects that exist at the destination are in the way, if they are.
+/// Why stored objects that exist at the destination are in the way of those of some of the source's databases, if they are.
 ///
 /// # Errors
 /// [`Failure`] if a server refuses.
@@ -101,12 +109,13 @@ pub async fn existing(
     destination: &mut Conn,
     objects: &Objects,
     options: &TaskOptions,
+    databases: &Databases<'_>,
 ) -> Result<Option<String>, Failure> {
-    let names = in_the_way(source, destination, objects, options).await?;
+    let names = in_the_way(source, destination, objects, options, databases).await?;
     Ok((!names.is_empty()).then(|| same_names::stored_in_the_way(&names)))
 }
 
-/// Stored objects that exist at the destination and may not.
+/// Stored objects that exist at the destination and may not, of those of some of the source's databases.
 ///
 /// # Errors
 /// [`Failure`] if a server refuses.
@@ -115,6 +124,7 @@ pub async fn in_the_way(
     destination: &mut Conn,
     objects: &Objects,
     options: &TaskOptions,
+    databases: &Databases<'_>,
 ) -> Result<Vec<String>, Failure> {
     if options.existing_tables == ExistingTables::Proceed || !options.schema_sync {
         return Ok(Vec::new());
@@ -123,6 +133,7 @@ pub async fn in_the_way(
     let wanted = selected(source, objects).await?;
     Ok(wanted
         .iter()
+        .filter(|listed| databases(&listed.name.name.database))
         .filter_map(|listed| at_destination(objects, &listed.name))
         .filter(|name| there.contains(name))
         .map(|name| name.to_string())

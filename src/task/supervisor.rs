@@ -25,30 +25,38 @@ use crate::{
         precheck::PrecheckRow,
         server::ServerDefinition,
         status::{CheckStep, EventRecord, Level, State},
-        task::{Direction, Wanted},
+        task::{Direction, ObjectRule, TaskDefinition, Wanted},
     },
     precheck::Depth,
     store::{ServerSeen, Store, StoreError, StoredTask},
 };
 
 use super::{
+    additions::{self, Former},
     check,
     ends::{Chosen, Ends},
+    gates::Gates,
     health::Servers,
     initial,
     link::{Link, Placed, Shared},
-    objects, precheck,
+    objects,
+    pace::Pace,
+    precheck,
     status::LinkStatus,
 };
 
 /// A task did not start: a server is out of reach, or is not as it has to be.
 const NOT_STARTED: u16 = 3105;
+/// A task can't have the objects it is to have.
+const CANT_ALTER: u16 = 3160;
 /// There is no precheck item of that name.
 const NO_SUCH_ITEM: u16 = 3110;
 /// A fail can't be acknowledged.
 const NOT_A_WARNING: u16 = 3111;
 /// How long the end of a task is waited for before it is cut off. Nothing is lost then either.
 const END_LIMIT: Duration = Duration::from_secs(90);
+/// How often it is looked whether tables that came in are copied.
+const COPY_LOOKED_AT: Duration = Duration::from_millis(50);
 
 /// All tasks of this process.
 #[derive(Debug)]
@@ -375,6 +383,62 @@ impl Supervisor {
         Ok(())
     }
 
+    /// Looks whether a task that has been started before can have other objects, and if so brings them in.
+    async fn alter_objects(
+        self: &Arc<Self>,
+        before: &TaskDefinition,
+        after: &TaskDefinition,
+        added: &[ObjectRule],
+    ) -> Result<(), ControlError> {
+        let name = &after.name;
+        let is_as_before = || match self.stored(name)? {
+            task if task.definition == *before => Ok(task),
+            _ => Err(error(
+                code::TASK_STATE,
+                format!("task {name} was altered by another session at the same time; look at it, and try again"),
+            )),
+        };
+        let cant = |reason: String| error(CANT_ALTER, format!("the objects of task {name} can't be so: {reason}"));
+        let task = is_as_before()?;
+        let servers = self
+            .server(&after.source)
+            .and_then(|source| Ok([source, self.server(&after.destination)?]));
+        let [source, destination] = servers.map_err(|failure| cant(failure.message))?;
+        match additions::refusal([&source, &destination], before, after, added).await {
+            Ok(None) => {}
+            Ok(Some(reason)) => return Err(cant(reason)),
+            Err(failure) => return Err(cant(failure.message)),
+        }
+        if !added.is_empty() {
+            let (key, servers) = (task_key(&task), [Ok(source), Ok(destination)]);
+            let (rows_before, _) = precheck::run(before, &key, &servers, Depth::Whole).await;
+            let (rows_after, _) = precheck::run(after, &key, &servers, Depth::Whole).await;
+            if let Some(reason) = precheck::new_fails(&rows_before, &rows_after) {
+                return Err(cant(reason));
+            }
+        }
+        let mut former = Vec::new();
+        if before.objects != after.objects {
+            former.push((Direction::Forward, before.objects.clone()));
+        }
+        if let (Some(rules), true) = (&before.reverse_objects, before.reverse_objects != after.reverse_objects) {
+            former.push((Direction::Reverse, rules.clone()));
+        }
+        let entry = self.entry(&task);
+        let mut running = entry.running.lock().await;
+        is_as_before()?;
+        halt(&mut running).await;
+        let task = is_as_before()?;
+        self.store
+            .alter_objects(after, &former)
+            .map_err(|cause| store_error(&cause))?;
+        if task.wanted == Wanted::Running {
+            let definition = after.clone();
+            *running = Some(self.spawn(StoredTask { definition, ..task }, &entry));
+        }
+        Ok(())
+    }
+
     /// Ends a task that is at work and begins it anew.
     async fn renew(self: &Arc<Self>, name: &TaskName) -> Result<(), ControlError> {
         let task = self.stored(name)?;
@@ -408,7 +472,10 @@ fn entry(task: &StoredTask) -> Arc<Entry> {
 }
 
 async fn end(entry: &Entry) {
-    let mut running = entry.running.lock().await;
+    halt(&mut *entry.running.lock().await).await;
+}
+
+async fn halt(running: &mut Option<Running>) {
     if let Some(mut task) = running.take() {
         task.stop.cancel();
         if tokio::time::timeout(END_LIMIT, &mut task.handle).await.is_err() {
@@ -474,6 +541,14 @@ fn links(
                 objects: objects::of(&task.definition, direction, lower_case_table_names)?,
                 options: task.definition.options_for(direction),
                 copied: watch::Sender::default(),
+                gates: Arc::new(Gates::default()),
+                former: Arc::new(std::sync::Mutex::new(former(
+                    task,
+                    direction,
+                    lower_case_table_names,
+                    &supervisor.store,
+                )?)),
+                pace: Arc::new(Pace::new(&task.definition.options_for(direction))),
                 status: status.clone(),
                 shared: shared.clone(),
                 store: supervisor.store.clone(),
@@ -481,6 +556,27 @@ fn links(
             })
         })
         .collect()
+}
+
+/// Objects that a link had before, as long as it has not come to those it has now.
+fn former(
+    task: &StoredTask,
+    direction: Direction,
+    lower_case_table_names: [u8; 2],
+    store: &Store,
+) -> Result<Vec<Former>, String> {
+    let kept = store.former_objects(&task.definition.name, direction);
+    let kept = kept.map_err(|cause| cause.to_string())?.into_iter();
+    kept.map(|(number, rules)| {
+        let mut definition = task.definition.clone();
+        match direction {
+            Direction::Forward => definition.objects = rules,
+            Direction::Reverse => definition.reverse_objects = Some(rules),
+        }
+        let objects = objects::of(&definition, direction, lower_case_table_names)?;
+        Ok(Former { number, objects })
+    })
+    .collect()
 }
 
 /// [`Supervisor`] as the admin statements see it.
@@ -577,6 +673,15 @@ impl Control for Controller {
         self.0.renew(task).await
     }
 
+    async fn alter_objects(
+        &self,
+        before: &TaskDefinition,
+        after: &TaskDefinition,
+        added: &[ObjectRule],
+    ) -> Result<(), ControlError> {
+        self.0.alter_objects(before, after, added).await
+    }
+
     async fn server_changed(&self, server: &ServerName) -> Result<(), ControlError> {
         self.0.servers.changed(server);
         for task in self.0.store.tasks().map_err(|cause| store_error(&cause))? {
@@ -604,7 +709,8 @@ impl Control for Controller {
                 let (mut applied, mut state) = (status.watch_applied(), status.watch_state());
                 loop {
                     let done = applied.borrow_and_update().clone();
-                    if status.is_past(&executed, &done) && status.state() == State::Running {
+                    let is_whole = !status.is_copying();
+                    if status.is_past(&executed, &done) && status.state() == State::Running && is_whole {
                         break;
                     }
                     match *state.borrow_and_update() {
@@ -630,6 +736,7 @@ impl Control for Controller {
                     tokio::select! {
                         _ = applied.changed() => {}
                         _ = state.changed() => {}
+                        () = tokio::time::sleep(COPY_LOOKED_AT), if !is_whole => {}
                     }
                 }
             }

@@ -645,21 +645,6 @@ async fn wrong_statements_get_their_error_and_change_nothing() {
             1235,
             "not supported yet",
         ),
-        (
-            between("OBJECTS (shop.*) WITH (rows_per_second = 5)"),
-            1235,
-            "not supported yet",
-        ),
-        (
-            "ALTER SYNC TASK o ADD OBJECTS (crm.*)".into(),
-            1235,
-            "not supported yet",
-        ),
-        (
-            "ALTER SYNC TASK o REMOVE OBJECTS (shop.*)".into(),
-            1235,
-            "not supported yet",
-        ),
         ("ALTER SYNC TASK o ACKNOWLEDGE 'x'".into(), 3110, "no item 'x'"),
         ("ALTER SYNC TASK o ACKNOWLEDGE".into(), 1064, "in quotes"),
         (

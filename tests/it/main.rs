@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod alter_objects;
 mod cascades;
 mod column_ddl;
 mod columns;
@@ -36,6 +37,7 @@ mod reverse_objects;
 mod row_filter;
 mod server_tls;
 mod servers;
+mod status;
 mod stored;
 mod support;
 mod two_way;

@@ -437,8 +437,11 @@ async fn changes_of_every_value_arrive_exactly_and_their_guards_hold() {
 
 struct Silent;
 
+#[async_trait::async_trait]
 impl Progress for Silent {
-    fn copied(&self, _: &TableName, _: u64) {}
+    async fn admit(&self) {}
+    fn resumed(&self, _: &TableName, _: u64) {}
+    fn copied(&self, _: &TableName, _: u64, _: u64) {}
     fn finished(&self, _: &TableName) {}
 }
 
@@ -467,6 +470,7 @@ async fn full_sync_copies_every_value_exactly() {
             destination: read(&mut conn, "d").await,
             columns: ColumnMap::All,
             filter: None,
+            gate: None,
         });
     }
     let ready = async || {

@@ -10,8 +10,9 @@ use self::cursor::{Cursor, not_yet};
 use super::reply::SqlError;
 use crate::model::name::{ServerName, TaskName};
 use crate::model::server::ServerDefinition;
-use crate::model::task::{Decision, OptionChanges, TaskDefinition};
+use crate::model::task::{Decision, ObjectRule, OptionChanges, TaskDefinition};
 
+mod altering;
 mod cursor;
 mod lexer;
 mod mapping;
@@ -28,7 +29,7 @@ pub mod text;
 pub use select::{Select, SessionValue};
 pub use server::ServerChanges;
 pub use show::{Filter, List, Scope, Show};
-pub use task::{altered, print_create};
+pub use task::{altered, print_create, with_objects};
 
 type Result<T> = std::result::Result<T, SqlError>;
 
@@ -77,6 +78,17 @@ pub enum Statement {
         changes: Box<OptionChanges>,
         /// Options of the reverse direction.
         reverse: Box<OptionChanges>,
+    },
+    /// `ALTER SYNC TASK … [REVERSE] ADD | REMOVE OBJECTS (…)`.
+    AlterObjects {
+        /// Which.
+        name: TaskName,
+        /// Of the REVERSE OBJECTS.
+        reverse: bool,
+        /// REMOVE rather than ADD.
+        remove: bool,
+        /// The list.
+        objects: Vec<ObjectRule>,
     },
     /// `DROP SYNC TASK`.
     DropTask {

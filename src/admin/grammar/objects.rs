@@ -19,9 +19,14 @@ type Result<T> = std::result::Result<T, SqlError>;
 
 /// `( db.*, db.t AS db2.t2 (a, b AS c) WHERE a > 1 ONLY (INSERT), NOT db.tmp_% )`.
 pub(super) fn list(cursor: &mut Cursor<'_>) -> Result<Vec<ObjectRule>> {
-    let rules = parenthesized(cursor, rule)?;
+    let rules = rules(cursor)?;
     mapping::check(&rules)?;
     Ok(rules)
+}
+
+/// As [`list`], for a part of a list.
+pub(super) fn rules(cursor: &mut Cursor<'_>) -> Result<Vec<ObjectRule>> {
+    parenthesized(cursor, rule)
 }
 
 /// `( item, item, … )`.

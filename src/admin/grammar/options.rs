@@ -24,7 +24,7 @@ pub struct TaskOption {
 }
 
 /// All options, in the order in which they are shown.
-pub const OPTIONS: [TaskOption; 13] = [
+pub const OPTIONS: [TaskOption; 15] = [
     TaskOption {
         name: "conflict_policy",
         values: "'fail', 'ignore' or 'overwrite'",
@@ -152,6 +152,28 @@ pub const OPTIONS: [TaskOption; 13] = [
         print: |changes| changes.workers.map(|workers| workers.to_string()),
     },
     TaskOption {
+        name: "rows_per_second",
+        values: "a number of rows, or 0 for no limit",
+        doc: "At most this many rows a second, copied and applied together.",
+        per_direction: true,
+        set: |changes, value| {
+            changes.rows_per_second = value.parse().ok();
+            changes.rows_per_second.is_some()
+        },
+        print: |changes| changes.rows_per_second.map(|rows| rows.to_string()),
+    },
+    TaskOption {
+        name: "bytes_per_second",
+        values: "a number of bytes, or 0 for no limit",
+        doc: "At most this many bytes of rows a second, copied and applied together.",
+        per_direction: true,
+        set: |changes, value| {
+            changes.bytes_per_second = value.parse().ok();
+            changes.bytes_per_second.is_some()
+        },
+        print: |changes| changes.bytes_per_second.map(|bytes| bytes.to_string()),
+    },
+    TaskOption {
         name: "heartbeat",
         values: "ON or OFF",
         doc: "Write one row a second into the source's causeway schema, so that the lag is right when the source is idle.",
@@ -162,7 +184,7 @@ pub const OPTIONS: [TaskOption; 13] = [
 ];
 
 /// Options of the admin language that later versions have.
-const NOT_YET: [&str; 4] = ["rows_per_second", "bytes_per_second", "alert_webhook", "alert_lag"];
+const NOT_YET: [&str; 2] = ["alert_webhook", "alert_lag"];
 
 /// Policies of the admin language that later versions have; some take columns in parentheses.
 const POLICIES_NOT_YET: [&str; 6] = [
@@ -290,6 +312,8 @@ pub(super) fn spelled_out(options: &TaskOptions) -> OptionChanges {
         object_case: Some(options.object_case),
         retry_window_minutes: Some(options.retry_window_minutes),
         workers: Some(options.workers),
+        rows_per_second: Some(options.rows_per_second),
+        bytes_per_second: Some(options.bytes_per_second),
         heartbeat: Some(options.heartbeat),
     }
 }
@@ -307,6 +331,8 @@ mod tests {
                 existing_tables: Some(ExistingTables::Proceed),
                 retry_window_minutes: Some(1440),
                 workers: Some(64),
+                rows_per_second: Some(5000),
+                bytes_per_second: Some(1 << 40),
                 heartbeat: Some(false),
                 online_ddl: Some(OnlineDdl::GhOst),
                 shadow_table_patterns: Some(r"\_%\_gho,x'y".into()),

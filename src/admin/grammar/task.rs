@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::cursor::{Cursor, not_yet, wrong};
+use super::cursor::{Cursor, wrong};
 use super::mapping;
 use super::objects::{self, quoted};
-use super::{Statement, TaskVerb, options, precheck};
+use super::{Statement, TaskVerb, altering, options, precheck};
 use crate::admin::reply::SqlError;
 use crate::model::name::{IDENTIFIER_MAX_CHARS, ServerName, TaskName};
-use crate::model::task::{Decision, OptionChanges, TaskDefinition, TaskOptions};
+use crate::model::task::{Decision, ObjectRule, OptionChanges, TaskDefinition, TaskOptions};
 
 type Result<T> = std::result::Result<T, SqlError>;
 
@@ -117,12 +117,21 @@ pub(super) fn check(task: &TaskDefinition) -> Result<()> {
 /// Behind `ALTER SYNC TASK`.
 pub(super) fn alter(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let name = cursor.typed_name("a task name")?;
-    for (words, what) in [
-        (&["ADD", "OBJECTS"][..], "ALTER SYNC TASK … ADD OBJECTS"),
-        (&["REMOVE", "OBJECTS"], "ALTER SYNC TASK … REMOVE OBJECTS"),
+    for (words, reverse, remove) in [
+        (&["ADD", "OBJECTS"][..], false, false),
+        (&["REMOVE", "OBJECTS"], false, true),
+        (&["REVERSE", "ADD", "OBJECTS"], true, false),
+        (&["REVERSE", "REMOVE", "OBJECTS"], true, true),
     ] {
         if cursor.words(words) {
-            return Err(not_yet(what));
+            let objects = objects::rules(cursor)?;
+            cursor.end()?;
+            return Ok(Statement::AlterObjects {
+                name,
+                reverse,
+                remove,
+                objects,
+            });
         }
     }
     if cursor.word("ACKNOWLEDGE") {
@@ -138,7 +147,7 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Result<Statement> {
     } else if cursor.words(&["REVERSE", "SET"]) {
         reverse = options::list(cursor, true)?;
     } else {
-        return Err(cursor.syntax_error("SET"));
+        return Err(cursor.syntax_error("SET, ADD OBJECTS, REMOVE OBJECTS or ACKNOWLEDGE"));
     }
     cursor.end()?;
     Ok(Statement::AlterTask {
@@ -160,6 +169,35 @@ pub fn altered(task: &TaskDefinition, changes: &OptionChanges, reverse: &OptionC
     Ok(task)
 }
 
+/// The task with objects added, or removed; `reverse`: of its REVERSE OBJECTS.
+///
+/// # Errors
+/// If that can't be said of its rules, or the whole makes no sense.
+pub fn with_objects(
+    task: &TaskDefinition,
+    reverse: bool,
+    remove: bool,
+    listed: &[ObjectRule],
+) -> Result<TaskDefinition> {
+    let mut task = task.clone();
+    let rules = match (reverse, &mut task.reverse_objects) {
+        (false, _) => &mut task.objects,
+        (true, Some(rules)) => rules,
+        (true, None) => {
+            return Err(wrong(format!(
+                "Sync task '{}' has no REVERSE OBJECTS: its reverse direction has the same objects, so leave REVERSE out",
+                task.name
+            )));
+        }
+    };
+    *rules = match remove {
+        false => altering::add(rules, listed)?,
+        true => altering::remove(rules, listed)?,
+    };
+    check(&task)?;
+    Ok(task)
+}
+
 fn laid_over(under: &OptionChanges, over: &OptionChanges) -> OptionChanges {
     OptionChanges {
         conflict_policy: over.conflict_policy.or(under.conflict_policy),
@@ -177,6 +215,8 @@ fn laid_over(under: &OptionChanges, over: &OptionChanges) -> OptionChanges {
         object_case: over.object_case.or(under.object_case),
         retry_window_minutes: over.retry_window_minutes.or(under.retry_window_minutes),
         workers: over.workers.or(under.workers),
+        rows_per_second: over.rows_per_second.or(under.rows_per_second),
+        bytes_per_second: over.bytes_per_second.or(under.bytes_per_second),
         heartbeat: over.heartbeat.or(under.heartbeat),
     }
 }

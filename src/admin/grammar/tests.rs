@@ -208,13 +208,9 @@ fn what_is_not_supported_yet_says_so() {
         "SHOW ENGINE INNODB STATUS",
         "SET GLOBAL read_only = 1",
         "SET @@global.read_only = 1",
-        "ALTER SYNC TASK o ADD OBJECTS (a.*)",
-        "ALTER SYNC TASK o REMOVE OBJECTS (a.*)",
-        "ALTER SYNC TASK o SET (rows_per_second = 5000)",
         "CREATE SYNC TASK t FROM a TO b OBJECTS (crm.clients CONFLICT 'ignore')",
         "CREATE SYNC TASK t FROM a TO b OBJECTS (s.*) WITH (conflict_policy = 'latest_wins')",
         "CREATE SYNC TASK t FROM a TO b OBJECTS (s.*) WITH (conflict_policy = 'delta(a, b)')",
-        "CREATE SYNC TASK t FROM a TO b OBJECTS (s.*) WITH (bytes_per_second = 1)",
         "CREATE SYNC TASK t FROM a TO b OBJECTS (s.*) WITH (alert_lag = '60s')",
     ] {
         let error = error(text);
@@ -579,7 +575,7 @@ fn task_options_are_read_and_checked() {
     let full = task(
         "CREATE SYNC TASK o BETWEEN a AND b OBJECTS (s.*) REVERSE OBJECTS (s.t) WITH (conflict_policy = IGNORE, \
          schema_sync = off, full_sync='OFF', existing_tables = 'proceed', exclude_ddl = ON, retry_window = '24h', \
-         workers = 64, heartbeat = 0, online_ddl = 'gh-ost', shadow_table_patterns = '\\_%\\_new, x_y', object_case = lower) REVERSE WITH (conflict_policy = 'overwrite')",
+         workers = 64, rows_per_second = 5000, bytes_per_second = '1000000', heartbeat = 0, online_ddl = 'gh-ost', shadow_table_patterns = '\\_%\\_new, x_y', object_case = lower) REVERSE WITH (conflict_policy = 'overwrite')",
     );
     let expected = TaskOptions {
         conflict_policy: ConflictPolicy::Ignore,
@@ -590,6 +586,8 @@ fn task_options_are_read_and_checked() {
         exclude_ddl: true,
         retry_window_minutes: 1440,
         workers: 64,
+        rows_per_second: 5000,
+        bytes_per_second: 1_000_000,
         heartbeat: false,
         online_ddl: OnlineDdl::GhOst,
         shadow_table_patterns: r"\_%\_new,x_y".into(),
@@ -701,7 +699,7 @@ fn show_create_is_readable() {
     ));
     let expected = "CREATE SYNC TASK `o`\n  BETWEEN `hq` AND `branch`\n  OBJECTS (\n    `shop`.*,\n    NOT `shop`.`tmp_%`\n  )\n  \
                     WITH (conflict_policy = 'fail', schema_sync = ON, full_sync = ON, incremental_sync = ON, \
-                    existing_tables = 'error', exclude_ddl = OFF, online_ddl = 'carry', shadow_table_patterns = '', trash_table_patterns = '', object_case = 'source', retry_window = '720m', workers = 2, heartbeat = ON)\n  \
+                    existing_tables = 'error', exclude_ddl = OFF, online_ddl = 'carry', shadow_table_patterns = '', trash_table_patterns = '', object_case = 'source', retry_window = '720m', workers = 2, rows_per_second = 0, bytes_per_second = 0, heartbeat = ON)\n  \
                     REVERSE WITH (heartbeat = OFF)";
     assert_eq!(text, expected);
 }
@@ -969,6 +967,8 @@ prop_compose! {
                 exclude_ddl: switches[4],
                 retry_window_minutes: minutes,
                 workers,
+                rows_per_second: u64::from(minutes),
+                bytes_per_second: u64::from(minutes) << 20,
                 heartbeat: switches[5],
                 online_ddl: OnlineDdl::ALL[policy].0,
                 shadow_table_patterns: if switches[4] { r"\_%\_ghost,it's".into() } else { String::new() },

@@ -9,6 +9,7 @@ use crate::model::name::{ServerName, TaskName};
 use crate::model::precheck::PrecheckRow;
 use crate::model::server::ServerDefinition;
 use crate::model::status::CheckStep;
+use crate::model::task::{ObjectRule, TaskDefinition};
 
 /// Why the supervisor did not do it, in MySQL's terms.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +51,15 @@ pub trait Control: Send + Sync {
     async fn drop_task(&self, task: &TaskName) -> Result<(), ControlError>;
     /// The task's definition in the store is another now. After an error the statement puts the old one back.
     async fn task_changed(&self, task: &TaskName) -> Result<(), ControlError>;
+    /// The task, which has been started before, gets other objects: looks whether it can take them, and if so keeps the
+    /// definition in the store and brings them in. `added` are rules that have to select something. Nothing is changed after
+    /// an error.
+    async fn alter_objects(
+        &self,
+        before: &TaskDefinition,
+        after: &TaskDefinition,
+        added: &[ObjectRule],
+    ) -> Result<(), ControlError>;
     /// The server's definition in the store is another now. After an error the statement puts the old one back.
     async fn server_changed(&self, server: &ServerName) -> Result<(), ControlError>;
     /// Waits until all that was committed on the task's sources before the call is applied; false after `timeout`.

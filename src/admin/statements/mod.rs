@@ -105,6 +105,12 @@ impl Statements {
                 task,
             } => self.create_task(if_not_exists, named, *task).await,
             Statement::AlterTask { name, changes, reverse } => self.alter_task(name, *changes, *reverse).await,
+            Statement::AlterObjects {
+                name,
+                reverse,
+                remove,
+                objects,
+            } => self.alter_objects(name, reverse, remove, objects).await,
             Statement::DropTask { if_exists, name } => self.drop_task(if_exists, name).await,
             Statement::Task { verb, name } => self.task_verb(verb, name).await,
             Statement::Precheck(name) => self.precheck(name).await,

@@ -5,21 +5,23 @@ use std::time::Duration;
 use super::{
     Cell, Column, ColumnKind, Reply, Result, Statements, code, done, done_with, no_such_task, refused, text_rows,
 };
-use crate::admin::grammar::{TaskVerb, altered, print_create};
+use crate::admin::grammar::{TaskVerb, altered, print_create, with_objects};
 use crate::admin::reply::SqlError;
 use crate::model::name::TaskName;
-use crate::model::task::{Decision, OptionChanges, TaskDefinition, Wanted};
+use crate::model::task::{Decision, ObjectRule, OptionChanges, TaskDefinition, Wanted};
 use crate::store::{StoreError, StoredTask};
 
 /// `SHOW SYNC TASKS`.
-pub(super) const SHOW: &str =
-    "SELECT task, source, destination, two_way, state, created_at FROM sync.tasks ORDER BY task";
+pub(super) const SHOW: &str = "SELECT task, source, destination, two_way, state, substr(created_at, 1, 19) AS created_at FROM sync.tasks ORDER BY task";
 
-/// `SHOW SYNC TASK STATUS`: a row per direction, also of tasks that never ran. The rest is in
-/// `sync.status`: it would not fit a terminal.
+/// `SHOW SYNC TASK STATUS`: a row per direction, also of tasks that never ran, as wide as a terminal. All of it is in
+/// `sync.status`.
 const SHOW_STATUS: &str = "
-    SELECT t.task, d.direction, coalesce(s.state, t.state) AS state, s.phase, s.lag_ms, s.rows_applied, s.conflicts,
-           substr(s.since, 1, 19) AS since, s.last_error
+    SELECT t.task, d.direction, coalesce(s.state, t.state) AS state, s.lag_ms,
+           s.copied_percent || ' %' AS copied,
+           CASE s.phase WHEN 'full' THEN s.copy_rows_per_second ELSE s.rows_per_second END AS rows_s,
+           s.conflicts, substr(s.since, 6, 14) AS since,
+           CASE WHEN length(s.last_error) > 24 THEN substr(s.last_error, 1, 23) || '…' ELSE s.last_error END AS last_error
     FROM sync.tasks t
     JOIN (SELECT 'forward' AS direction UNION ALL SELECT 'reverse') d ON d.direction = 'forward' OR t.two_way
     LEFT JOIN sync.status s ON s.task = t.task AND s.direction = d.direction";
@@ -97,6 +99,30 @@ impl Statements {
         if let Err(e) = self.control.task_changed(&name).await {
             self.stored(move |store| store.update_task(&before)).await?;
             return Err(e.into());
+        }
+        Ok(done())
+    }
+
+    /// A task that was never started only has its rules changed. Of any other the supervisor looks at what comes in, and
+    /// brings it in.
+    pub(super) async fn alter_objects(
+        &self,
+        name: TaskName,
+        reverse: bool,
+        remove: bool,
+        listed: Vec<ObjectRule>,
+    ) -> Result<Reply> {
+        let StoredTask {
+            definition: before,
+            wanted,
+            ..
+        } = self.task(&name).await?;
+        let after = with_objects(&before, reverse, remove, &listed)?;
+        if wanted == Wanted::Created {
+            self.stored(move |store| store.update_task(&after)).await?;
+        } else {
+            let added = if remove { &[][..] } else { &listed };
+            self.control.alter_objects(&before, &after, added).await?;
         }
         Ok(done())
     }

@@ -9,8 +9,8 @@ use super::*;
 use crate::model::name::ServerName;
 use crate::model::precheck::{PrecheckRow, Verdict};
 use crate::model::server::ServerDefinition;
-use crate::model::status::{CheckStep, ConflictRecord, Phase, State, StatusRow};
-use crate::model::task::{Direction, Wanted};
+use crate::model::status::{CheckStep, ConflictRecord, CopyProgress, LagParts, Phase, State, StatusRow, Throughput};
+use crate::model::task::{Direction, ObjectRule, TaskDefinition, Wanted};
 use crate::store::TempDir;
 
 /// Does what the supervisor does to the store, and refuses all when told to.
@@ -81,6 +81,16 @@ impl Control for Supervisor {
     }
     async fn task_changed(&self, task: &TaskName) -> std::result::Result<(), ControlError> {
         self.call("changed", task.as_str())
+    }
+    async fn alter_objects(
+        &self,
+        before: &TaskDefinition,
+        after: &TaskDefinition,
+        _added: &[ObjectRule],
+    ) -> std::result::Result<(), ControlError> {
+        self.call("objects of", before.name.as_str())?;
+        self.store.update_task(after).unwrap();
+        Ok(())
     }
     async fn server_changed(&self, server: &ServerName) -> std::result::Result<(), ControlError> {
         self.call("changed", server.as_str())
@@ -444,11 +454,14 @@ fn status_and_conflicts_can_be_asked_for() {
         conflicts: 1,
         last_error: String::new(),
         since_ms: 1_795_356_000_123,
+        lag: LagParts::default(),
+        throughput: Throughput::default(),
+        copy: CopyProgress::default(),
     };
     operator.supervisor.store.publish(&[status], &[]).unwrap();
     operator.check(
         "SHOW SYNC TASK STATUS",
-        "orders,forward,running,incremental,12,3,1,2026-11-22 14:00:00,|orders,reverse,running,NULL,NULL,NULL,NULL,NULL,NULL",
+        "orders,forward,running,12,NULL,0,1,11-22 14:00:00,|orders,reverse,running,NULL,NULL,NULL,NULL,NULL,NULL",
     );
     operator.check(
         "SELECT task, direction, state, lag_ms FROM sync.status WHERE lag_ms > 10 ORDER BY lag_ms DESC",
@@ -479,7 +492,7 @@ fn status_fits_a_terminal() {
     let mut operator = Operator::with_task();
     let names = columns(operator.execute("SHOW SYNC TASK STATUS").unwrap());
     // A table of the mysql client: a border and two blanks for each column. Values are as wide as their names, but for:
-    let wider = [("task", 6), ("phase", 11), ("since", 19), ("state", 8)];
+    let wider = [("task", 10), ("since", 14), ("state", 8), ("last_error", 24)];
     let width = |name: &String| {
         wider
             .iter()
@@ -530,7 +543,10 @@ fn clients_find_what_they_ask_for_on_connecting() {
     operator.check("SHOW FULL TABLES FROM sync LIKE 'ta%'", "tasks,BASE TABLE");
     operator.refused("SHOW TABLES FROM mysql", 1049, "Unknown database");
     operator.check("DESCRIBE sync.prechecks", "task,text,NO,PRI,NULL,|direction,text,NO,PRI,NULL,|item,text,NO,PRI,NULL,|result,text,NO,,NULL,|found,text,NO,,NULL,|remedy,text,NO,,NULL,|acknowledged,bigint,NO,,NULL,|checked_at,text,NO,,NULL,");
-    operator.check("SHOW COLUMNS FROM status LIKE 'lag%'", "lag_ms,bigint,YES,,NULL,");
+    operator.check(
+        "SHOW COLUMNS FROM status LIKE 'lag_f%'",
+        "lag_fetch_ms,bigint,YES,,NULL,",
+    );
     operator.refused("DESCRIBE account", 1146, "doesn't exist");
     operator.check("SHOW VARIABLES LIKE 'lower_case_t%'", "lower_case_table_names,0");
     operator.check("SHOW VARIABLES LIKE 'AUTOCOMMIT'", "autocommit,ON");
@@ -564,6 +580,9 @@ fn with_links() -> Operator {
         conflicts: 1,
         last_error: last_error.into(),
         since_ms: 1_795_380_098_000,
+        lag: LagParts::default(),
+        throughput: Throughput::default(),
+        copy: CopyProgress::default(),
     };
     let rows = [
         row("orders", Direction::Forward, State::Running, "long mended"),

@@ -19,7 +19,7 @@ use crate::{
 
 use super::{Filling, Scheduler, in_store};
 use crate::task::{
-    databases, existing, join,
+    additions, databases, existing, join,
     reader::Dealt,
     receiver::Adapted,
     statements::{self, Known, Rewritten, Verdict},
@@ -37,6 +37,7 @@ impl Scheduler {
         let known = Known {
             keys: existing::keys_of_listed(session.conn(), &link.objects).await?,
             covered: link.copied.borrow().covering(&statement.header.gtid),
+            half_copied: link.copied.borrow().gone.clone(),
         };
         let verdict = statements::judge(
             statement,
@@ -153,7 +154,27 @@ impl Scheduler {
                 ddl::forget_hidden(session.conn(), &link.key, &kept).await?;
             }
         }
+        self.forget_gone(session).await?;
         Ok(self.pass(statement, dealt))
+    }
+
+    /// Tables that were to be copied, and that neither side has any more.
+    async fn forget_gone(&self, session: &mut Session) -> Result<(), Failure> {
+        let gone: Vec<TableName> = self.link.copied.borrow().gone.iter().cloned().collect();
+        let mut forgotten = Vec::new();
+        for table in gone {
+            let there = match self.link.objects.map(&table) {
+                Some(there) => schema::read_table(session.conn(), &there).await?,
+                None => None,
+            };
+            if there.is_none() {
+                forgotten.push(table);
+            }
+        }
+        match forgotten.is_empty() {
+            true => Ok(()),
+            false => additions::forget(&self.link, session.conn(), &forgotten).await,
+        }
     }
 
     /// Tables have come into the selection, or left it. Returns as [`Scheduler::run_statements`].
@@ -188,7 +209,7 @@ impl Scheduler {
             );
             link.tell(Level::Warning, message).await;
         }
-        if let Err(reason) = join::run(&link, self.epoch, gtid, &moves.joins).await? {
+        if let Err(reason) = join::run(&link, gtid, &moves.joins).await? {
             self.log(self.record(statement, "failed", None)).await?;
             return Err(self.undecided(session, gtid, &reason).await);
         }

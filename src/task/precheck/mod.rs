@@ -107,12 +107,27 @@ pub fn refusal(task: &str, rows: &[PrecheckRow]) -> Option<String> {
         names.join(", ")
     );
     for row in fails {
-        text.push_str(&format!("\n- {} ({}): {}", row.item, row.direction, row.found));
-        if !row.remedy.is_empty() {
-            text.push_str(&format!(". Remedy: {}", row.remedy));
-        }
+        text.push_str(&format!("\n- {}", described_fail(row)));
     }
     Some(text)
+}
+
+/// What fails of a task that did not before it was altered, if anything does.
+pub fn new_fails(before: &[PrecheckRow], after: &[PrecheckRow]) -> Option<String> {
+    let is_new = |row: &&PrecheckRow| {
+        let same = |old: &PrecheckRow| (old.item, old.direction, &old.found) == (row.item, row.direction, &row.found);
+        row.result == Verdict::Fail && !before.iter().any(same)
+    };
+    let fails: Vec<String> = after.iter().filter(is_new).map(described_fail).collect();
+    (!fails.is_empty()).then(|| fails.join("\n- "))
+}
+
+fn described_fail(row: &PrecheckRow) -> String {
+    let remedy = match row.remedy.is_empty() {
+        true => String::new(),
+        false => format!(". Remedy: {}", row.remedy),
+    };
+    format!("{} ({}): {}{remedy}", row.item, row.direction, row.found)
 }
 
 async fn asked(server: &Defined) -> Result<Facts, Failure> {
@@ -253,7 +268,7 @@ impl Ends<'_> {
             .collect();
         let same_names = existing::compared([&mut *source, &mut *destination], objects, &options, existing).await?;
         let stored_in_the_way = match begins && direction == Direction::Forward {
-            true => match stored::in_the_way(source, destination, objects, &options).await {
+            true => match stored::in_the_way(source, destination, objects, &options, &|_| true).await {
                 Ok(names) => Ok(names),
                 Err(failure) if failure.kind == Kind::Data => Err(failure.message),
                 Err(failure) => return Err(failure),
