@@ -96,6 +96,16 @@ impl Failure {
         }
     }
 
+    /// A server could not be reached or did not let us in. Trying again can always help, whatever the reason: passwords
+    /// and certificates are exchanged on one side first, servers are started, accounts unlocked. START, which somebody
+    /// waits for, refuses at once.
+    pub fn connecting(doing: impl fmt::Display, error: &mysql_async::Error) -> Self {
+        Self {
+            kind: Kind::Environment,
+            ..Self::mysql(doing, error)
+        }
+    }
+
     /// A server refused, or could not be reached, while `doing` something.
     pub fn mysql(doing: impl fmt::Display, error: &mysql_async::Error) -> Self {
         let kind = kind_of(error);
@@ -108,9 +118,23 @@ impl Failure {
                     without_values(error)
                 )
             }
+            mysql_async::Error::Io(mysql_async::IoError::Io(error)) => format!("{doing}: {}", lost(error)),
             other => format!("{doing}: {other}"),
         };
         Self { kind, message }
+    }
+}
+
+/// What the system says of a connection, in words that tell the operator something.
+fn lost(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::UnexpectedEof
+        | ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe => "the connection to the server was lost".to_owned(),
+        ErrorKind::ConnectionRefused => "connection refused: no server listens there".to_owned(),
+        _ => error.to_string(),
     }
 }
 
@@ -134,7 +158,19 @@ fn without_values(error: &mysql_async::ServerError) -> String {
 
 fn hint(code: u16, message: &str) -> &'static str {
     match code {
-        1045 => ". Check USER and PASSWORD with ALTER SERVER and CHECK SERVER",
+        1040 | 1203 | 1226 => ". Close connections there, or raise max_connections (or the account's limit)",
+        1045 => {
+            ". Check USER and PASSWORD (ALTER SERVER), that the account may log in from this host, and, if it is made with \
+             REQUIRE X509 or the like, SSL_CERT and SSL_KEY"
+        }
+        1114 | 1021 | 3 | 1026 | 1030 if is_disk_full(code, message) => ". Make room on that server's disk",
+        1129 => ". TRUNCATE performance_schema.host_cache (or FLUSH HOSTS) there lets this host in again",
+        1130 => ". Make an account there that may log in from this host",
+        3118 | 3955 => ". ALTER USER … ACCOUNT UNLOCK there, then check USER and PASSWORD (ALTER SERVER)",
+        1820 | 1862 => {
+            ". The account's password has expired: ALTER USER … IDENTIFIED BY there, then ALTER SERVER … OPTIONS (PASSWORD '…')"
+        }
+        3159 => ". The server takes encrypted connections only: ALTER SERVER … OPTIONS (SSL_MODE 'REQUIRED')",
         1142 | 1143 | 1227 | 1044 | 1370 => ". Grant the account what docs/privileges.md lists",
         1418 | 1419 => {
             ". Switch log_bin_trust_function_creators on there, or grant the account SUPER (docs/privileges.md)"
@@ -160,6 +196,11 @@ fn hint(code: u16, message: &str) -> &'static str {
     }
 }
 
+/// Whether a storage error says that there is no room left (system error 28, or table full).
+fn is_disk_full(code: u16, message: &str) -> bool {
+    matches!(code, 1021 | 1114) || message.contains("28") || message.contains("No space left")
+}
+
 /// The one place that decides whether trying again can help.
 pub fn kind_of(error: &mysql_async::Error) -> Kind {
     use mysql_async::{DriverError, Error};
@@ -174,12 +215,16 @@ pub fn kind_of(error: &mysql_async::Error) -> Kind {
             1021 | 1037 | 1038 | 1040 | 1041 | 1053 | 1077 | 1079 | 1080 | 1081 | 1114 | 1152 | 1158..=1161 => {
                 Kind::Environment
             }
-            // Lock wait, deadlock, limits of the account, interrupted or killed.
-            1203 | 1205 | 1213 | 1226 | 1317 | 1613 | 1614 | 3024 | 3058 | 3101 | 3169 | 3572 | 4031 => {
+            // The same as the storage engine and the binlog say it.
+            3 | 1026 | 1030 if is_disk_full(error.code, &error.message) => Kind::Environment,
+            // This host is blocked or not let in, the account is locked, its password has expired: only when connecting.
+            1129 | 1130 | 1820 | 1862 | 3118 | 3955 => Kind::Environment,
+            // Lock wait, deadlock, lock table full, limits of the account, interrupted or killed.
+            1203 | 1205 | 1206 | 1213 | 1226 | 1317 | 1613 | 1614 | 3024 | 3058 | 3101 | 3169 | 3572 | 4031 => {
                 Kind::Environment
             }
-            // Read-only, offline.
-            1290 | 1836 | 3032 | 1927 => Kind::Environment,
+            // Read-only, offline, a group that has no majority or is in an error.
+            1290 | 1792 | 1836 | 3032 | 1927 | 3100 | 3168 => Kind::Environment,
             // The dump thread: what is purged or corrupt stays so.
             1236 if error.message.contains("same server_uuid") || error.message.contains("same server_id") => {
                 Kind::Environment
@@ -202,10 +247,49 @@ mod tests {
     }
 
     #[test]
-    fn deadlocks_are_tried_again_and_duplicates_are_not() {
-        assert_eq!(kind_of(&server(1213, "Deadlock found")), Kind::Environment);
-        assert_eq!(kind_of(&server(1062, "Duplicate entry")), Kind::Data);
-        assert_eq!(kind_of(&server(1236, "… purged required binary logs")), Kind::Data);
+    fn what_passes_by_itself_is_tried_again_and_what_does_not_is_not() {
+        for (code, message, expected) in [
+            (1213, "Deadlock found", Kind::Environment),
+            (1062, "Duplicate entry", Kind::Data),
+            (1236, "… purged required binary logs", Kind::Data),
+            (
+                1236,
+                "A replica with the same server_uuid has connected",
+                Kind::Environment,
+            ),
+            (1040, "Too many connections", Kind::Environment),
+            (1053, "Server shutdown in progress", Kind::Environment),
+            (1114, "The table 't' is full", Kind::Environment),
+            (
+                1030,
+                "Got error 28 - 'No space left on device' from storage engine",
+                Kind::Environment,
+            ),
+            (
+                1030,
+                "Got error 168 - 'Unknown (generic) error from engine' from storage engine",
+                Kind::Data,
+            ),
+            (1129, "Host is blocked", Kind::Environment),
+            (
+                1290,
+                "The MySQL server is running with the --super-read-only option",
+                Kind::Environment,
+            ),
+            (1045, "Access denied", Kind::Data),
+            (1142, "INSERT command denied", Kind::Data),
+        ] {
+            assert_eq!(kind_of(&server(code, message)), expected, "{code}: {message}");
+        }
+        let lost = mysql_async::Error::Io(mysql_async::IoError::Io(std::io::ErrorKind::ConnectionReset.into()));
+        assert_eq!(kind_of(&lost), Kind::Environment);
+    }
+
+    #[test]
+    fn a_refused_login_is_tried_again() {
+        let failure = Failure::connecting("connecting", &server(1045, "Access denied"));
+        assert_eq!(failure.kind, Kind::Environment);
+        assert!(failure.message.contains("USER and PASSWORD"), "{failure}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub const LINK_SLOT: u16 = 0;
 pub const COPY_SLOTS_FROM: u16 = 1000;
 
 /// The tables of the `causeway` schema. The order of columns is known to [`CHECKPOINT_COLUMNS`] and [`INTENT_COLUMNS`].
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 7] = [
     (
         "checkpoint",
         "CREATE TABLE IF NOT EXISTS causeway.checkpoint (
@@ -94,6 +94,16 @@ const TABLES: [(&str, &str); 6] = [
             first_us BIGINT UNSIGNED NOT NULL,
             PRIMARY KEY (task, link, file)
         ) ENGINE=InnoDB COMMENT='Causeway: binlog files of a source without GTIDs, and when they were made'",
+    ),
+    (
+        "lineage",
+        "CREATE TABLE IF NOT EXISTS causeway.lineage (
+            task VARCHAR(96) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            link VARCHAR(7) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            server_uuid CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            passed LONGTEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            PRIMARY KEY (task, link)
+        ) ENGINE=InnoDB COMMENT='Causeway: which server a link read last, and which of its transactions carried nothing'",
     ),
     (
         "heartbeat",
@@ -374,7 +384,7 @@ pub async fn set_stage(
     conn.query_drop("COMMIT").await.map_err(failed)
 }
 
-/// Moves the watermark.
+/// Moves the watermark; `also` in the same transaction.
 ///
 /// # Errors
 /// [`Failure`] if the server refuses or another process has taken over.
@@ -384,17 +394,24 @@ pub async fn set_watermark(
     epoch: u64,
     ddl: u64,
     applied: &GtidSet,
+    also: &str,
 ) -> Result<(), Failure> {
-    let result = conn
-        .query_iter(update_slot(link, LINK_SLOT, epoch, "", ddl, applied))
+    let failed = |error: mysql_async::Error| Failure::mysql("moving the watermark", &error);
+    let update = update_slot(link, LINK_SLOT, epoch, "", ddl, applied);
+    let mut result = conn
+        .query_iter(format!("BEGIN; {update}; {also}"))
         .await
-        .map_err(|error| Failure::mysql("moving the watermark", &error))?;
+        .map_err(failed)?;
+    // The packet's second statement.
+    result.next().await.map_err(failed)?;
     let rows = result.affected_rows();
-    result
-        .drop_result()
-        .await
-        .map_err(|error| Failure::mysql("moving the watermark", &error))?;
-    if rows == 1 { Ok(()) } else { Err(fenced(link)) }
+    result.drop_result().await.map_err(failed)?;
+    if rows == 1 {
+        conn.query_drop("COMMIT").await.map_err(failed)
+    } else {
+        conn.query_drop("ROLLBACK").await.map_err(failed)?;
+        Err(fenced(link))
+    }
 }
 
 /// Another process owns the link now.

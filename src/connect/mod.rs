@@ -11,6 +11,8 @@ use crate::{
     sql::literal::SESSION,
 };
 
+mod tls;
+
 /// How long connecting and logging in may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -29,50 +31,72 @@ pub async fn open(server: &ServerDefinition) -> Result<Conn, Failure> {
     Ok(conn)
 }
 
-/// A connection with the session as the server gives it.
+/// A connection with the session as the server gives it. Of several hosts it is the first that lets us in; of a server
+/// that is pinned to one of them, that one, and only if it is still the same server.
 ///
 /// # Errors
 /// See [`open`].
 pub async fn open_bare(server: &ServerDefinition) -> Result<Conn, Failure> {
-    let doing = || {
-        format!(
-            "connecting to server {} ({}) as {}",
-            server.name, server.address, server.user
-        )
-    };
-    for path in [&server.ssl_ca, &server.ssl_cert, &server.ssl_key]
-        .into_iter()
-        .flatten()
-    {
-        if let Err(error) = tokio::fs::File::open(path).await {
-            return Err(Failure::data(format!(
-                "{}: the file {} can't be read: {error}. Name another with ALTER SERVER",
-                doing(),
-                path.display()
-            )));
+    let mut failures = Vec::new();
+    for address in server.hosts() {
+        match open_at(server, &address).await {
+            Ok(conn) => return Ok(conn),
+            Err(failure) => failures.push(failure.message),
         }
     }
+    Err(Failure::environment(failures.join("; ")))
+}
+
+/// A connection to one of the server's hosts.
+async fn open_at(server: &ServerDefinition, address: &Address) -> Result<Conn, Failure> {
+    let doing = || format!("connecting to server {} ({address}) as {}", server.name, server.user);
+    if server.ssl_mode != SslMode::Disabled {
+        tls::check_files(server)
+            .await
+            .map_err(|reason| Failure::environment(format!("{}: {reason}", doing())))?;
+    }
     let attempt = async {
-        match Conn::new(options(server, server.ssl_mode != SslMode::Disabled)).await {
+        match Conn::new(options(server, address, server.ssl_mode != SslMode::Disabled)).await {
             // PREFERRED: a server without TLS is talked to without.
             Err(Error::Driver(DriverError::NoClientSslFlagFromServer)) if server.ssl_mode == SslMode::Preferred => {
-                Conn::new(options(server, false)).await
+                Conn::new(options(server, address, false)).await
             }
             result => result,
         }
     };
-    match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
-        Ok(Ok(conn)) => Ok(conn),
-        Ok(Err(error)) => Err(Failure::mysql(doing(), &error)),
-        Err(_) => Err(Failure::environment(format!(
-            "{}: no answer within {} s",
-            doing(),
-            CONNECT_TIMEOUT.as_secs()
-        ))),
+    let mut conn = match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
+        Ok(Ok(conn)) => conn,
+        Ok(Err(error)) => {
+            return Err(match tls::explain(server, address, &error) {
+                Some(reason) => Failure::environment(format!("{}: {reason}", doing())),
+                None => Failure::connecting(doing(), &error),
+            });
+        }
+        Err(_) => {
+            return Err(Failure::environment(format!(
+                "{}: no answer within {} s",
+                doing(),
+                CONNECT_TIMEOUT.as_secs()
+            )));
+        }
+    };
+    if let Some(expected) = server.in_use.as_ref().and_then(|in_use| in_use.server_uuid.as_ref()) {
+        let found: Option<String> = conn
+            .query_first("SELECT @@server_uuid")
+            .await
+            .map_err(|error| Failure::connecting(doing(), &error))?;
+        if found.as_ref() != Some(expected) {
+            return Err(Failure::environment(format!(
+                "{}: another server answers there now (server_uuid {}, before it was {expected})",
+                doing(),
+                found.unwrap_or_default()
+            )));
+        }
     }
+    Ok(conn)
 }
 
-fn options(server: &ServerDefinition, encrypted: bool) -> Opts {
+fn options(server: &ServerDefinition, address: &Address, encrypted: bool) -> Opts {
     let mut builder = OptsBuilder::default()
         .user(Some(server.user.clone()))
         .pass(Some(server.password.expose_secret().to_owned()))
@@ -87,11 +111,11 @@ fn options(server: &ServerDefinition, encrypted: bool) -> Opts {
         .tcp_nodelay(true)
         .tcp_keepalive(Some(Duration::from_secs(30)))
         .connect_attribute("program_name", "causeway");
-    match &server.address {
+    match address {
         Address::Tcp { host, port } => builder = builder.ip_or_hostname(host.clone()).tcp_port(*port),
         Address::Socket(path) => builder = builder.socket(Some(path.to_string_lossy().into_owned())),
     }
-    if encrypted && matches!(server.address, Address::Tcp { .. }) {
+    if encrypted && matches!(address, Address::Tcp { .. }) {
         builder = builder.ssl_opts(Some(ssl_options(server)));
     }
     builder.into()

@@ -64,6 +64,7 @@ pub struct LocalProxy {
     pub dir: PathBuf,
     executable: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     process: Option<Resident>,
     den: Den,
 }
@@ -72,6 +73,15 @@ impl LocalProxy {
     /// Starts it with an empty data directory and waits until its admin endpoint answers. `arguments` follow
     /// those that name data directory and port.
     pub async fn start(executable: &Path, arguments: &[&str]) -> Result<Self, ProxyError> {
+        Self::start_in(executable, arguments, &[]).await
+    }
+
+    /// As [`LocalProxy::start`], with environment variables of its own.
+    pub async fn start_in(
+        executable: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self, ProxyError> {
         let den = Den::new("proxy").map_err(io_error("make a folder for Causeway"))?;
         let mut proxy = Self {
             port: 0,
@@ -80,6 +90,10 @@ impl LocalProxy {
             // It is started from another working directory.
             executable: std::path::absolute(executable).map_err(io_error("find the causeway program"))?,
             arguments: arguments.iter().map(ToString::to_string).collect(),
+            environment: environment
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
             process: None,
             den,
         };
@@ -174,6 +188,7 @@ impl LocalProxy {
             .arg("--listen")
             .arg(format!("127.0.0.1:{}", self.port))
             .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("CAUSEWAY_ADMIN_PASSWORD", &self.password);
         let mut process = self
             .den

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{Result, StoreError};
 
 /// The layout's number (`PRAGMA user_version`). A change adds a step to [`STEPS`].
-const LAYOUT: i64 = 6;
+const LAYOUT: i64 = 7;
 
 /// Tables that `SELECT` may read: the `sync` schema. Sorted.
 pub const PUBLIC_TABLES: [&str; 9] = [
@@ -27,7 +27,7 @@ pub const PUBLIC_TABLES: [&str; 9] = [
 ];
 
 /// SQL that leads from layout `n` to `n + 1`, by `n`.
-const STEPS: [&str; 6] = [LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4, LAYOUT_5, LAYOUT_6];
+const STEPS: [&str; 7] = [LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4, LAYOUT_5, LAYOUT_6, LAYOUT_7];
 
 /// Warnings of the precheck that the operator has acknowledged.
 const LAYOUT_3: &str = "
@@ -86,6 +86,9 @@ ALTER TABLE objects ADD COLUMN copied_percent INTEGER;
 ALTER TABLE objects ADD COLUMN copy_rows_per_second INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE objects ADD COLUMN copy_seconds_left INTEGER;
 ";
+
+/// Which host of its list a server is at.
+const LAYOUT_7: &str = "ALTER TABLE servers ADD COLUMN in_use TEXT;";
 
 const LAYOUT_1: &str = "
 CREATE TABLE servers (

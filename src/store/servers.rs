@@ -9,7 +9,7 @@ use super::error::is_duplicate;
 use super::secret::Sealed;
 use super::{Result, Store, StoreError, make_durable};
 use crate::model::name::ServerName;
-use crate::model::server::{Address, ServerDefinition, SslMode};
+use crate::model::server::{Address, InUse, ServerDefinition, SslMode};
 
 /// What was last found at a server; the rest of its row in `sync.servers`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,13 +18,16 @@ pub struct ServerSeen {
     pub version: Option<String>,
     /// `@@server_uuid`, once known.
     pub server_uuid: Option<String>,
-    /// `connected`, `unreachable`, …; `unknown` until it was tried.
+    /// Which host of a list it is at, once known.
+    pub in_use: Option<String>,
+    /// `reachable`, `unreachable`; `unknown` until it was tried.
     pub state: String,
     /// What went wrong last; empty if nothing did.
     pub last_error: String,
 }
 
-const COLUMNS: &str = "name, host, port, socket, user, ssl_mode, ssl_ca, ssl_cert, ssl_key, nonce, password";
+const COLUMNS: &str = "name, host, port, socket, user, ssl_mode, ssl_ca, ssl_cert, ssl_key, nonce, password, \
+                       in_use";
 
 impl Store {
     /// Keeps a new server.
@@ -52,7 +55,8 @@ impl Store {
         make_durable(&writer)
     }
 
-    /// Replaces the definition of the server of that name; what was found there is forgotten.
+    /// Replaces the definition of the server of that name. What was found there stays until it is looked at again: a
+    /// promoted replica is known by the server it replicated from.
     ///
     /// # Errors
     /// [`StoreError::Missing`] if there is none.
@@ -149,16 +153,33 @@ impl Store {
         // A server out of reach has not lost its version: what is not known now stays as it was.
         self.writer().execute(
             "UPDATE servers SET version = coalesce(?2, version), server_uuid = coalesce(?3, server_uuid),
-                    state = ?4, last_error = ?5 WHERE name = ?1",
+                    state = ?4, last_error = ?5, in_use = coalesce(?6, in_use) WHERE name = ?1",
             params![
                 name.as_str(),
                 seen.version,
                 seen.server_uuid,
                 seen.state,
-                seen.last_error
+                seen.last_error,
+                seen.in_use
             ],
         )?;
         Ok(())
+    }
+
+    /// The `server_uuid` that was last found at the server.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn last_server_uuid(&self, name: &ServerName) -> Result<Option<String>> {
+        let found = self
+            .writer()
+            .query_row(
+                "SELECT server_uuid FROM servers WHERE name = ?1",
+                [name.as_str()],
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(found.flatten())
     }
 
     fn unseal(&self, parts: Parts, sealed: &Sealed) -> Result<ServerDefinition> {
@@ -175,7 +196,7 @@ fn write(connection: &Connection, server: &ServerDefinition, sealed: &Sealed) ->
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
     let changed = connection.execute(
         "UPDATE servers SET host = ?2, port = ?3, socket = ?4, user = ?5, ssl_mode = ?6, ssl_ca = ?7, ssl_cert = ?8,
-                ssl_key = ?9, version = NULL, server_uuid = NULL, state = 'unknown', last_error = '' WHERE name = ?1",
+                ssl_key = ?9, state = 'unknown', last_error = '', in_use = ?10 WHERE name = ?1",
         params![
             server.name.as_str(),
             host,
@@ -185,7 +206,8 @@ fn write(connection: &Connection, server: &ServerDefinition, sealed: &Sealed) ->
             server.ssl_mode.as_str(),
             path(&server.ssl_ca),
             path(&server.ssl_cert),
-            path(&server.ssl_key)
+            path(&server.ssl_key),
+            server.in_use.as_ref().map(|in_use| in_use.address.to_string())
         ],
     )?;
     if changed == 0 {
@@ -209,6 +231,7 @@ struct Parts {
     ssl_ca: Option<String>,
     ssl_cert: Option<String>,
     ssl_key: Option<String>,
+    in_use: Option<String>,
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<(Parts, Sealed)> {
@@ -222,6 +245,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(Parts, Sealed)> {
         ssl_ca: row.get(6)?,
         ssl_cert: row.get(7)?,
         ssl_key: row.get(8)?,
+        in_use: row.get(11)?,
     };
     let sealed = Sealed {
         nonce: row.get(9)?,
@@ -243,6 +267,13 @@ impl Parts {
         };
         Ok(ServerDefinition {
             name: ServerName::new(self.name.clone()).map_err(|_| damaged())?,
+            in_use: self
+                .in_use
+                .and_then(|host| address.each().into_iter().find(|one| one.to_string() == host))
+                .map(|address| InUse {
+                    address,
+                    server_uuid: None,
+                }),
             address,
             ssl_mode: SslMode::parse(&self.ssl_mode).ok_or_else(damaged)?,
             user: self.user,

@@ -45,6 +45,7 @@ fn server(name: &str) -> ServerDefinition {
             host: "10.0.0.1".into(),
             port: 3307,
         },
+        in_use: None,
         user: "sync".into(),
         password: SecretString::from("pass word ü"),
         ssl_mode: SslMode::VerifyCa,

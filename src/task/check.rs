@@ -144,8 +144,35 @@ fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The rows of `CHECK SERVER`, and the facts if it could be reached.
+/// The rows of `CHECK SERVER`, and the facts if it could be reached. Of a server with several hosts, each is connected to;
+/// the first that answers is looked at.
 pub async fn check_server(server: &ServerDefinition) -> (Vec<CheckStep>, Option<Facts>) {
+    let (mut steps, mut facts) = (Vec::new(), None);
+    for address in server.address.each() {
+        let one = ServerDefinition {
+            address,
+            in_use: None,
+            ..server.clone()
+        };
+        let (mut host, found) = check_host(&one).await;
+        if facts.is_some() {
+            host.retain(|step| matches!(step.step, "connect" | "encryption"));
+        }
+        steps.extend(host);
+        facts = facts.or(found);
+    }
+    if facts.is_some() && server.address.is_list() {
+        for step in steps
+            .iter_mut()
+            .filter(|step| step.step == "connect" && step.result == Verdict::Fail.as_str())
+        {
+            step.result = Verdict::Warn.as_str();
+        }
+    }
+    (steps, facts)
+}
+
+async fn check_host(server: &ServerDefinition) -> (Vec<CheckStep>, Option<Facts>) {
     let step = |step, result: Verdict, found: String, remedy: String| CheckStep {
         step,
         result: result.as_str(),

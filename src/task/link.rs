@@ -7,19 +7,25 @@ use std::{
     time::Duration,
 };
 
+use sha2::{Digest, Sha256};
+
+use mysql_async::Conn;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     apply::{
         checkpoint::{self, LINK_SLOT, LinkKey, Stage, Taken},
-        copied,
+        copied, lineage,
     },
     connect,
     failure::{Failure, Kind},
     model::{
         change::Site,
+        gtid::{Gtid, GtidSet},
+        lineage::newest,
         name::TableName,
+        outage::{Backoff, Outage},
         server::ServerDefinition,
         status::{EventRecord, Level, Phase, State},
         task::{Direction, TaskOptions},
@@ -32,7 +38,9 @@ use crate::{
 use super::{
     additions::{self, Former},
     copier,
+    ends::{self, Chosen, End, Ends, Seen},
     gates::Gates,
+    health::{self, Retry},
     initial,
     pace::Pace,
     pipeline,
@@ -41,9 +49,6 @@ use super::{
     stored,
 };
 
-/// First wait before a lost server is tried again; doubles up to [`BACKOFF_MAX`].
-const BACKOFF: Duration = Duration::from_millis(500);
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Times in a row that a link starts over because a definition has changed, without getting any further.
 const STALE_ATTEMPTS: u32 = 5;
 /// A link that has got further, or has run for this long, begins a new retry window when it fails.
@@ -99,8 +104,8 @@ impl Shared {
     }
 }
 
-/// A link and all it works with.
-#[derive(Debug)]
+/// A link and all it works with. What it knows of its servers holds for one attempt.
+#[derive(Debug, Clone)]
 pub struct Link {
     /// Its identity in checkpoints.
     pub key: LinkKey,
@@ -108,6 +113,10 @@ pub struct Link {
     pub task: String,
     /// The task has a reverse link.
     pub two_way: bool,
+    /// The servers of the task.
+    pub ends: Arc<Ends>,
+    /// How long a minute of the retry window is.
+    pub minute: Duration,
     /// The server it reads from.
     pub source: ServerDefinition,
     /// The server it writes to.
@@ -125,13 +134,17 @@ pub struct Link {
     /// What it has copied, as far as changes may still meet it.
     pub copied: watch::Sender<Copied>,
     /// Keeps copying and applying apart.
-    pub gates: Gates,
+    pub gates: Arc<Gates>,
     /// Objects it had before, as long as it has not come to its own; the oldest first.
-    pub former: Mutex<Vec<Former>>,
+    pub former: Arc<Mutex<Vec<Former>>>,
     /// How fast it may go.
     pub pace: Arc<Pace>,
     /// Who it is to the source.
     pub identity: Identity,
+    /// What was found at the source before the attempt.
+    pub source_seen: Seen,
+    /// Transactions of the source that carried nothing, see [`crate::model::lineage`].
+    pub passed: Arc<Mutex<GtidSet>>,
     /// What is shown of it.
     pub status: Arc<LinkStatus>,
     /// What it shares with the other link.
@@ -184,14 +197,36 @@ impl Link {
     /// # Errors
     /// [`Failure`] that only the operator can mend, or a server that did not come back within the retry window.
     pub async fn run(self: &Arc<Self>, stop: &CancellationToken) -> Result<(), Failure> {
-        let window = Duration::from_secs(u64::from(self.options.retry_window_minutes) * 60);
-        let mut failing_since: Option<tokio::time::Instant> = None;
-        let mut backoff = BACKOFF;
+        let origin = tokio::time::Instant::now();
+        let window = self.minute * self.options.retry_window_minutes;
+        // What goes wrong although both servers can be reached.
+        let (mut trouble, mut backoff) = (Outage::default(), Backoff::default());
         let mut stale = 0;
+        if self.key.direction == Direction::Reverse {
+            // The reverse direction has nothing to do before the forward one follows changes.
+            let mut forward_runs = self.shared.forward_runs.subscribe();
+            tokio::select! {
+                runs = forward_runs.wait_for(|runs| *runs) => if runs.is_err() { return Ok(()) },
+                () = stop.cancelled() => return Ok(()),
+            }
+        }
         loop {
+            let Some((chosen, waited)) = self.ends.reach(std::slice::from_ref(&self.status), stop).await? else {
+                return Ok(());
+            };
+            if waited {
+                (trouble, backoff) = Default::default();
+            }
             let began = tokio::time::Instant::now();
             let before = self.status.watch_applied().borrow().clone();
-            let result = self.attempt(stop).await;
+            let link = Arc::new(self.at(&chosen));
+            let result = tokio::select! {
+                result = link.attempt(stop) => result,
+                () = self.ends.moved(&chosen) => {
+                    tracing::info!(task = %self.task, direction = %self.key.direction, "a server is at another host now");
+                    continue;
+                }
+            };
             let failure = match result {
                 Ok(()) => return Ok(()),
                 Err(failure) if matches!(failure.kind, Kind::Data | Kind::Undecided) => return Err(failure),
@@ -214,26 +249,60 @@ impl Link {
                 continue;
             }
             if progressed || began.elapsed() >= SETTLED {
-                (failing_since, backoff) = (None, BACKOFF);
+                (trouble, backoff) = Default::default();
             }
-            let since = *failing_since.get_or_insert_with(tokio::time::Instant::now);
-            if since.elapsed() >= window {
-                return Err(Failure::data(format!(
-                    "{failure}. This has gone on for the whole retry window of {} minutes; mend the cause, then RESUME \
-                     the task",
-                    self.options.retry_window_minutes
-                )));
+            let (now, first) = (origin.elapsed(), backoff.is_fresh());
+            trouble.failed(now);
+            let since = trouble.since().unwrap_or(now);
+            let verdict = trouble.verdict(now, window, &mut backoff, rand::random());
+            let what = format!("the {} direction", self.key.direction);
+            match health::retry(verdict, now, since, &what, self.options.retry_window_minutes, 1) {
+                Retry::Never(why) => return Err(Failure::data(format!("{failure}. {why}"))),
+                Retry::After { wait, told } => {
+                    if first {
+                        self.tell(Level::Warning, format!("{failure}; trying again")).await;
+                    }
+                    self.status.enter(State::Retrying, Some(&format!("{failure}; {told}")));
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = stop.cancelled() => return Ok(()),
+                    }
+                }
             }
-            if backoff == BACKOFF {
-                self.tell(Level::Warning, format!("{failure}; trying again")).await;
-            }
-            self.status.enter(State::Retrying, Some(&failure.message));
-            tokio::select! {
-                () = tokio::time::sleep(backoff) => {}
-                () = stop.cancelled() => return Ok(()),
-            }
-            backoff = (backoff * 2).min(BACKOFF_MAX);
         }
+    }
+
+    /// The same link, at the servers as they are now.
+    fn at(&self, chosen: &Chosen) -> Self {
+        let Placed {
+            source,
+            destination,
+            here,
+            there,
+            identity,
+            source_seen,
+        } = Placed::new(&self.key, chosen);
+        Self {
+            source,
+            destination,
+            here,
+            there,
+            identity,
+            source_seen,
+            ..self.clone()
+        }
+    }
+
+    /// A transaction of the source carries nothing to the destination.
+    pub fn pass(&self, gtid: &Gtid) {
+        self.passed.lock().unwrap_or_else(PoisonError::into_inner).insert(gtid);
+    }
+
+    /// The statement that keeps what tells the source from another server, to be run with the watermark.
+    pub fn lineage(&self) -> String {
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        *passed = newest(&passed);
+        lineage::update(&self.key, &self.source_seen.server_uuid, &passed)
     }
 
     async fn attempt(self: &Arc<Self>, stop: &CancellationToken) -> Result<(), Failure> {
@@ -251,13 +320,6 @@ impl Link {
     async fn prepare(&self) -> Result<Option<Taken>, Failure> {
         if self.status.state() != State::Retrying {
             self.status.enter(State::Starting, None);
-        }
-        if self.key.direction == Direction::Reverse {
-            // The reverse direction has nothing to do before the forward one follows changes.
-            let mut forward_runs = self.shared.forward_runs.subscribe();
-            if forward_runs.wait_for(|runs| *runs).await.is_err() {
-                return Ok(None);
-            }
         }
         let mut taken = self.take_over().await?;
         additions::adopt(self, &taken).await?;
@@ -300,8 +362,10 @@ impl Link {
     async fn take_over(&self) -> Result<Taken, Failure> {
         let mut conn = connect::open(&self.destination).await?;
         checkpoint::ensure_schema(&mut conn).await?;
-        let taken = checkpoint::take_over(&mut conn, &self.key, &self.slots()).await?;
+        let mut taken = checkpoint::take_over(&mut conn, &self.key, &self.slots()).await?;
         self.counting.send_replace(Counting::of(&taken.applied));
+        lineage::ensure_site(&mut conn).await?;
+        self.begin_lineage(&mut conn, &mut taken).await?;
         let mut copied = Copied {
             all_until: taken.tolerant_until.clone(),
             tables: copied::load(&mut conn, &self.key).await?,
@@ -324,5 +388,75 @@ impl Link {
             .map_err(|error| Failure::mysql("closing a connection", &error))?;
         debug_assert_eq!(LINK_SLOT, 0);
         Ok(taken)
+    }
+
+    /// Looks again whether the source has all that was applied, now that nobody else applies any more, and forgets what it
+    /// has lost that carried nothing.
+    async fn begin_lineage(&self, conn: &mut Conn, taken: &mut Taken) -> Result<(), Failure> {
+        let seen = &self.source_seen;
+        let mut covered = lineage::covered(conn, &self.key).await?;
+        if seen.gtids {
+            if let Some(unfit) = covered.unfit(&seen.server_uuid, &seen.executed, seen.purged()) {
+                // What is lacking may have been committed meanwhile: the next attempt looks closely.
+                let message = ends::told(&unfit, &self.source, &seen.server_uuid, self.destination.name.as_str());
+                return Err(Failure::environment(message));
+            }
+            let lost = covered.lost(&seen.executed);
+            taken.applied.subtract(&lost);
+            covered.passed.subtract(&lost);
+        }
+        *self.passed.lock().unwrap_or_else(PoisonError::into_inner) = covered.passed;
+        checkpoint::set_watermark(conn, &self.key, taken.epoch, taken.ddl, &taken.applied, &self.lineage()).await
+    }
+}
+
+/// What a link knows of its servers.
+#[derive(Debug)]
+pub struct Placed {
+    /// See [`Link`].
+    pub source: ServerDefinition,
+    /// See [`Link`].
+    pub destination: ServerDefinition,
+    /// See [`Link`].
+    pub here: Site,
+    /// See [`Link`].
+    pub there: Site,
+    /// See [`Link`].
+    pub identity: Identity,
+    /// See [`Link`].
+    pub source_seen: Seen,
+}
+
+impl Placed {
+    /// Of this link, at these servers.
+    pub fn new(key: &LinkKey, chosen: &Chosen) -> Self {
+        let from = End::read_by(key.direction);
+        let to = from.other();
+        let seen = from.of(&chosen.seen);
+        Self {
+            source: from.of(&chosen.servers).clone(),
+            destination: to.of(&chosen.servers).clone(),
+            here: from.of(&chosen.sites).clone(),
+            there: to.of(&chosen.sites).clone(),
+            identity: identity(key, &seen.server_uuid),
+            source_seen: seen.clone(),
+        }
+    }
+}
+
+/// A link's identity at its source: the same at every start, so that the source ends a dump thread that was left over.
+fn identity(key: &LinkKey, source_uuid: &str) -> Identity {
+    let digest = Sha256::digest(format!("{}\0{}\0{source_uuid}", key.task, key.direction));
+    let mut bytes = [0u8; 16];
+    bytes.iter_mut().zip(digest.iter()).for_each(|(to, from)| *to = *from);
+    let number = digest
+        .iter()
+        .skip(16)
+        .take(4)
+        .fold(0u32, |number, byte| number << 8 | u32::from(*byte));
+    Identity {
+        // The upper half of the range is seldom used for servers.
+        server_id: number | 0x8000_0000,
+        uuid: uuid::Builder::from_random_bytes(bytes).into_uuid().to_string(),
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! - [`supervisor`]: what the operator wants of each task, and the tasks that are at work.
 //! - [`link`]: one direction of a task, from taking over its checkpoint to following changes; retries.
+//! - [`ends`]: which host each server of a task is at, and that it still is the server that it was.
+//! - [`health`]: whether servers can be reached, as all tasks that use one know it together; the retry window.
 //! - [`initial`]: schema sync and full sync.
 //! - [`additions`]: objects that a task gets or loses later; [`join`]: tables that a statement brings in; [`copier`]: copies
 //!   both while the link follows changes, and [`gates`] keeps the two apart.
@@ -23,8 +25,10 @@ pub mod charset;
 pub mod check;
 pub mod copier;
 pub mod databases;
+pub mod ends;
 pub mod existing;
 pub mod gates;
+pub mod health;
 pub mod history;
 pub mod initial;
 pub mod join;

@@ -411,6 +411,9 @@ impl Scheduler {
                 commit_us,
                 bookkeeping,
             } => {
+                if prepared.is_none() {
+                    self.link.pass(&gtid);
+                }
                 let number = self.watermark.begin(gtid, prepared, commit_us);
                 self.watermark.finish(number);
                 self.unwritten.any = true;
@@ -566,7 +569,8 @@ impl Scheduler {
 
     async fn write_watermark(&mut self, session: &mut Session) -> Result<(), Failure> {
         let done = Arc::new(self.watermark.done().clone());
-        checkpoint::set_watermark(session.conn(), &self.link.key, self.epoch, self.ddl, &done).await?;
+        let lineage = self.link.lineage();
+        checkpoint::set_watermark(session.conn(), &self.link.key, self.epoch, self.ddl, &done, &lineage).await?;
         self.persisted.send_replace(done);
         if self.link.key.direction == Direction::Reverse {
             self.link.shared.reverse_ddl.store(self.ddl, Ordering::Release);

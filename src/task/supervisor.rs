@@ -28,15 +28,16 @@ use crate::{
         task::{Direction, ObjectRule, TaskDefinition, Wanted},
     },
     precheck::Depth,
-    source::stream::Identity,
     store::{ServerSeen, Store, StoreError, StoredTask},
 };
 
 use super::{
     additions::{self, Former},
     check,
+    ends::{Chosen, Ends},
     gates::Gates,
-    link::{Link, Shared},
+    health::Servers,
+    link::{Link, Placed, Shared},
     objects,
     pace::Pace,
     position::LogEnd,
@@ -56,13 +57,12 @@ const NOT_A_WARNING: u16 = 3111;
 const END_LIMIT: Duration = Duration::from_secs(90);
 /// How often it is looked whether tables that came in are copied.
 const COPY_LOOKED_AT: Duration = Duration::from_millis(50);
-/// How often a lost server is tried before the links are made.
-const RETRY: Duration = Duration::from_secs(3);
 
 /// All tasks of this process.
 #[derive(Debug)]
 pub struct Supervisor {
     store: Arc<Store>,
+    servers: Servers,
     tasks: DashMap<TaskName, Arc<Entry>>,
 }
 
@@ -97,6 +97,7 @@ impl Supervisor {
     /// If the store can't be read.
     pub fn open(store: Arc<Store>) -> Result<Arc<Self>, StoreError> {
         let supervisor = Arc::new(Self {
+            servers: Servers::new(store.clone()),
             store,
             tasks: DashMap::new(),
         });
@@ -226,13 +227,11 @@ impl Supervisor {
         stop: &CancellationToken,
     ) -> Result<(), (Direction, Failure)> {
         let forward = |failure| (Direction::Forward, failure);
-        let source = self.server(&task.definition.source).map_err(forward)?;
-        let destination = self.server(&task.definition.destination).map_err(forward)?;
-        let facts = tokio::select! {
-            facts = self.facts(task, &source, &destination, statuses) => facts.map_err(forward)?,
-            () = stop.cancelled() => return Ok(()),
+        let ends = Arc::new(self.ends(task).map_err(forward)?);
+        let Some((chosen, _)) = ends.reach(statuses, stop).await.map_err(forward)? else {
+            return Ok(());
         };
-        let links = links(task, [source, destination], &facts, statuses, &self.store);
+        let links = links(task, &ends, &chosen, statuses, self);
         let links = links.map_err(|reason| forward(Failure::data(reason)))?;
         let mut ends = JoinSet::new();
         let inner = stop.child_token();
@@ -263,35 +262,23 @@ impl Supervisor {
         first
     }
 
-    /// What matters of both servers; waits for servers that are out of reach.
-    async fn facts(
-        &self,
-        task: &StoredTask,
-        source: &ServerDefinition,
-        destination: &ServerDefinition,
-        statuses: &[Arc<LinkStatus>],
-    ) -> Result<[check::Facts; 2], Failure> {
-        let window = Duration::from_secs(u64::from(task.definition.options.retry_window_minutes) * 60);
-        let began = tokio::time::Instant::now();
-        loop {
-            let both = async { Ok::<_, Failure>([check::facts(source).await?, check::facts(destination).await?]) };
-            match both.await {
-                Ok([from, to]) => {
-                    self.seen(source, &from).await;
-                    self.seen(destination, &to).await;
-                    return Ok([from, to]);
-                }
-                Err(failure) if failure.kind == Kind::Data || began.elapsed() >= window => {
-                    return Err(Failure::data(failure.message));
-                }
-                Err(failure) => {
-                    for status in statuses {
-                        status.enter(State::Retrying, Some(&failure.message));
-                    }
-                    tokio::time::sleep(RETRY).await;
-                }
-            }
-        }
+    /// The servers of a task.
+    fn ends(&self, task: &StoredTask) -> Result<Ends, Failure> {
+        let definition = &task.definition;
+        let windows = [Direction::Forward, Direction::Reverse]
+            .map(|direction| definition.options_for(direction).retry_window_minutes);
+        Ok(Ends::new(
+            &self.servers,
+            &self.store,
+            [definition.name.to_string(), task_key(task)],
+            definition.two_way,
+            [self.server(&definition.source)?, self.server(&definition.destination)?],
+            if definition.two_way {
+                windows[0].min(windows[1])
+            } else {
+                windows[0]
+            },
+        ))
     }
 
     async fn seen(&self, server: &ServerDefinition, facts: &check::Facts) {
@@ -299,12 +286,21 @@ impl Supervisor {
             version: Some(facts.version.clone()),
             server_uuid: Some(facts.server_uuid.clone()),
             state: "reachable".to_owned(),
-            last_error: String::new(),
+            ..ServerSeen::default()
         };
-        let (store, name) = (self.store.clone(), server.name.clone());
-        let written = tokio::task::spawn_blocking(move || store.set_server_seen(&name, &seen)).await;
-        if let Ok(Err(cause)) = written {
-            tracing::error!("what was found of a server can't be written down: {cause}");
+        self.servers.health(&server.name).reached(seen).await;
+    }
+
+    /// Whether the servers still are those that the task has been reading, before it is started again. What is out of
+    /// reach is told by [`Supervisor::refuse`].
+    async fn still_fit(&self, task: &StoredTask) -> Result<(), ControlError> {
+        let once = async { self.ends(task)?.once().await };
+        match once.await {
+            Err(failure) if failure.kind == Kind::Data => Err(error(
+                NOT_STARTED,
+                format!("task {} can't start: {failure}", task.definition.name),
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -348,7 +344,10 @@ impl Supervisor {
         for status in &entry.statuses {
             status.enter(State::Prechecking, None);
         }
-        let refused = self.refuse(&task, depth).await;
+        let refused = match self.still_fit(&task).await {
+            Ok(()) => self.refuse(&task, depth).await,
+            refused => refused,
+        };
         for (status, before) in entry.statuses.iter().zip(before) {
             status.enter(before, None);
         }
@@ -493,41 +492,15 @@ fn task_key(task: &StoredTask) -> String {
     format!("{name}#{}", hex::encode(digest.get(..4).unwrap_or_default()))
 }
 
-/// A link's identity at its source: the same at every start, so that the source ends a dump thread that was left over.
-fn identity(key: &LinkKey, source_uuid: &str) -> Identity {
-    let digest = Sha256::digest(format!("{}\0{}\0{source_uuid}", key.task, key.direction));
-    let mut bytes = [0u8; 16];
-    bytes.iter_mut().zip(digest.iter()).for_each(|(to, from)| *to = *from);
-    let number = digest
-        .iter()
-        .skip(16)
-        .take(4)
-        .fold(0u32, |number, byte| number << 8 | u32::from(*byte));
-    Identity {
-        // The upper half of the range is seldom used for servers.
-        server_id: number | 0x8000_0000,
-        uuid: uuid::Builder::from_random_bytes(bytes).into_uuid().to_string(),
-    }
-}
-
 fn links(
     task: &StoredTask,
-    servers: [ServerDefinition; 2],
-    facts: &[check::Facts; 2],
+    ends: &Arc<Ends>,
+    chosen: &Chosen,
     statuses: &[Arc<LinkStatus>],
-    store: &Arc<Store>,
+    supervisor: &Supervisor,
 ) -> Result<Vec<Link>, String> {
     let key = task_key(task);
-    let uuids = facts.each_ref().map(|facts| facts.server_uuid.clone());
-    let [source_uuid, destination_uuid] = &uuids;
-    let lower_case_table_names = facts.each_ref().map(|facts| facts.lower_case_table_names);
-    // Both ends on one server: two sites all the same.
-    let sites = if source_uuid == destination_uuid {
-        [format!("{source_uuid}/{key}/a"), format!("{destination_uuid}/{key}/b")]
-    } else {
-        uuids.clone()
-    };
-    let [first, second] = servers;
+    let lower_case_table_names = chosen.seen.each_ref().map(|seen| seen.lower_case_table_names);
     let Some(forward) = statuses.first() else {
         return Ok(Vec::new());
     };
@@ -545,39 +518,41 @@ fn links(
                 task: key.clone(),
                 direction,
             };
-            let turned = direction == Direction::Reverse;
-            let turn = |pair: [&str; 2]| {
-                if turned {
-                    [pair[1].to_owned(), pair[0].to_owned()]
-                } else {
-                    pair.map(str::to_owned)
-                }
-            };
-            let [here, there] = turn([sites[0].as_str(), sites[1].as_str()]);
-            let (source, destination) = if turned {
-                (second.clone(), first.clone())
-            } else {
-                (first.clone(), second.clone())
-            };
-            let uuid = if turned { destination_uuid } else { source_uuid };
-            Ok(Link {
-                identity: identity(&key, uuid),
-                task: task.definition.name.to_string(),
-                two_way: task.definition.two_way,
+            let Placed {
                 source,
                 destination,
                 here,
                 there,
+                identity,
+                source_seen,
+            } = Placed::new(&key, chosen);
+            Ok(Link {
+                ends: ends.clone(),
+                minute: supervisor.servers.minute(),
+                source,
+                destination,
+                here,
+                there,
+                identity,
+                source_seen,
+                passed: Arc::default(),
+                task: task.definition.name.to_string(),
+                two_way: task.definition.two_way,
                 objects: objects::of(&task.definition, direction, lower_case_table_names)?,
                 options: task.definition.options_for(direction),
                 counting: watch::Sender::default(),
                 copied: watch::Sender::default(),
-                gates: Gates::default(),
-                former: std::sync::Mutex::new(former(task, direction, lower_case_table_names, store)?),
+                gates: Arc::new(Gates::default()),
+                former: Arc::new(std::sync::Mutex::new(former(
+                    task,
+                    direction,
+                    lower_case_table_names,
+                    &supervisor.store,
+                )?)),
                 pace: Arc::new(Pace::new(&task.definition.options_for(direction))),
                 status: status.clone(),
                 shared: shared.clone(),
-                store: store.clone(),
+                store: supervisor.store.clone(),
                 key,
             })
         })
@@ -626,12 +601,9 @@ impl Control for Controller {
             last_error: failed
                 .map(|step| format!("{}: {}", step.step, step.found))
                 .unwrap_or_default(),
+            ..ServerSeen::default()
         };
-        let (store, name) = (self.0.store.clone(), server.name.clone());
-        let written = tokio::task::spawn_blocking(move || store.set_server_seen(&name, &seen)).await;
-        if let Ok(Err(cause)) = written {
-            tracing::error!("what was found of a server can't be written down: {cause}");
-        }
+        self.0.servers.health(&server.name).looked_at(seen).await;
         steps
     }
 
@@ -712,6 +684,7 @@ impl Control for Controller {
     }
 
     async fn server_changed(&self, server: &ServerName) -> Result<(), ControlError> {
+        self.0.servers.changed(server);
         for task in self.0.store.tasks().map_err(|cause| store_error(&cause))? {
             if task.definition.source == *server || task.definition.destination == *server {
                 self.0.renew(&task.definition.name).await?;

@@ -142,8 +142,7 @@ async fn a_read_only_server_is_waited_for_and_a_purged_binlog_is_told() {
     .await;
     let logs = rows(&pair.hq, "SHOW BINARY LOGS").await;
     sql(&pair.hq, &format!("PURGE BINARY LOGS TO '{}'", logs.last().unwrap()[0])).await;
-    sql(&proxy, "RESUME SYNC TASK t").await;
-    let error = wait_link(&proxy, "forward", "failed").await;
+    let (_, error) = error_of(&proxy, "RESUME SYNC TASK t").await;
     assert!(error.contains("purged") && error.contains("full sync"), "{error}");
     assert_eq!(
         cell(&pair.branch, "SELECT COUNT(*) FROM shop.t").await,

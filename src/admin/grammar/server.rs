@@ -37,8 +37,11 @@ struct ServerOption {
 const OPTIONS: [ServerOption; 9] = [
     ServerOption {
         name: "HOST",
-        takes: "a host name or address",
-        set: |changes, value| keep(&mut changes.host, value),
+        takes: "a host name or address, or several with commas between them, each with :port if it has one of its own",
+        set: |changes, value| {
+            let acceptable = Address::parse(&value, 1).is_some();
+            keep(&mut changes.host, value) && acceptable
+        },
     },
     ServerOption {
         name: "PORT",
@@ -124,6 +127,7 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let blank = ServerDefinition {
         name,
         address: Address::default(),
+        in_use: None,
         user: String::new(),
         password: SecretString::default(),
         ssl_mode: SslMode::default(),
@@ -211,7 +215,10 @@ impl ServerChanges {
     /// If the whole makes no sense: a certificate without its key, verification without a CA.
     pub fn apply(&self, server: &ServerDefinition) -> Result<ServerDefinition> {
         let mut changed = server.clone();
-        changed.address = self.address(&server.address);
+        changed.address = self.address(&server.address)?;
+        if changed.address != server.address {
+            changed.in_use = None;
+        }
         if let Some(user) = &self.user {
             changed.user.clone_from(user);
         }
@@ -240,18 +247,32 @@ impl ServerChanges {
         Ok(changed)
     }
 
-    fn address(&self, before: &Address) -> Address {
+    fn address(&self, before: &Address) -> Result<Address> {
         if let Some(path) = &self.socket {
-            return Address::Socket(path.into());
+            return Ok(Address::Socket(path.into()));
         }
         let (host, port) = match before {
-            Address::Tcp { host, port } => (host.clone(), *port),
-            Address::Socket(_) if self.host.is_none() && self.port.is_none() => return before.clone(),
+            Address::Socket(_) if self.host.is_none() && self.port.is_none() => return Ok(before.clone()),
             Address::Socket(_) => ("127.0.0.1".to_owned(), 3306),
+            Address::Tcp { .. } if before.is_list() && self.host.is_none() => {
+                return match self.port {
+                    None => Ok(before.clone()),
+                    Some(_) => Err(wrong(
+                        "each host of a list has its own port: give HOST anew, as 'host:port,host:port'",
+                    )),
+                };
+            }
+            // The ports of a list are those of its hosts.
+            Address::Tcp { .. } if before.is_list() => (String::new(), 3306),
+            Address::Tcp { host, port } => (host.clone(), *port),
         };
-        Address::Tcp {
-            host: self.host.clone().unwrap_or(host),
-            port: self.port.unwrap_or(port),
+        match &self.host {
+            None => Ok(Address::Tcp {
+                host,
+                port: self.port.unwrap_or(port),
+            }),
+            Some(hosts) => Address::parse(hosts, self.port.unwrap_or(port))
+                .ok_or_else(|| wrong("HOST takes a host name or address, or several with commas between them")),
         }
     }
 }

@@ -372,6 +372,8 @@ fn server_options_are_read_and_checked() {
     );
     check("(USER 'u', HOST 'h', SSL_MODE 'VERIFY_CA')", 1231, "needs SSL_CA");
     check("(USER 'u', HOST 'h', SSL_CERT '/c')", 1231, "belong together");
+    check("(USER 'u', HOST 'a,,b')", 1231, "HOST takes a host name");
+    check("(USER 'u', HOST 'a:b')", 1231, "HOST takes a host name");
     check("(USER 'u', DATABASE 'h')", 1193, "the options are HOST, PORT");
     check("HOST 'h'", 1064, "'(' is expected near 'HOST'");
     check("()", 1064, "an option name");
@@ -393,6 +395,9 @@ fn altering_a_server_changes_what_is_named_and_checks_the_whole() {
         other => panic!("{other:?}"),
     };
     assert_eq!(alter("(HOST 'i')").unwrap().address.to_string(), "i:3307");
+    assert_eq!(alter("(HOST 'i:1')").unwrap().address.to_string(), "i:1");
+    assert_eq!(alter("(HOST 'i:1,j')").unwrap().address.to_string(), "i:1,j:3307");
+    assert_eq!(alter("(HOST 'i,j', PORT 5)").unwrap().address.to_string(), "i:5,j:5");
     assert_eq!(alter("(SOCKET '/s')").unwrap().address, Address::Socket("/s".into()));
     assert_eq!(alter("(PASSWORD 'q')").unwrap().password.expose_secret(), "q");
     assert_eq!(alter("(PASSWORD 'q')").unwrap().user, "u");

@@ -8,8 +8,9 @@ use crate::model::server::ServerDefinition;
 use crate::store::StoreError;
 
 /// `SHOW SERVERS`. The password is in no table that a SELECT can read.
-pub(super) const SHOW: &str = "SELECT name, coalesce(socket, host || ':' || port) AS address, user, ssl_mode, version, state, \
-                               last_error FROM sync.servers ORDER BY name";
+pub(super) const SHOW: &str = "SELECT name, CASE WHEN socket IS NOT NULL THEN socket WHEN instr(host, ',') THEN host \
+                               WHEN instr(host, ':') THEN '[' || host || ']:' || port ELSE host || ':' || port END AS address, \
+                               user, ssl_mode, version, state, in_use, last_error FROM sync.servers ORDER BY name";
 
 impl Statements {
     pub(super) async fn create_server(&self, if_not_exists: bool, server: ServerDefinition) -> Result<Reply> {

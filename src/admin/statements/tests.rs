@@ -258,10 +258,10 @@ fn servers_are_made_changed_and_dropped() {
         1476,
         "Server 'hq' exists already; ALTER SERVER",
     );
-    operator.check("SHOW SERVERS", "hq,h:3306,u,PREFERRED,NULL,unknown,");
+    operator.check("SHOW SERVERS", "hq,h:3306,u,PREFERRED,NULL,unknown,NULL,");
     operator.check("CHECK SERVER hq", "connect,pass,h:3306,");
     operator.ok("ALTER SERVER hq OPTIONS (SOCKET '/run/mysqld.sock')");
-    operator.check("SHOW SERVERS", "hq,/run/mysqld.sock,u,PREFERRED,NULL,unknown,");
+    operator.check("SHOW SERVERS", "hq,/run/mysqld.sock,u,PREFERRED,NULL,unknown,NULL,");
     let kept = operator
         .supervisor
         .store

@@ -57,6 +57,14 @@ impl Proxy {
         Self(proxy.unwrap_or_else(|error| panic!("{error}")))
     }
 
+    /// With a retry window whose minutes are this long.
+    pub(crate) async fn start_with_minute(minute_ms: u64) -> Self {
+        let executable = Path::new(env!("CARGO_BIN_EXE_causeway"));
+        let minute = minute_ms.to_string();
+        let proxy = LocalProxy::start_in(executable, &[], &[("CAUSEWAY_RETRY_MINUTE_MS", &minute)]).await;
+        Self(proxy.unwrap_or_else(|error| panic!("{error}")))
+    }
+
     /// A proxy with a two-way task `t` over a pair that runs; `task` is what follows `BETWEEN hq AND branch`.
     pub(crate) async fn in_step(pair: &Pair, task: &str) -> Self {
         let proxy = Self::start().await;

@@ -11,7 +11,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -66,6 +66,8 @@ pub(crate) struct Load {
     lanes: Vec<JoinHandle<Lane>>,
     stop: Arc<AtomicBool>,
     committed: Arc<AtomicU64>,
+    /// How the lanes of each side connect.
+    opts: BTreeMap<u64, Arc<Mutex<OptsBuilder>>>,
 }
 
 /// What the writers committed, as the counters must show it.
@@ -81,17 +83,14 @@ impl Load {
         let seed: u64 = std::env::var("CAUSEWAY_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
         eprintln!("the load's seed: CAUSEWAY_SEED={seed}");
         let (stop, committed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let mut handles = Vec::new();
+        let (mut handles, mut opts) = (Vec::new(), BTreeMap::new());
         for side in sides {
+            let shared = Arc::new(Mutex::new(opts_of(side)));
+            opts.insert(side.number, shared.clone());
             for lane in 0..lanes {
                 let lane = lane * 2 + side.number;
                 let lane = Lane {
-                    // Not strict, so that a column may be added that has no default.
-                    opts: side
-                        .server
-                        .opts()
-                        .db_name(Some(side.database))
-                        .init(vec!["SET sql_mode = ''"]),
+                    opts: shared.clone(),
                     lane,
                     side: side.number,
                     random: StdRng::seed_from_u64(seed ^ (lane << 32)),
@@ -108,7 +107,13 @@ impl Load {
             lanes: handles,
             stop,
             committed,
+            opts,
         }
+    }
+
+    /// The writers of a side go on at another server, which has all that was committed at the one that is gone.
+    pub(crate) fn move_to<E: Endpoint>(&self, side: &Side<'_, E>) {
+        *self.opts[&side.number].lock().unwrap() = opts_of(side);
     }
 
     /// Transactions committed so far.
@@ -144,6 +149,12 @@ impl Load {
         }
         tally
     }
+}
+
+fn opts_of<E: Endpoint>(side: &Side<'_, E>) -> OptsBuilder {
+    // Not strict, so that a column may be added that has no default.
+    let opts = side.server.opts().db_name(Some(side.database));
+    opts.init(vec!["SET sql_mode = ''"])
 }
 
 impl Tally {
@@ -193,7 +204,7 @@ struct Rows {
 }
 
 struct Lane {
-    opts: OptsBuilder,
+    opts: Arc<Mutex<OptsBuilder>>,
     lane: u64,
     side: u64,
     random: StdRng,
@@ -267,7 +278,8 @@ impl Lane {
     async fn conn(&mut self) -> &mut Conn {
         let begin = Instant::now();
         while self.conn.is_none() {
-            match Conn::new(self.opts.clone()).await {
+            let opts = self.opts.lock().unwrap().clone();
+            match Conn::new(opts).await {
                 Ok(conn) => self.conn = Some(conn),
                 Err(error) => {
                     assert!(begin.elapsed() < LIMIT, "a writer can't connect: {error}");
