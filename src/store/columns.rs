@@ -125,6 +125,16 @@ pub const PUBLIC: &[PublicTable] = &[
             ("updates", "Updates applied since the task was made."),
             ("deletes", "Deletes applied since the task was made."),
             ("conflicts", "Conflicts since the task was made."),
+            ("bytes_copied", "Bytes of rows that full sync has copied."),
+            (
+                "copied_percent",
+                "How much of it is copied, by the estimate; NULL without one.",
+            ),
+            ("copy_rows_per_second", "Rows copied per second lately."),
+            (
+                "copy_seconds_left",
+                "Seconds until it is copied, at this rate; NULL if that can't be said.",
+            ),
         ],
     },
     PublicTable {
@@ -136,7 +146,7 @@ pub const PUBLIC: &[PublicTable] = &[
             ("item", "What was looked at."),
             (
                 "result",
-                "`pass`, `warn` or `fail`; a fail keeps the task from starting.",
+                "`pass`, `warn`, `fail` or `skip`; a fail keeps the task from starting, a skip could not be judged.",
             ),
             ("found", "What was found."),
             (
@@ -173,6 +183,10 @@ pub const PUBLIC: &[PublicTable] = &[
                 "`unknown`, `reachable` or `unreachable`, when it was last tried.",
             ),
             ("last_error", "Why it was unreachable; empty if it was not."),
+            (
+                "in_use",
+                "Which host of its list it is at; NULL if it has not been reached.",
+            ),
         ],
     },
     PublicTable {
@@ -190,7 +204,7 @@ pub const PUBLIC: &[PublicTable] = &[
             ("applied_position", "What has been applied at the destination."),
             (
                 "lag_ms",
-                "Milliseconds between a commit at the source and the same at the destination; NULL while unknown.",
+                "Milliseconds that the destination is behind the source; while the direction does not run, how long ago it was known to be in step; NULL while unknown.",
             ),
             ("idle", "1 if nothing waits to be applied."),
             ("rows_applied", "Row changes applied since the task was made."),
@@ -204,6 +218,45 @@ pub const PUBLIC: &[PublicTable] = &[
                 "What went wrong last, where, and what to do; empty if nothing did.",
             ),
             ("since", "Since when the direction is in this state, UTC."),
+            (
+                "lag_fetch_ms",
+                "Milliseconds that reading is behind the source; NULL while the direction does not run.",
+            ),
+            (
+                "lag_apply_ms",
+                "Milliseconds that applying is behind reading; NULL while the direction does not run.",
+            ),
+            (
+                "current_until",
+                "The destination has all that was committed at the source up to then, by the source's clock, UTC.",
+            ),
+            ("rows_per_second", "Row changes applied per second lately."),
+            (
+                "transactions_per_second",
+                "Source transactions applied per second lately.",
+            ),
+            ("rows_copied", "Rows that full sync has copied, of all tables."),
+            (
+                "bytes_copied",
+                "Bytes of rows that full sync has copied, of all tables.",
+            ),
+            (
+                "rows_estimated",
+                "Rows that the source's tables are thought to have; NULL if it is not asked.",
+            ),
+            (
+                "copied_percent",
+                "How much of them is copied, by the estimate; NULL without one.",
+            ),
+            ("copy_rows_per_second", "Rows copied per second lately, of all tables."),
+            (
+                "copy_bytes_per_second",
+                "Bytes copied per second lately, of all tables.",
+            ),
+            (
+                "copy_seconds_left",
+                "Seconds until all are copied, at this rate; NULL if that can't be said.",
+            ),
         ],
     },
     PublicTable {

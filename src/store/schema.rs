@@ -29,67 +29,6 @@ pub const PUBLIC_TABLES: [&str; 9] = [
 /// SQL that leads from layout `n` to `n + 1`, by `n`.
 const STEPS: [&str; 7] = [LAYOUT_1, LAYOUT_2, LAYOUT_3, LAYOUT_4, LAYOUT_5, LAYOUT_6, LAYOUT_7];
 
-/// Warnings of the precheck that the operator has acknowledged.
-const LAYOUT_3: &str = "
-CREATE TABLE acknowledged (
-    task TEXT NOT NULL REFERENCES tasks (task) ON DELETE CASCADE, item TEXT NOT NULL,
-    PRIMARY KEY (task, item)
-);
-";
-
-/// Accounts with roles, numbered so that one made anew is another, what they prove themselves with sealed (by
-/// [`super::accounts`], which has the key).
-const LAYOUT_6: &str = "
-CREATE TABLE account_4 (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL UNIQUE, roles TEXT NOT NULL, created_at TEXT NOT NULL,
-    nonce BLOB, password_hash BLOB NOT NULL
-);
-INSERT INTO account_4 (user, roles, created_at, password_hash)
-    SELECT user, 'admin', strftime('%Y-%m-%d %H:%M:%f', 'now'), password_hash FROM account;
-DROP TABLE account;
-ALTER TABLE account_4 RENAME TO account;
-";
-
-/// Statements that a link can't carry, and what the operator says of them.
-const LAYOUT_2: &str = "
-CREATE TABLE undecided (
-    task TEXT NOT NULL REFERENCES tasks (task) ON DELETE CASCADE, direction TEXT NOT NULL,
-    gtid TEXT NOT NULL, decision TEXT, statement TEXT,
-    PRIMARY KEY (task, direction)
-);
-";
-
-/// Objects that a task had before it got others, as long as its links have not come to the others.
-const LAYOUT_4: &str = "
-CREATE TABLE former_objects (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    task TEXT NOT NULL REFERENCES tasks (task) ON DELETE CASCADE, direction TEXT NOT NULL, objects TEXT NOT NULL
-);
-";
-
-/// Lag in its parts, progress of full sync, throughput.
-const LAYOUT_5: &str = "
-ALTER TABLE status ADD COLUMN lag_fetch_ms INTEGER;
-ALTER TABLE status ADD COLUMN lag_apply_ms INTEGER;
-ALTER TABLE status ADD COLUMN current_until TEXT;
-ALTER TABLE status ADD COLUMN rows_per_second INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE status ADD COLUMN transactions_per_second INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE status ADD COLUMN rows_copied INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE status ADD COLUMN bytes_copied INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE status ADD COLUMN rows_estimated INTEGER;
-ALTER TABLE status ADD COLUMN copied_percent INTEGER;
-ALTER TABLE status ADD COLUMN copy_rows_per_second INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE status ADD COLUMN copy_bytes_per_second INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE status ADD COLUMN copy_seconds_left INTEGER;
-ALTER TABLE objects ADD COLUMN bytes_copied INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE objects ADD COLUMN copied_percent INTEGER;
-ALTER TABLE objects ADD COLUMN copy_rows_per_second INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE objects ADD COLUMN copy_seconds_left INTEGER;
-";
-
-/// Which host of its list a server is at.
-const LAYOUT_7: &str = "ALTER TABLE servers ADD COLUMN in_use TEXT;";
-
 const LAYOUT_1: &str = "
 CREATE TABLE servers (
     name TEXT PRIMARY KEY NOT NULL,
@@ -158,6 +97,67 @@ CREATE TABLE account (
     user TEXT PRIMARY KEY NOT NULL, password_hash BLOB NOT NULL
 );
 ";
+
+/// Statements that a link can't carry, and what the operator says of them.
+const LAYOUT_2: &str = "
+CREATE TABLE undecided (
+    task TEXT NOT NULL REFERENCES tasks (task) ON DELETE CASCADE, direction TEXT NOT NULL,
+    gtid TEXT NOT NULL, decision TEXT, statement TEXT,
+    PRIMARY KEY (task, direction)
+);
+";
+
+/// Warnings of the precheck that the operator has acknowledged.
+const LAYOUT_3: &str = "
+CREATE TABLE acknowledged (
+    task TEXT NOT NULL REFERENCES tasks (task) ON DELETE CASCADE, item TEXT NOT NULL,
+    PRIMARY KEY (task, item)
+);
+";
+
+/// Objects that a task had before it got others, as long as its links have not come to the others.
+const LAYOUT_4: &str = "
+CREATE TABLE former_objects (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    task TEXT NOT NULL REFERENCES tasks (task) ON DELETE CASCADE, direction TEXT NOT NULL, objects TEXT NOT NULL
+);
+";
+
+/// Lag in its parts, progress of full sync, throughput.
+const LAYOUT_5: &str = "
+ALTER TABLE status ADD COLUMN lag_fetch_ms INTEGER;
+ALTER TABLE status ADD COLUMN lag_apply_ms INTEGER;
+ALTER TABLE status ADD COLUMN current_until TEXT;
+ALTER TABLE status ADD COLUMN rows_per_second INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE status ADD COLUMN transactions_per_second INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE status ADD COLUMN rows_copied INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE status ADD COLUMN bytes_copied INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE status ADD COLUMN rows_estimated INTEGER;
+ALTER TABLE status ADD COLUMN copied_percent INTEGER;
+ALTER TABLE status ADD COLUMN copy_rows_per_second INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE status ADD COLUMN copy_bytes_per_second INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE status ADD COLUMN copy_seconds_left INTEGER;
+ALTER TABLE objects ADD COLUMN bytes_copied INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE objects ADD COLUMN copied_percent INTEGER;
+ALTER TABLE objects ADD COLUMN copy_rows_per_second INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE objects ADD COLUMN copy_seconds_left INTEGER;
+";
+
+/// Accounts with roles, numbered so that one made anew is another, what they prove themselves with sealed (by
+/// [`super::accounts`], which has the key).
+const LAYOUT_6: &str = "
+CREATE TABLE account_4 (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL UNIQUE, roles TEXT NOT NULL, created_at TEXT NOT NULL,
+    nonce BLOB, password_hash BLOB NOT NULL
+);
+INSERT INTO account_4 (user, roles, created_at, password_hash)
+    SELECT user, 'admin', strftime('%Y-%m-%d %H:%M:%f', 'now'), password_hash FROM account;
+DROP TABLE account;
+ALTER TABLE account_4 RENAME TO account;
+";
+
+/// Which host of its list a server is at.
+const LAYOUT_7: &str = "ALTER TABLE servers ADD COLUMN in_use TEXT;";
 
 /// Sets the connection up and brings the layout to the newest.
 pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
