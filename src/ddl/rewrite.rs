@@ -80,8 +80,8 @@ pub enum RewriteError {
     },
     /// A column that the task names can't go or change its name: the task would name what is no longer there.
     #[error(
-        "it {does} column {column} of {table}, which the task's OBJECTS name; change the table's columns in OBJECTS, and \
-         run the statement at the destination by hand"
+        "it {does} column {column} of {table}, which the task's OBJECTS name; REMOVE the table from the task's objects, drop it \
+         at the destination, ADD it again with the columns there are (ALTER SYNC TASK), and RESUME the task: it is copied anew"
     )]
     ListedColumn {
         /// Drops or renames.

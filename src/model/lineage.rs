@@ -5,6 +5,9 @@
 //! to carry nothing (Causeway's own rows, transactions that came from the other side, tables that are not selected) may
 //! be missing: what came from the other side is missing from the checkpoint as well, which was lost with it, and is
 //! applied again.
+//!
+//! Places in binlog files mean nothing at another server and are not in `gtid_executed`: a link that goes by file and offset
+//! looks at the server's own files instead, also where the server has GTIDs by now.
 
 use super::gtid::{GtidSet, Tag, Uuid};
 
@@ -43,7 +46,7 @@ pub enum Unfit {
 impl Covered {
     /// Why the server can't be the source of what comes next, if it can't.
     pub fn unfit(&self, server_uuid: &str, executed: &GtidSet, purged: &GtidSet) -> Option<Unfit> {
-        if self.applied.is_empty() {
+        if self.applied.is_empty() || self.goes_by_file() {
             return None;
         }
         let mut known = self.applied.clone();
@@ -70,9 +73,16 @@ impl Covered {
     /// What of `applied` the server does not have. The checkpoint must forget it: were the old server to come back into
     /// service, it would give these numbers to other transactions.
     pub fn lost(&self, executed: &GtidSet) -> GtidSet {
+        if self.goes_by_file() {
+            return GtidSet::new();
+        }
         let mut lost = self.applied.clone();
         lost.subtract(executed);
         lost
+    }
+
+    fn goes_by_file(&self) -> bool {
+        self.applied.file_position().is_some()
     }
 }
 
@@ -144,6 +154,17 @@ mod tests {
             },
             None,
         );
+    }
+
+    #[test]
+    fn places_in_files_are_not_looked_for_among_gtids() {
+        let applied = "A:@file:000000.1-000001.500";
+        check(&Case { applied, ..CASE }, None);
+        let covered = Covered {
+            applied: set(applied),
+            ..Covered::default()
+        };
+        assert_eq!(covered.lost(&set("A:1-20")), GtidSet::new());
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub enum BindError {
     #[error(
         "{destination} has neither a primary key nor a unique key over NOT NULL columns; add one (for instance \
          ALTER TABLE {destination} ADD COLUMN my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY \
-         KEY), or take the table out of the task"
+         KEY), or take the table out of the task (ALTER SYNC TASK … REMOVE OBJECTS)"
     )]
     NoKey {
         /// The table at the destination.

@@ -53,11 +53,12 @@ pub(super) const ITEMS: &[Item] = &[
         why: "A condition that the server does not take can't be judged.",
         severity: Severity::Fails,
         rule: Rule::Scope(|_, known| {
-            let findings = known
-                .scope
-                .wrong_filters
-                .iter()
-                .map(|found| fail(found, "correct the condition: drop the task and create it anew"));
+            let findings = known.scope.wrong_filters.iter().map(|found| {
+                fail(
+                    found,
+                    "correct the condition: REMOVE the table from the task's objects, and ADD it with another one",
+                )
+            });
             known
                 .scope
                 .objects

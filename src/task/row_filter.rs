@@ -471,8 +471,10 @@ impl Source {
             match &error {
                 // Unknown column.
                 mysql_async::Error::Server(server) if server.code == 1054 => Failure::data(format!(
-                    "{failure}. The column was renamed or dropped, or was added after these rows were written: drop the task \
-                     and create it anew with a filter over the columns there are"
+                    "{failure}. The column was renamed or dropped, or was added after these rows were written: ALTER SYNC \
+                     TASK … REMOVE OBJECTS ({table}), drop the table at the destination, ADD OBJECTS it again with a filter \
+                     over the columns there are, and RESUME the task",
+                    table = ident::quoted_table(&filter.table)
                 )),
                 _ => failure,
             }

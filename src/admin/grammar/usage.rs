@@ -16,7 +16,10 @@ const USAGES: [(&[&str], &str); 42] = [
         &["CREATE", "SYNC"],
         "CREATE SYNC TASK orders BETWEEN hq AND branch OBJECTS (shop.*), or FROM hq TO branch for one direction",
     ),
-    (&["ALTER", "SYNC"], "ALTER SYNC TASK orders SET (workers = 8)"),
+    (
+        &["ALTER", "SYNC"],
+        "ALTER SYNC TASK orders SET (workers = 8), or ADD OBJECTS (crm.*), or ACKNOWLEDGE 'gtid_mode'",
+    ),
     (&["DROP", "SYNC"], "DROP SYNC TASK [IF EXISTS] orders"),
     (&["PRECHECK"], "PRECHECK SYNC TASK orders"),
     (&["START", "SYNC"], "START SYNC TASK orders"),
