@@ -12,8 +12,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Outage {
     since: Option<Duration>,
-    /// Somebody's window has ended in this outage.
-    given_up: bool,
+    /// The window that ended first in this outage.
+    given_up: Option<Duration>,
 }
 
 /// What to do after a failure.
@@ -26,8 +26,11 @@ pub enum Verdict {
         /// When it will not be tried any more.
         until: Duration,
     },
-    /// The window has ended.
-    GiveUp,
+    /// This window has ended.
+    GiveUp {
+        /// Its length.
+        window: Duration,
+    },
 }
 
 impl Outage {
@@ -50,9 +53,11 @@ impl Outage {
     /// their own is.
     pub fn verdict(&mut self, now: Duration, window: Duration, backoff: &mut Backoff, chance: f64) -> Verdict {
         let until = self.since.unwrap_or(now).saturating_add(window);
-        self.given_up |= now >= until;
-        if self.given_up {
-            return Verdict::GiveUp;
+        if now >= until {
+            self.given_up.get_or_insert(window);
+        }
+        if let Some(window) = self.given_up {
+            return Verdict::GiveUp { window };
         }
         Verdict::Again {
             wait: backoff.next(chance).min(until.saturating_sub(now)),
@@ -119,7 +124,7 @@ mod tests {
                     waits.push(wait.as_millis());
                     now += wait;
                 }
-                Verdict::GiveUp => break now,
+                Verdict::GiveUp { .. } => break now,
             }
         };
         assert_eq!(until, 11 * MINUTE);
@@ -147,8 +152,9 @@ mod tests {
         let mut verdict =
             |now: u32, window: u32| outage.verdict(now * MINUTE, window * MINUTE, &mut Backoff::default(), 0.0);
         assert!(matches!(verdict(5, 720), Verdict::Again { .. }));
-        assert_eq!(verdict(11, 10), Verdict::GiveUp);
-        assert_eq!(verdict(11, 720), Verdict::GiveUp);
+        let window = 10 * MINUTE;
+        assert_eq!(verdict(11, 10), Verdict::GiveUp { window });
+        assert_eq!(verdict(11, 720), Verdict::GiveUp { window });
     }
 
     #[test]

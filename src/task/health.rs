@@ -206,14 +206,13 @@ impl Health {
         let tasks = inner.windows.len();
         let window = self.minute * shortest;
         let verdict = inner.outage.verdict(now, window, backoff, rand::random());
-        Some(retry(
-            verdict,
-            now,
-            since,
-            &format!("server {}", self.name),
-            shortest,
-            tasks,
-        ))
+        let window = match verdict {
+            // The task that had it may be gone by now.
+            Verdict::GiveUp { window } => in_minutes(window, self.minute),
+            Verdict::Again { .. } => shortest,
+        };
+        let what = format!("server {}", self.name);
+        Some(retry(verdict, now, since, &what, window, tasks))
     }
 
     /// Waits until somebody has reached it.
@@ -238,6 +237,11 @@ impl Health {
     }
 }
 
+fn in_minutes(time: Duration, minute: Duration) -> u32 {
+    let minutes = time.as_millis().checked_div(minute.as_millis()).unwrap_or(0);
+    u32::try_from(minutes).unwrap_or(u32::MAX)
+}
+
 /// A verdict in words. `window` in minutes; `tasks` share it.
 pub fn retry(verdict: Verdict, now: Duration, since: Duration, what: &str, window: u32, tasks: usize) -> Retry {
     let at = |time: Duration| {
@@ -258,7 +262,7 @@ pub fn retry(verdict: Verdict, now: Duration, since: Duration, what: &str, windo
                 at(until)
             ),
         },
-        Verdict::GiveUp => Retry::Never(format!(
+        Verdict::GiveUp { .. } => Retry::Never(format!(
             "{what} has failed since {} UTC, for the whole retry window of {window} minutes{shared}; mend the cause, then \
              RESUME the task",
             at(since)

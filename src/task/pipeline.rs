@@ -80,6 +80,11 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 const HEARTBEAT_AGAIN: Duration = Duration::from_secs(10);
 /// Clocks drift apart.
 const CLOCK_EVERY: Duration = Duration::from_secs(60);
+/// How often the destination is asked whether it is there, while nothing is written to it: an idle task shows at once that
+/// its destination is gone, and not with the next change.
+const DESTINATION_ASKED_EVERY: Duration = Duration::from_secs(2);
+/// How long it may take to answer.
+const DESTINATION_ANSWERS_IN: Duration = Duration::from_secs(20);
 /// How long a clean stop waits for what is in flight.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
@@ -144,6 +149,7 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
         told: HashSet::new(),
         persisted: watermark_sender,
         unwritten: Unwritten::default(),
+        asked_at: Instant::now(),
         version,
     };
     let result = scheduler.run(items, done, &mut tasks, &mut session, stop).await;
@@ -162,6 +168,17 @@ async fn clock_offset(conn: &mut Conn) -> Result<i64, Failure> {
         .map_err(|error| Failure::mysql("reading the source's clock", &error))?;
     let ours = before / 2 + now_us() / 2;
     Ok(i64::try_from(theirs.unwrap_or(ours)).unwrap_or(0) - i64::try_from(ours).unwrap_or(0))
+}
+
+async fn is_there(session: &mut Session) -> Result<(), Failure> {
+    let doing = "asking whether the destination is there";
+    match tokio::time::timeout(DESTINATION_ANSWERS_IN, session.conn().ping()).await {
+        Ok(answer) => answer.map_err(|error| Failure::mysql(doing, &error)),
+        Err(_) => Err(Failure::environment(format!(
+            "{doing}: no answer within {} s",
+            DESTINATION_ANSWERS_IN.as_secs()
+        ))),
+    }
 }
 
 /// One row a second at the source, so that its binlog is never silent and lag is known. A source that refuses (it is
@@ -281,6 +298,8 @@ struct Scheduler {
     told: HashSet<&'static str>,
     persisted: watch::Sender<Arc<GtidSet>>,
     unwritten: Unwritten,
+    /// When the destination was last asked whether it is there.
+    asked_at: Instant,
     version: u32,
 }
 
@@ -541,6 +560,10 @@ impl Scheduler {
 
     async fn tick(&mut self, session: &mut Session) -> Result<(), Failure> {
         self.show();
+        if self.is_idle() && self.asked_at.elapsed() >= DESTINATION_ASKED_EVERY {
+            is_there(session).await?;
+            self.asked_at = Instant::now();
+        }
         let due = self
             .unwritten
             .written_at

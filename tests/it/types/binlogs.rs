@@ -1,6 +1,6 @@
 //! Ways a binlog may be written.
 
-use crate::support::ask::{cell, eventually, rows, sql};
+use crate::support::ask::{cell, error_of, eventually, rows, sql};
 
 use super::World;
 
@@ -156,6 +156,30 @@ async fn what_can_not_be_carried_stops_the_task_and_says_what_to_do() {
         ])
         .await;
     sql(&world.proxy, "CREATE SYNC TASK u BETWEEN hq AND branch OBJECTS (e.*)").await;
+    let (code, message) = error_of(&world.proxy, "START SYNC TASK u").await;
+    assert!(
+        code == 3105 && message.contains("prepared xa transactions"),
+        "{message}"
+    );
+    sql(&world.proxy, "DROP SYNC TASK u").await;
+    // An account that is not shown them.
+    world
+        .hq(&[
+            "CREATE USER blind@localhost IDENTIFIED BY 'x'",
+            "GRANT ALL ON *.* TO blind@localhost",
+            "REVOKE XA_RECOVER_ADMIN ON *.* FROM blind@localhost",
+        ])
+        .await;
+    let server = format!(
+        "CREATE SERVER blind OPTIONS (HOST '127.0.0.1', PORT {}, USER 'blind', PASSWORD 'x')",
+        world.pair.hq.port
+    );
+    sql(&world.proxy, &server).await;
+    sql(
+        &world.proxy,
+        "CREATE SYNC TASK u BETWEEN blind AND branch OBJECTS (e.*)",
+    )
+    .await;
     sql(&world.proxy, "START SYNC TASK u").await;
     world.proxy.wait_state("u", "running").await;
     world.hq(&["XA COMMIT 'early'"]).await;
