@@ -52,7 +52,7 @@ use super::{
 };
 
 /// Changes a link keeps in memory at a time, in KiB ([`crate::model::change::Change::bytes`]).
-const MEMORY_KIB: u32 = 64 << 10;
+const MEMORY_KIB: u32 = 48 << 10;
 
 /// How often the source is asked whether it is there, while its stream is not read.
 const SOURCE_ASKED_EVERY: Duration = Duration::from_secs(2);
