@@ -1,0 +1,2 @@
+use super::{Arguments, report::Report};
+pub async fn run(_: &Arguments, _: &mut Report) {}
