@@ -153,4 +153,11 @@ impl Task {
     pub async fn resume(&mut self) {
         sql(&mut self.admin, "RESUME SYNC TASK t").await;
     }
+
+    pub async fn resume_if_paused(&mut self) {
+        let query = "SELECT state FROM sync.status WHERE direction = 'forward'";
+        if cell(&mut self.admin, query).await == "paused" {
+            self.resume().await;
+        }
+    }
 }
