@@ -100,12 +100,23 @@ impl Installation {
                 return Ok(Arc::new(found));
             }
         }
-        let root = cache.join("mysql");
+        Self::fetched(cache, &[])
+    }
+
+    /// One that was fetched together with other programs of Debian's, which [`Self::program`] then finds; fetches it if
+    /// it is not there. A blocking call, as above.
+    pub fn find_or_fetch_with(packages: &[&str]) -> Result<Arc<Self>, InstallationError> {
+        Self::fetched(cache_folder()?, packages)
+    }
+
+    fn fetched(cache: PathBuf, packages: &[&str]) -> Result<Arc<Self>, InstallationError> {
+        let root = cache.join([&["mysql"], packages].concat().join("+"));
         if !root.join(".complete").exists() {
             let _lock = lock(&cache)?;
             let status = Command::new("sh")
                 .args(["-c", FETCH, "fetch-mysql.sh"])
                 .arg(&root)
+                .env("CAUSEWAY_EXTRA_PACKAGES", packages.join(" "))
                 .stdin(std::process::Stdio::null())
                 .status()
                 .map_err(io_error("run sh"))?;
@@ -144,6 +155,11 @@ impl Installation {
             text => format!("it is not MySQL 8.0 or later but \"{text}\""),
         })?;
         Ok(found)
+    }
+
+    /// The folder of a fetched installation.
+    pub fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
     }
 
     /// The server's version.
