@@ -1,7 +1,10 @@
 //! How fast a backlog is worked off: Causeway, two-way, against MySQL's own replica with 4 and with 8 appliers whose relay
 //! log is full.
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use causeway::demo::mysqld::{Installation, LocalServer};
 
@@ -20,22 +23,36 @@ struct Taken {
     own: Duration,
 }
 
-pub async fn run(arguments: &Arguments, report: &mut Report) {
+pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
     let installation = site::installation();
     let mut table = Table::new(
         "Catch-up (a two-way task; both destinations flush every commit)",
         &[
-            "workload", "row changes", "Causeway rows/s", "replica, 4 workers rows/s", "replica, 8 workers rows/s",
-            "times as fast as 4", "times as fast as 8", "destination CPU µs/row", "replica CPU µs/row", "CPU ratio",
-            "Causeway's own CPU µs/row", "resident MiB",
+            "workload",
+            "row changes",
+            "Causeway rows/s",
+            "replica, 4 workers rows/s",
+            "replica, 8 workers rows/s",
+            "times as fast as 4",
+            "times as fast as 8",
+            "destination CPU µs/row",
+            "replica CPU µs/row",
+            "CPU ratio",
+            "Causeway's own CPU µs/row",
+            "resident MiB",
         ],
     );
     let mut stage = Stage::start(&installation).await;
-    for workload in WORKLOADS.iter().filter(|workload| workload.name.contains(&arguments.only)) {
+    for workload in WORKLOADS
+        .iter()
+        .filter(|workload| workload.name.contains(&arguments.only))
+    {
         let mut found: [Vec<Taken>; 3] = Default::default();
         let mut rows = 0;
         for round in 0..arguments.rounds {
-            let (changes, taken) = stage.round(&installation, workload, arguments.thousands * 1000, round).await;
+            let (changes, taken) = stage
+                .round(&installation, workload, arguments.thousands * 1000, round)
+                .await;
             rows = changes;
             for (all, one) in found.iter_mut().zip(taken) {
                 all.push(one);
@@ -46,7 +63,10 @@ pub async fn run(arguments: &Arguments, report: &mut Report) {
         };
         let speed = |who| rows as f64 / middle(who, |taken| taken.time);
         let per_row = |seconds: f64| seconds * 1e6 / rows as f64;
-        let (ours, theirs) = (per_row(middle(0, |taken| taken.destination)), per_row(middle(1, |taken| taken.destination)));
+        let (ours, theirs) = (
+            per_row(middle(0, |taken| taken.destination)),
+            per_row(middle(1, |taken| taken.destination)),
+        );
         let memory = stage.task.proxy.pid().map_or(0, |pid| process::memory(pid).1 / 1024);
         table.rows.push(vec![
             workload.name.to_owned(),
@@ -84,7 +104,12 @@ impl Stage {
             Replica::start(installation, &source, 4).await,
             Replica::start(installation, &source, 8).await,
         ];
-        Self { source, branch, task, replicas }
+        Self {
+            source,
+            branch,
+            task,
+            replicas,
+        }
     }
 
     /// Makes a backlog and lets each of the three work it off alone, in another order each time.
@@ -108,7 +133,11 @@ impl Stage {
         for replica in &mut self.replicas {
             replica.received(&executed).await;
         }
-        let mut taken = [Taken { time: Duration::ZERO, destination: Duration::ZERO, own: Duration::ZERO }; 3];
+        let mut taken = [Taken {
+            time: Duration::ZERO,
+            destination: Duration::ZERO,
+            own: Duration::ZERO,
+        }; 3];
         for turn in 0..3 {
             let who = (turn + round) % 3;
             let (destination, own) = match who {

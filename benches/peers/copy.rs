@@ -18,13 +18,18 @@ use super::{
 
 const TABLES: u32 = 4;
 
-pub async fn run(arguments: &Arguments, report: &mut Report) {
+pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
     let installation = site::installation();
     let source = site::server(&installation, false).await;
     let rows = arguments.thousands * 5000;
     fill(&source, rows, rows / 5).await;
     let total = rows * u64::from(TABLES) + rows / 5;
-    let who: [&str; 4] = ["Causeway", "mysqldump | mysql", "mydumper | myloader, 4 threads", "clone plugin"];
+    let who: [&str; 4] = [
+        "Causeway",
+        "mysqldump | mysql",
+        "mydumper | myloader, 4 threads",
+        "clone plugin",
+    ];
     let mut found: [Vec<f64>; 4] = Default::default();
     for _ in 0..arguments.rounds {
         for (who, found) in found.iter_mut().enumerate() {
@@ -39,7 +44,10 @@ pub async fn run(arguments: &Arguments, report: &mut Report) {
         }
     }
     let mut table = Table::new(
-        format!("Full copy of {TABLES} tables of {rows} rows and one of {} wide rows", rows / 5),
+        format!(
+            "Full copy of {TABLES} tables of {rows} rows and one of {} wide rows",
+            rows / 5
+        ),
         &["who", "seconds", "rows/s", "Causeway is so many times as fast"],
     );
     let ours = median(found[0].clone());
@@ -58,10 +66,13 @@ pub async fn run(arguments: &Arguments, report: &mut Report) {
 /// sysbench's tables, made by the server itself, and one with wide rows.
 async fn fill(source: &LocalServer, rows: u64, wide: u64) {
     let mut conn = source.connect().await.unwrap();
-    sql(&mut conn, "CREATE DATABASE copied; SET SESSION cte_max_recursion_depth = 100000000").await;
-    let numbers = |count: u64| {
-        format!("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})")
-    };
+    sql(
+        &mut conn,
+        "CREATE DATABASE copied; SET SESSION cte_max_recursion_depth = 100000000",
+    )
+    .await;
+    let numbers =
+        |count: u64| format!("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})");
     for table in 1..=TABLES {
         sql(
             &mut conn,
@@ -89,26 +100,45 @@ async fn fill(source: &LocalServer, rows: u64, wide: u64) {
 
 async fn causeway(source: &LocalServer, destination: &LocalServer) -> Duration {
     let began = Instant::now();
-    let mut task = Task::start(source.port, destination.port, "OBJECTS (copied.*) WITH (heartbeat = OFF)").await;
+    let mut task = Task::start(
+        source.port,
+        destination.port,
+        "OBJECTS (copied.*) WITH (heartbeat = OFF)",
+    )
+    .await;
     task.runs().await;
     began.elapsed()
 }
 
 fn connection(server: &LocalServer) -> [String; 3] {
-    ["--host=127.0.0.1".to_owned(), format!("--port={}", server.port), "--user=root".to_owned()]
+    [
+        "--host=127.0.0.1".to_owned(),
+        format!("--port={}", server.port),
+        "--user=root".to_owned(),
+    ]
 }
 
 async fn mysqldump(installation: &Arc<Installation>, source: &LocalServer, destination: &LocalServer) -> Duration {
     let began = Instant::now();
     let mut dump = Command::from(installation.program("mysqldump"))
-        .args(["--no-defaults", "--single-transaction", "--set-gtid-purged=OFF", "--databases", "copied"])
+        .args([
+            "--no-defaults",
+            "--single-transaction",
+            "--set-gtid-purged=OFF",
+            "--databases",
+            "copied",
+        ])
         .args(connection(source))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let out: Stdio = dump.stdout.take().unwrap().try_into().unwrap();
     let mut load = Command::from(installation.program("mysql"));
-    let loaded = load.arg("--no-defaults").args(connection(destination)).stdin(out).status();
+    let loaded = load
+        .arg("--no-defaults")
+        .args(connection(destination))
+        .stdin(out)
+        .status();
     let (dumped, loaded) = tokio::join!(dump.wait(), loaded);
     assert!(dumped.unwrap().success() && loaded.unwrap().success());
     began.elapsed()
@@ -120,14 +150,35 @@ async fn mydumper(installation: &Arc<Installation>, source: &LocalServer, destin
     let plugins = root.join("usr/lib/x86_64-linux-gnu/libmariadb3/plugin");
     let began = Instant::now();
     for (program, server, how) in [
-        ("mydumper", source, vec!["--threads=4", "--rows=100000", "--database=copied"]),
-        ("myloader", destination, vec!["--threads=4", "--queries-per-transaction=1000", "--enable-binlog"]),
+        (
+            "mydumper",
+            source,
+            vec!["--threads=4", "--rows=100000", "--database=copied"],
+        ),
+        (
+            "myloader",
+            destination,
+            vec!["--threads=4", "--queries-per-transaction=1000", "--enable-binlog"],
+        ),
     ] {
         let mut command = Command::from(installation.program(program));
-        let flag = if program == "mydumper" { "--outputdir" } else { "--directory" };
-        command.args(how).args(connection(server)).arg(flag).arg(&folder).env("MARIADB_PLUGIN_DIR", &plugins);
+        let flag = if program == "mydumper" {
+            "--outputdir"
+        } else {
+            "--directory"
+        };
+        command
+            .args(how)
+            .args(connection(server))
+            .arg(flag)
+            .arg(&folder)
+            .env("MARIADB_PLUGIN_DIR", &plugins);
         let output = command.output().await.unwrap();
-        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{program}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     began.elapsed()
 }
@@ -136,16 +187,28 @@ async fn mydumper(installation: &Arc<Installation>, source: &LocalServer, destin
 async fn clone(source: &LocalServer, destination: &LocalServer) -> Duration {
     for server in [source, destination] {
         let mut conn = server.connect().await.unwrap();
-        let there = site::cell(&mut conn, "SELECT COUNT(*) FROM information_schema.plugins WHERE plugin_name = 'clone'").await;
+        let there = site::cell(
+            &mut conn,
+            "SELECT COUNT(*) FROM information_schema.plugins WHERE plugin_name = 'clone'",
+        )
+        .await;
         if there == "0" {
             sql(&mut conn, "INSTALL PLUGIN clone SONAME 'mysql_clone.so'").await;
         }
     }
     let mut conn = destination.connect().await.unwrap();
     let local = destination.dir.join("cloned");
-    sql(&mut conn, &format!("SET GLOBAL clone_valid_donor_list = '127.0.0.1:{}'", source.port)).await;
+    sql(
+        &mut conn,
+        &format!("SET GLOBAL clone_valid_donor_list = '127.0.0.1:{}'", source.port),
+    )
+    .await;
     let mut donor = source.connect().await.unwrap();
-    sql(&mut donor, "CREATE USER IF NOT EXISTS donor@'%' IDENTIFIED BY 'donor'; GRANT BACKUP_ADMIN ON *.* TO donor@'%'").await;
+    sql(
+        &mut donor,
+        "CREATE USER IF NOT EXISTS donor@'%' IDENTIFIED BY 'donor'; GRANT BACKUP_ADMIN ON *.* TO donor@'%'",
+    )
+    .await;
     let began = Instant::now();
     sql(
         &mut conn,

@@ -22,18 +22,34 @@ const RATES: [u64; 3] = [200, 500, 1000];
 const SECONDS_PER_THOUSAND: f64 = 60.0 / 200.0;
 const WRITERS: u64 = 8;
 
-pub async fn run(arguments: &Arguments, report: &mut Report) {
+pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
     let installation = site::installation();
     let (source, branch) = tokio::join!(site::server(&installation, true), site::server(&installation, true));
     let mut conn = source.connect().await.unwrap();
-    sql(&mut conn, "CREATE DATABASE delays; CREATE TABLE delays.d (id BIGINT PRIMARY KEY, pad VARCHAR(200))").await;
+    sql(
+        &mut conn,
+        "CREATE DATABASE delays; CREATE TABLE delays.d (id BIGINT PRIMARY KEY, pad VARCHAR(200))",
+    )
+    .await;
     let mut task = Task::start(source.port, branch.port, "OBJECTS (delays.*)").await;
     task.runs().await;
     let mut replica = Replica::start(&installation, &source, 4).await;
     let seconds = (arguments.thousands as f64 * SECONDS_PER_THOUSAND).max(5.0);
     let mut table = Table::new(
-        format!("Delay from commit to visible, milliseconds, {seconds:.0} s each (all three servers flush every commit)"),
-        &["transactions/s", "Causeway p50", "p99", "max", "replica p50", "p99", "max", "p50 ratio", "p99 ratio"],
+        format!(
+            "Delay from commit to visible, milliseconds, {seconds:.0} s each (all three servers flush every commit)"
+        ),
+        &[
+            "transactions/s",
+            "Causeway p50",
+            "p99",
+            "max",
+            "replica p50",
+            "p99",
+            "max",
+            "p50 ratio",
+            "p99 ratio",
+        ],
     );
     let mut first = 0;
     for rate in RATES {
@@ -66,7 +82,10 @@ pub async fn run(arguments: &Arguments, report: &mut Report) {
             }
         }
         for percent in [50.0, 99.0] {
-            cells.push(format!("{:.2}", percentile(&found[0], percent) / percentile(&found[1], percent)));
+            cells.push(format!(
+                "{:.2}",
+                percentile(&found[0], percent) / percentile(&found[1], percent)
+            ));
         }
         table.rows.push(cells);
     }
@@ -86,7 +105,9 @@ async fn measure(source: &LocalServer, destination: &LocalServer, first: u64, co
                 let due = began + Duration::from_secs_f64(number as f64 / rate as f64);
                 tokio::time::sleep_until(due.into()).await;
                 let id = first + number;
-                conn.query_drop(format!("INSERT INTO delays.d VALUES ({id}, REPEAT('x', 150))")).await.unwrap();
+                conn.query_drop(format!("INSERT INTO delays.d VALUES ({id}, REPEAT('x', 150))"))
+                    .await
+                    .unwrap();
                 committed.lock().await.insert(id, Instant::now());
             }
         });
@@ -95,7 +116,10 @@ async fn measure(source: &LocalServer, destination: &LocalServer, first: u64, co
     let mut conn = destination.connect().await.unwrap();
     let mut floor = first;
     while (seen.len() as u64) < count {
-        let ids: Vec<u64> = conn.query(format!("SELECT id FROM delays.d WHERE id >= {floor}")).await.unwrap();
+        let ids: Vec<u64> = conn
+            .query(format!("SELECT id FROM delays.d WHERE id >= {floor}"))
+            .await
+            .unwrap();
         let now = Instant::now();
         for id in ids {
             seen.entry(id).or_insert(now);

@@ -21,7 +21,7 @@ use super::{
 
 const ROUND_TRIPS_MS: [u64; 2] = [0, 50];
 
-pub async fn run(arguments: &Arguments, report: &mut Report) {
+pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
     let installation = site::installation();
     let mut table = Table::new(
         "Catch-up with the destination far away",
@@ -39,11 +39,16 @@ pub async fn run(arguments: &Arguments, report: &mut Report) {
         stages.push((branch, task));
     }
     let mut judge = source.connect().await.unwrap();
-    for workload in WORKLOADS.iter().filter(|workload| ["oltp_update_index", "oltp_write_only", "200_rows"].contains(&workload.name)) {
+    for workload in WORKLOADS
+        .iter()
+        .filter(|workload| ["oltp_update_index", "oltp_write_only", "200_rows"].contains(&workload.name))
+    {
         let mut found: [Vec<f64>; 2] = Default::default();
         let mut rows = 0;
         for round in 0..arguments.rounds {
-            rows = workload.generate(&installation, &source, arguments.thousands * 500).await;
+            rows = workload
+                .generate(&installation, &source, arguments.thousands * 500)
+                .await;
             let executed = site::executed(&mut judge).await;
             for turn in 0..2 {
                 let who = (turn + round) % 2;
@@ -72,7 +77,9 @@ async fn relay(port: u16, delay: Duration) -> u16 {
     let own = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((near, _)) = listener.accept().await {
-            let Ok(far) = TcpStream::connect(("127.0.0.1", port)).await else { continue };
+            let Ok(far) = TcpStream::connect(("127.0.0.1", port)).await else {
+                continue;
+            };
             for stream in [&near, &far] {
                 stream.set_nodelay(true).unwrap();
             }
@@ -90,7 +97,11 @@ fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
     tokio::spawn(async move {
         let mut buffer = vec![0; 64 << 10];
         while let Ok(read @ 1..) = from.read(&mut buffer).await {
-            if line.send((Instant::now() + delay, buffer[..read].to_vec())).await.is_err() {
+            if line
+                .send((Instant::now() + delay, buffer[..read].to_vec()))
+                .await
+                .is_err()
+            {
                 return;
             }
         }

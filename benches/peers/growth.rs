@@ -14,28 +14,44 @@ use super::{
     site::{self, Task, sql},
 };
 
-pub async fn run(arguments: &Arguments, report: &mut Report) {
+pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
     let installation = site::installation();
     let rows = arguments.thousands * 500;
     let mut table = Table::new(
         "Cost as the work grows",
-        &["what", "rows", "seconds", "rows/s", "resident MiB before", "highest resident MiB"],
+        &[
+            "what",
+            "rows",
+            "seconds",
+            "rows/s",
+            "resident MiB before",
+            "highest resident MiB",
+        ],
     );
     for tables in [1, 10, 100, 1000, 5000] {
         table.rows.push(
-            measure(&installation, format!("{tables} tables"), rows, tables, |conn| Box::pin(spread(conn, tables, rows))).await,
+            measure(&installation, format!("{tables} tables"), rows, tables, |conn| {
+                Box::pin(spread(conn, tables, rows))
+            })
+            .await,
         );
     }
     for bytes in [100, 1_000, 10_000, 100_000, 1_000_000] {
         let rows = (rows * 1000 / bytes).clamp(100, rows);
         table.rows.push(
-            measure(&installation, format!("rows of {bytes} bytes"), rows, 1, |conn| Box::pin(large(conn, rows, bytes))).await,
+            measure(&installation, format!("rows of {bytes} bytes"), rows, 1, |conn| {
+                Box::pin(large(conn, rows, bytes))
+            })
+            .await,
         );
     }
     for size in [1, 100, 10_000, 1_000_000] {
         let rows = if size == 1_000_000 { size } else { rows };
         table.rows.push(
-            measure(&installation, format!("transactions of {size} rows"), rows, 1, |conn| Box::pin(batches(conn, rows, size))).await,
+            measure(&installation, format!("transactions of {size} rows"), rows, 1, |conn| {
+                Box::pin(batches(conn, rows, size))
+            })
+            .await,
         );
     }
     report.add(table);
@@ -55,7 +71,8 @@ async fn measure(
     let mut conn = source.connect().await.unwrap();
     sql(&mut conn, "CREATE DATABASE grown").await;
     for table in 0..tables {
-        let create = format!("CREATE TABLE grown.t{table} (id BIGINT PRIMARY KEY AUTO_INCREMENT, k INT, body LONGTEXT)");
+        let create =
+            format!("CREATE TABLE grown.t{table} (id BIGINT PRIMARY KEY AUTO_INCREMENT, k INT, body LONGTEXT)");
         sql(&mut conn, &create).await;
     }
     let mut task = Task::start(source.port, branch.port, "OBJECTS (grown.*) WITH (heartbeat = OFF)").await;
@@ -84,14 +101,24 @@ async fn spread(conn: &mut Conn, tables: u64, rows: u64) {
     // Transactions of ten rows: the source shall not take longer than what is measured.
     for number in 0..rows / 10 {
         let table = number * 7919 % tables;
-        let values: Vec<String> = (0..10).map(|row| format!("({row}, 'some text of an ordinary length')")).collect();
-        sql(conn, &format!("INSERT INTO grown.t{table} (k, body) VALUES {}", values.join(","))).await;
+        let values: Vec<String> = (0..10)
+            .map(|row| format!("({row}, 'some text of an ordinary length')"))
+            .collect();
+        sql(
+            conn,
+            &format!("INSERT INTO grown.t{table} (k, body) VALUES {}", values.join(",")),
+        )
+        .await;
     }
 }
 
 async fn large(conn: &mut Conn, rows: u64, bytes: u64) {
     for row in 0..rows {
-        sql(conn, &format!("INSERT INTO grown.t0 (k, body) VALUES ({row}, REPEAT('x', {bytes}))")).await;
+        sql(
+            conn,
+            &format!("INSERT INTO grown.t0 (k, body) VALUES ({row}, REPEAT('x', {bytes}))"),
+        )
+        .await;
     }
 }
 

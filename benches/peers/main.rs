@@ -8,7 +8,13 @@
 //! fetched if it is not there. What was measured is printed, and written to `target/peers.md` and `target/peers.json`.
 //! Nothing here passes or fails: figures of one machine say something only beside those of its peers.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, missing_docs)]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
 
 mod catch_up;
 mod copy;

@@ -5,31 +5,31 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 /// All that was measured.
-pub struct Report {
+pub(crate) struct Report {
     tables: Vec<Table>,
 }
 
 /// One table of it.
-pub struct Table {
-    pub title: String,
-    pub columns: Vec<&'static str>,
-    pub rows: Vec<Vec<String>>,
+pub(crate) struct Table {
+    pub(crate) title: String,
+    pub(crate) columns: Vec<&'static str>,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 impl Report {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { tables: Vec::new() }
     }
 
     /// Shows a table, and keeps it.
-    pub fn add(&mut self, table: Table) {
+    pub(crate) fn add(&mut self, table: Table) {
         println!("\n{}", table.markdown());
         self.tables.push(table);
         self.write();
     }
 
     /// Writes what there is so far: a run that is cut off leaves what it has.
-    pub fn write(&self) {
+    pub(crate) fn write(&self) {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let markdown: Vec<String> = self.tables.iter().map(Table::markdown).collect();
         fs::write(folder.join("peers.md"), markdown.join("\n")).unwrap();
@@ -39,7 +39,7 @@ impl Report {
 }
 
 impl Table {
-    pub fn new(title: impl Into<String>, columns: &[&'static str]) -> Self {
+    pub(crate) fn new(title: impl Into<String>, columns: &[&'static str]) -> Self {
         Self {
             title: title.into(),
             columns: columns.to_vec(),
@@ -51,7 +51,13 @@ impl Table {
         let line = |cells: &mut dyn Iterator<Item = String>| format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "));
         let mut text = format!("### {}\n\n", self.title);
         text += &line(&mut self.columns.iter().map(ToString::to_string));
-        text += &line(&mut self.columns.iter().enumerate().map(|(at, _)| if at == 0 { "---" } else { "---:" }.to_owned()));
+        text += &line(
+            &mut self
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(at, _)| if at == 0 { "---" } else { "---:" }.to_owned()),
+        );
         for row in &self.rows {
             text += &line(&mut row.iter().cloned());
         }
@@ -68,13 +74,16 @@ impl Table {
 }
 
 /// The middle one.
-pub fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// So many of a hundred lie below.
-pub fn percentile(sorted: &[f64], percent: f64) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], percent: f64) -> f64 {
     let at = (sorted.len() as f64 * percent / 100.0).ceil() as usize;
-    sorted.get(at.saturating_sub(1).min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+    sorted
+        .get(at.saturating_sub(1).min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(f64::NAN)
 }

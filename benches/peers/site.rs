@@ -1,6 +1,10 @@
 //! Servers, the replica of MySQL's own, and Causeway between them.
 
-use std::{path::Path, sync::Arc, time::{Duration, Instant}};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use causeway::demo::{
     mysqld::{Installation, LocalServer, ServerOptions},
@@ -9,12 +13,12 @@ use causeway::demo::{
 use mysql_async::{Conn, Row, prelude::Queryable};
 
 /// What the servers are started from: MySQL with sysbench and mydumper.
-pub fn installation() -> Arc<Installation> {
+pub(crate) fn installation() -> Arc<Installation> {
     Installation::find_or_fetch_with(&["sysbench", "mydumper"]).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A server of a size that is usual for production, in miniature. What is written to reaches the disk with every commit.
-pub async fn server(installation: &Arc<Installation>, durable: bool) -> LocalServer {
+pub(crate) async fn server(installation: &Arc<Installation>, durable: bool) -> LocalServer {
     let options = ServerOptions {
         durable,
         ..ServerOptions::with(&[
@@ -32,22 +36,30 @@ pub async fn server(installation: &Arc<Installation>, durable: bool) -> LocalSer
             "--local-infile=ON",
         ])
     };
-    LocalServer::start(installation, options).await.unwrap_or_else(|error| panic!("{error}"))
+    LocalServer::start(installation, options)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
-pub async fn sql(conn: &mut Conn, statement: &str) {
+pub(crate) async fn sql(conn: &mut Conn, statement: &str) {
     conn.query_drop(statement)
         .await
         .unwrap_or_else(|error| panic!("{error}\nin: {}", statement.chars().take(200).collect::<String>()));
 }
 
-pub async fn cell(conn: &mut Conn, query: &str) -> String {
-    let row: Option<Row> = conn.query_first(query).await.unwrap_or_else(|error| panic!("{error}\nin: {query}"));
-    row.and_then(|mut row| row.take_opt::<Option<String>, _>(0)).and_then(Result::ok).flatten().unwrap_or_default()
+pub(crate) async fn cell(conn: &mut Conn, query: &str) -> String {
+    let row: Option<Row> = conn
+        .query_first(query)
+        .await
+        .unwrap_or_else(|error| panic!("{error}\nin: {query}"));
+    row.and_then(|mut row| row.take_opt::<Option<String>, _>(0))
+        .and_then(Result::ok)
+        .flatten()
+        .unwrap_or_default()
 }
 
 /// Waits until a query answers something, asking every few milliseconds.
-pub async fn until(conn: &mut Conn, query: &str, answer: &str) {
+pub(crate) async fn until(conn: &mut Conn, query: &str, answer: &str) {
     let began = Instant::now();
     while cell(conn, query).await != answer {
         assert!(began.elapsed() < Duration::from_secs(3600), "{query} is not {answer}");
@@ -55,18 +67,18 @@ pub async fn until(conn: &mut Conn, query: &str, answer: &str) {
     }
 }
 
-pub async fn executed(conn: &mut Conn) -> String {
+pub(crate) async fn executed(conn: &mut Conn) -> String {
     cell(conn, "SELECT @@GLOBAL.gtid_executed").await
 }
 
 /// Makes `replica` one of `source`, with so many appliers. Its SQL thread is started and stopped by [`Replica`].
-pub struct Replica {
-    pub server: LocalServer,
-    pub conn: Conn,
+pub(crate) struct Replica {
+    pub(crate) server: LocalServer,
+    pub(crate) conn: Conn,
 }
 
 impl Replica {
-    pub async fn start(installation: &Arc<Installation>, source: &LocalServer, workers: u32) -> Self {
+    pub(crate) async fn start(installation: &Arc<Installation>, source: &LocalServer, workers: u32) -> Self {
         let server = server(installation, true).await;
         let mut conn = server.connect().await.unwrap();
         let change = format!(
@@ -81,18 +93,18 @@ impl Replica {
     }
 
     /// Waits until all of `executed` is applied.
-    pub async fn applied(&mut self, executed: &str) {
+    pub(crate) async fn applied(&mut self, executed: &str) {
         let query = format!("SELECT GTID_SUBSET('{executed}', @@GLOBAL.gtid_executed)");
         until(&mut self.conn, &query, "1").await;
     }
 
     /// Stops applying; the log goes on coming.
-    pub async fn pause(&mut self) {
+    pub(crate) async fn pause(&mut self) {
         sql(&mut self.conn, "STOP REPLICA SQL_THREAD").await;
     }
 
     /// Waits until the relay log holds all of `executed`.
-    pub async fn received(&mut self, executed: &str) {
+    pub(crate) async fn received(&mut self, executed: &str) {
         let query = format!(
             "SELECT GTID_SUBSET('{executed}', CONCAT(RECEIVED_TRANSACTION_SET, ',', @@GLOBAL.gtid_executed))
              FROM performance_schema.replication_connection_status"
@@ -100,23 +112,26 @@ impl Replica {
         until(&mut self.conn, &query, "1").await;
     }
 
-    pub async fn resume(&mut self) {
+    pub(crate) async fn resume(&mut self) {
         sql(&mut self.conn, "START REPLICA SQL_THREAD").await;
     }
 }
 
 /// Causeway with a two-way task `t` over two servers, `hq` and `branch`.
-pub struct Task {
-    pub proxy: LocalProxy,
-    pub admin: Conn,
+pub(crate) struct Task {
+    pub(crate) proxy: LocalProxy,
+    pub(crate) admin: Conn,
 }
 
 impl Task {
-    pub async fn start(hq: u16, branch: u16, task: &str) -> Self {
-        let proxy = LocalProxy::start(Path::new(env!("CARGO_BIN_EXE_causeway")), &[]).await.unwrap();
+    pub(crate) async fn start(hq: u16, branch: u16, task: &str) -> Self {
+        let proxy = LocalProxy::start(Path::new(env!("CARGO_BIN_EXE_causeway")), &[])
+            .await
+            .unwrap();
         let mut admin = proxy.connect().await.unwrap();
         for (name, port) in [("hq", hq), ("branch", branch)] {
-            let server = format!("CREATE SERVER {name} OPTIONS (HOST '127.0.0.1', PORT {port}, USER 'root', PASSWORD '')");
+            let server =
+                format!("CREATE SERVER {name} OPTIONS (HOST '127.0.0.1', PORT {port}, USER 'root', PASSWORD '')");
             sql(&mut admin, &server).await;
         }
         sql(&mut admin, &format!("CREATE SYNC TASK t BETWEEN hq AND branch {task}")).await;
@@ -125,36 +140,46 @@ impl Task {
     }
 
     /// Waits until the forward direction follows changes.
-    pub async fn runs(&mut self) {
+    pub(crate) async fn runs(&mut self) {
         let query = "SELECT state FROM sync.status WHERE direction = 'forward'";
         until(&mut self.admin, query, "running").await;
     }
 
     /// Waits until all of `executed` at hq is applied at branch.
-    pub async fn applied(&mut self, executed: &str, judge: &mut Conn) {
+    pub(crate) async fn applied(&mut self, executed: &str, judge: &mut Conn) {
         let began = Instant::now();
         loop {
             let query = "SELECT CONCAT(state, ' ', last_error) FROM sync.status WHERE direction = 'forward'";
             let state = cell(&mut self.admin, query).await;
-            assert!(!state.starts_with("failed") && !state.starts_with("paused"), "the task has stopped: {state}");
-            let applied = cell(&mut self.admin, "SELECT applied_position FROM sync.status WHERE direction = 'forward'").await;
+            assert!(
+                !state.starts_with("failed") && !state.starts_with("paused"),
+                "the task has stopped: {state}"
+            );
+            let applied = cell(
+                &mut self.admin,
+                "SELECT applied_position FROM sync.status WHERE direction = 'forward'",
+            )
+            .await;
             if cell(judge, &format!("SELECT GTID_SUBSET('{executed}', '{applied}')")).await == "1" {
                 return;
             }
-            assert!(began.elapsed() < Duration::from_secs(3600), "the task does not come to an end");
+            assert!(
+                began.elapsed() < Duration::from_secs(3600),
+                "the task does not come to an end"
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
-    pub async fn pause(&mut self) {
+    pub(crate) async fn pause(&mut self) {
         sql(&mut self.admin, "PAUSE SYNC TASK t").await;
     }
 
-    pub async fn resume(&mut self) {
+    pub(crate) async fn resume(&mut self) {
         sql(&mut self.admin, "RESUME SYNC TASK t").await;
     }
 
-    pub async fn resume_if_paused(&mut self) {
+    pub(crate) async fn resume_if_paused(&mut self) {
         let query = "SELECT state FROM sync.status WHERE direction = 'forward'";
         if cell(&mut self.admin, query).await == "paused" {
             self.resume().await;

@@ -7,14 +7,14 @@ use mysql_async::prelude::Queryable;
 
 use super::site::sql;
 
-pub const TABLES: u32 = 8;
-pub const TABLE_ROWS: u32 = 20_000;
+pub(crate) const TABLES: u32 = 8;
+pub(crate) const TABLE_ROWS: u32 = 20_000;
 const THREADS: u32 = 8;
 
 /// A backlog of changes.
 #[derive(Debug, Clone, Copy)]
-pub struct Workload {
-    pub name: &'static str,
+pub(crate) struct Workload {
+    pub(crate) name: &'static str,
     kind: Kind,
     /// Row changes of one transaction.
     rows: u64,
@@ -31,14 +31,42 @@ enum Kind {
     Large,
 }
 
-pub const WORKLOADS: [Workload; 7] = [
-    Workload { name: "oltp_write_only", kind: Kind::Sysbench, rows: 4 },
-    Workload { name: "oltp_update_index", kind: Kind::Sysbench, rows: 1 },
-    Workload { name: "oltp_insert", kind: Kind::Sysbench, rows: 1 },
-    Workload { name: "oltp_delete", kind: Kind::Sysbench, rows: 1 },
-    Workload { name: "hot_rows", kind: Kind::Hot, rows: 1 },
-    Workload { name: "200_rows", kind: Kind::Many, rows: 200 },
-    Workload { name: "large_rows", kind: Kind::Large, rows: 1 },
+pub(crate) const WORKLOADS: [Workload; 7] = [
+    Workload {
+        name: "oltp_write_only",
+        kind: Kind::Sysbench,
+        rows: 4,
+    },
+    Workload {
+        name: "oltp_update_index",
+        kind: Kind::Sysbench,
+        rows: 1,
+    },
+    Workload {
+        name: "oltp_insert",
+        kind: Kind::Sysbench,
+        rows: 1,
+    },
+    Workload {
+        name: "oltp_delete",
+        kind: Kind::Sysbench,
+        rows: 1,
+    },
+    Workload {
+        name: "hot_rows",
+        kind: Kind::Hot,
+        rows: 1,
+    },
+    Workload {
+        name: "200_rows",
+        kind: Kind::Many,
+        rows: 200,
+    },
+    Workload {
+        name: "large_rows",
+        kind: Kind::Large,
+        rows: 1,
+    },
 ];
 
 /// sysbench over the tables of a server.
@@ -47,9 +75,17 @@ fn sysbench(installation: &Installation, server: &LocalServer, workload: &str) -
     let mut command = tokio::process::Command::from(installation.program("sysbench"));
     command
         .env("LUA_PATH", root.join("usr/share/sysbench/?.lua"))
-        .env("MARIADB_PLUGIN_DIR", root.join("usr/lib/x86_64-linux-gnu/libmariadb3/plugin"))
+        .env(
+            "MARIADB_PLUGIN_DIR",
+            root.join("usr/lib/x86_64-linux-gnu/libmariadb3/plugin"),
+        )
         .arg(root.join(format!("usr/share/sysbench/{workload}.lua")))
-        .args(["--db-driver=mysql", "--mysql-user=root", "--mysql-db=sbtest", "--mysql-host=127.0.0.1"])
+        .args([
+            "--db-driver=mysql",
+            "--mysql-user=root",
+            "--mysql-db=sbtest",
+            "--mysql-host=127.0.0.1",
+        ])
         .arg(format!("--mysql-port={}", server.port))
         .arg(format!("--tables={TABLES}"))
         .arg(format!("--table-size={TABLE_ROWS}"))
@@ -58,7 +94,10 @@ fn sysbench(installation: &Installation, server: &LocalServer, workload: &str) -
 }
 
 async fn run(mut command: tokio::process::Command) {
-    let output = command.output().await.unwrap_or_else(|error| panic!("sysbench can't be started: {error}"));
+    let output = command
+        .output()
+        .await
+        .unwrap_or_else(|error| panic!("sysbench can't be started: {error}"));
     assert!(
         output.status.success(),
         "sysbench failed: {}{}",
@@ -68,7 +107,7 @@ async fn run(mut command: tokio::process::Command) {
 }
 
 /// The tables that the workloads need.
-pub async fn prepare(installation: &Installation, server: &LocalServer) {
+pub(crate) async fn prepare(installation: &Installation, server: &LocalServer) {
     let mut conn = server.connect().await.unwrap();
     sql(&mut conn, "CREATE DATABASE sbtest").await;
     sql(
@@ -83,7 +122,7 @@ pub async fn prepare(installation: &Installation, server: &LocalServer) {
 
 impl Workload {
     /// Makes about so many row changes on the source. Returns how many there are.
-    pub async fn generate(&self, installation: &Arc<Installation>, source: &LocalServer, rows: u64) -> u64 {
+    pub(crate) async fn generate(&self, installation: &Arc<Installation>, source: &LocalServer, rows: u64) -> u64 {
         let transactions = match self.kind {
             Kind::Large => rows / 10,
             _ => rows / self.rows,
@@ -108,14 +147,22 @@ impl Workload {
             }
             Kind::Many => {
                 write(source, transactions, |number| {
-                    let (table, from) = (1 + number % u64::from(TABLES), 1 + number * 200 % (u64::from(TABLE_ROWS) - 200));
-                    format!("UPDATE sbtest.sbtest{table} SET k = k + 1 WHERE id BETWEEN {from} AND {}", from + 199)
+                    let (table, from) = (
+                        1 + number % u64::from(TABLES),
+                        1 + number * 200 % (u64::from(TABLE_ROWS) - 200),
+                    );
+                    format!(
+                        "UPDATE sbtest.sbtest{table} SET k = k + 1 WHERE id BETWEEN {from} AND {}",
+                        from + 199
+                    )
                 })
                 .await;
             }
             Kind::Large => {
                 write(source, transactions, |number| {
-                    let doc = format!(r#"{{"n": {number}, "tags": ["a", "b", {{"c": {number}.5}}], "name": "row {number}"}}"#);
+                    let doc = format!(
+                        r#"{{"n": {number}, "tags": ["a", "b", {{"c": {number}.5}}], "name": "row {number}"}}"#
+                    );
                     format!(
                         "INSERT INTO sbtest.large (k, doc, body) VALUES ({number}, '{doc}', REPEAT('{:08x}', 1024))",
                         number.wrapping_mul(2_654_435_761)
