@@ -1,5 +1,6 @@
 //! The two packets that open a connection: the server's greeting and the client's response. Pure.
 
+use super::input::Input;
 use super::scramble::{PLUGIN, SALT_BYTES};
 
 /// What client and server can do, as the flags of the protocol. In force is what both sides have.
@@ -132,7 +133,7 @@ pub(super) fn parse(payload: &[u8], offered: Capabilities, encrypted: bool) -> R
 fn login(mut input: Input<'_>, capabilities: Capabilities) -> Option<Login> {
     let user = text(input.until_nul()?);
     let proof = if capabilities.contains(Capabilities::PLUGIN_AUTH_LENENC) {
-        let length = input.length()?;
+        let length = length(&mut input)?;
         input.take(length)?
     } else if capabilities.contains(Capabilities::SECURE_CONNECTION) {
         let [length] = input.array()?;
@@ -160,40 +161,15 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Bytes not read yet. Whatever is asked for beyond their end is `None`.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn take(&mut self, bytes: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(bytes)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn until_nul(&mut self) -> Option<&'a [u8]> {
-        let end = self.0.iter().position(|byte| *byte == 0)?;
-        let taken = self.take(end)?;
-        self.take(1)?;
-        Some(taken)
-    }
-
-    /// A number in MySQL's variable-length form; NULL (0xfb) counts as 0.
-    fn length(&mut self) -> Option<usize> {
-        let [first] = self.array()?;
-        let width = match first {
-            0..=0xfa => return Some(usize::from(first)),
-            0xfb => return Some(0),
-            0xfc => 2,
-            0xfd => 3,
-            _ => 8,
-        };
-        let mut bytes = [0; 8];
-        bytes.get_mut(..width)?.copy_from_slice(self.take(width)?);
-        usize::try_from(u64::from_le_bytes(bytes)).ok()
+/// A number in MySQL's variable-length form; NULL (0xfb) counts as 0.
+fn length(input: &mut Input<'_>) -> Option<usize> {
+    let [first] = input.array()?;
+    match first {
+        0..=0xfa => Some(usize::from(first)),
+        0xfb => Some(0),
+        0xfc => input.number(2),
+        0xfd => input.number(3),
+        _ => input.number(8),
     }
 }
 

@@ -23,6 +23,7 @@ mod attempts;
 mod command;
 mod half_open;
 mod handshake;
+mod input;
 mod listener;
 mod login;
 mod network;

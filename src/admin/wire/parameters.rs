@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::input::Input;
 use super::{Cell, SqlError};
 
 /// A parameter's type: MySQL's number of it, and whether it is unsigned.
@@ -89,7 +90,7 @@ fn value(input: &mut Input<'_>, number: u8, unsigned: bool) -> Option<Result<Cel
         (11, _) => Cell::Text(time(input)?),
         // DECIMAL, VARCHAR, BIT, JSON, NEWDECIMAL, ENUM, SET, the BLOBs, VAR_STRING, STRING.
         (0 | 15 | 16 | 245..=254, _) => {
-            let length = input.length()?;
+            let length = length(input)?;
             return Some(text(input.take(length)?));
         }
         _ => return None,
@@ -145,32 +146,15 @@ fn time(input: &mut Input<'_>) -> Option<String> {
     matches!(length, 8 | 12).then_some(text)
 }
 
-/// Bytes not read yet. Whatever is asked for beyond their end is `None`.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn take(&mut self, bytes: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(bytes)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn length(&mut self) -> Option<usize> {
-        let [first] = self.array()?;
-        let width = match first {
-            0..=0xfa => return Some(usize::from(first)),
-            0xfc => 2,
-            0xfd => 3,
-            0xfe => 8,
-            _ => return None,
-        };
-        let mut bytes = [0; 8];
-        bytes.get_mut(..width)?.copy_from_slice(self.take(width)?);
-        usize::try_from(u64::from_le_bytes(bytes)).ok()
+/// A number in MySQL's variable-length form.
+fn length(input: &mut Input<'_>) -> Option<usize> {
+    let [first] = input.array()?;
+    match first {
+        0..=0xfa => Some(usize::from(first)),
+        0xfc => input.number(2),
+        0xfd => input.number(3),
+        0xfe => input.number(8),
+        _ => None,
     }
 }
 
