@@ -102,27 +102,52 @@ impl Job<'_> {
 /// Lets the statement take effect, unless it has already. Returns its number; [`finish`] comes next.
 ///
 /// # Errors
-/// [`Failure`]; the intent stays, and the next try finds out how far this one came.
+/// [`Failure`]. If the destination has refused the statement the intent is taken back: what is tried next is tried on
+/// whatever definition the operator has made meanwhile. Otherwise it stays, and the next try finds out how far this one came.
 pub async fn apply(session: &mut Session, job: &Job<'_>) -> Result<u64, Failure> {
     lock(session, job).await?;
     let digest = digest(session, job).await?;
-    let known: Option<(u64, String, String)> = session
+    let known: Option<(u64, String, String, String)> = session
         .conn()
         .query_first(format!(
-            "SELECT number, digest, state FROM causeway.ddl WHERE {} AND gtid = '{}' ORDER BY number DESC LIMIT 1",
+            "SELECT number, digest, state, statement FROM causeway.ddl WHERE {} AND gtid = '{}' \
+             ORDER BY number DESC LIMIT 1",
             job.link.condition(),
             job.origin()
         ))
         .await
         .map_err(|error| Failure::mysql("reading causeway.ddl", &error))?;
     let (number, took_effect) = match known {
-        Some((number, before, state)) if state != WITHDRAWN => (number, state == DONE || before != digest),
+        Some((number, _, state, _)) if state == DONE => (number, true),
+        Some((_, _, state, begun)) if state == INTENDED && begun != job.statement => return Err(in_doubt(job, &begun)),
+        Some((number, before, state, _)) if state == INTENDED => (number, before != digest),
         _ => (intend(session, job, &digest).await?, false),
     };
-    if !took_effect {
-        run(session, job).await?;
+    if took_effect {
+        return Ok(number);
     }
-    Ok(number)
+    match run(session, job).await {
+        Ok(()) => Ok(number),
+        Err(failure) => {
+            if failure.kind == Kind::Data {
+                withdraw(session.conn(), job.link, job.gtid).await?;
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// The task was altered after a statement had been begun, and the definitions that its digest is of are not those that
+/// the statement touches now.
+fn in_doubt(job: &Job<'_>, begun: &str) -> Failure {
+    Failure::data(format!(
+        "the DDL statement of {} was begun at the destination as: {}, and the task was altered before it was known to be \
+         done; now it would read: {}. See at the destination whether it took effect, then decide on it: RESUME SYNC TASK … \
+         SKIP passes it by, APPLY '…' runs what is missing",
+        job.gtid,
+        excerpt(begun),
+        excerpt(job.statement)
+    ))
 }
 
 /// Runs a statement that changes rows, in one transaction with the checkpoint that passes it. `path` are the sites that
@@ -292,11 +317,12 @@ fn lock_name(job: &Job<'_>) -> String {
 }
 
 /// Writes down that statements have taken effect whose GTID has been applied: those of CREATE TABLE … SELECT are finished
-/// after its rows, in a transaction of its own, and a crash may come in between.
+/// after its rows, in a transaction of its own, and a crash may come in between; and a table may be taken out of the task
+/// after a statement on it was begun. Returns whether others are open still.
 ///
 /// # Errors
 /// [`Failure`] if the server refuses.
-pub async fn settle(session: &mut Session, link: &LinkKey, epoch: u64, applied: &GtidSet) -> Result<(), Failure> {
+pub async fn settle(session: &mut Session, link: &LinkKey, epoch: u64, applied: &GtidSet) -> Result<bool, Failure> {
     let open: Vec<(u64, String)> = session
         .conn()
         .query(format!(
@@ -305,16 +331,20 @@ pub async fn settle(session: &mut Session, link: &LinkKey, epoch: u64, applied: 
         ))
         .await
         .map_err(|error| Failure::mysql("reading causeway.ddl", &error))?;
-    for (number, gtid) in open {
-        if gtid.parse().is_ok_and(|gtid: Gtid| applied.contains(&gtid)) {
+    let mut others = false;
+    for (number, origin) in open {
+        let gtid = origin.split('#').next().and_then(|gtid| gtid.parse::<Gtid>().ok());
+        if gtid.is_some_and(|gtid| applied.contains(&gtid)) {
             let done = format!(
                 "UPDATE causeway.ddl SET state = '{DONE}' WHERE {} AND number = {number}",
                 link.condition()
             );
             transaction(session, link, epoch, applied, done).await?;
+        } else {
+            others = true;
         }
     }
-    Ok(())
+    Ok(others)
 }
 
 /// In one transaction with the fence, so that a process that has lost the link never runs the statement.

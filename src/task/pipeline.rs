@@ -132,7 +132,7 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
     tasks.spawn(heartbeat(link.clone(), probe));
     tasks.spawn(copier::run(link.clone(), taken.epoch));
     let receiver = Receiver::read(session.conn()).await?;
-    ddl::settle(&mut session, &link.key, taken.epoch, &taken.applied).await?;
+    let begun = ddl::settle(&mut session, &link.key, taken.epoch, &taken.applied).await?;
     link.status.enter(State::Running, Some(""));
     let mut scheduler = Scheduler {
         link: link.clone(),
@@ -145,6 +145,7 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
         intent: None,
         alone: None,
         filling: None,
+        begun,
         receiver,
         told: HashSet::new(),
         persisted: watermark_sender,
@@ -292,6 +293,8 @@ struct Scheduler {
     alone: Option<u64>,
     /// CREATE TABLE … SELECT that has made its table, and has no rows in it yet.
     filling: Option<Filling>,
+    /// There are intents of an earlier run that have not been settled.
+    begun: bool,
     /// What the destination makes of views and the like.
     receiver: Receiver,
     /// Why statements were ignored: each reason is told once.
@@ -594,6 +597,9 @@ impl Scheduler {
         let done = Arc::new(self.watermark.done().clone());
         let lineage = self.link.lineage();
         checkpoint::set_watermark(session.conn(), &self.link.key, self.epoch, self.ddl, &done, &lineage).await?;
+        if self.begun && self.filling.is_none() {
+            self.begun = ddl::settle(session, &self.link.key, self.epoch, &done).await?;
+        }
         self.persisted.send_replace(done);
         if self.link.key.direction == Direction::Reverse {
             self.link.shared.reverse_ddl.store(self.ddl, Ordering::Release);

@@ -129,8 +129,86 @@ async fn a_ddl_that_the_destination_refuses_can_be_passed_by_or_replaced() {
     proxy.wait_synced("t").await;
     assert_same(&pair.hq, &pair.branch, "d").await;
 
+    // Or the operator makes the definition fit, and lets it be tried again.
+    sql(&pair.branch, "SET sql_log_bin = 0; ALTER TABLE d.t ADD COLUMN y INT").await;
+    sql(
+        &pair.hq,
+        "ALTER TABLE d.t ADD COLUMN y BIGINT; INSERT INTO d.t VALUES (5, 5, 5, 5, 5000000000)",
+    )
+    .await;
+    comes_to_be(&proxy, "failed").await;
+    sql(&pair.branch, "SET sql_log_bin = 0; ALTER TABLE d.t DROP COLUMN y").await;
+    sql(&proxy, "RESUME SYNC TASK t").await;
+    proxy.wait_state("t", "running").await;
+    sql(&pair.branch, "UPDATE d.t SET y = 6000000000 WHERE id = 1").await;
+    proxy.wait_synced("t").await;
+    assert_same(&pair.hq, &pair.branch, "d").await;
+
     // There is nothing to decide now.
     sql(&proxy, "PAUSE SYNC TASK t").await;
     let (code, message) = error_of(&proxy, "RESUME SYNC TASK t SKIP").await;
     assert_eq!(code, 3102, "{message}");
+}
+
+#[tokio::test]
+async fn a_table_without_a_key_is_taken_out_and_comes_back_with_one() {
+    let (pair, proxy) = in_step().await;
+    sql(
+        &pair.hq,
+        "CREATE TABLE d.k SELECT 1 AS a; INSERT INTO d.k VALUES (2); INSERT INTO d.t VALUES (3, 3)",
+    )
+    .await;
+    let error = comes_to_be(&proxy, "failed").await;
+    assert!(
+        error.contains("d.k has neither") && error.contains("REMOVE OBJECTS"),
+        "{error}"
+    );
+    sql(&proxy, "ALTER SYNC TASK t REMOVE OBJECTS (d.k)").await;
+    sql(&proxy, "RESUME SYNC TASK t").await;
+    proxy.wait_state("t", "running").await;
+    proxy.wait_synced("t").await;
+    assert_eq!(cell(&pair.branch, "SELECT COUNT(*) FROM d.t").await, "3");
+
+    sql(&pair.hq, "ALTER TABLE d.k ADD PRIMARY KEY (a)").await;
+    sql(&pair.branch, "SET sql_log_bin = 0; DROP TABLE d.k").await;
+    sql(&proxy, "ALTER SYNC TASK t ADD OBJECTS (d.k)").await;
+    sql(&pair.hq, "INSERT INTO d.k VALUES (3)").await;
+    proxy.wait_synced("t").await;
+    assert_same(&pair.hq, &pair.branch, "d").await;
+    assert_eq!(cell(&pair.branch, "SELECT SUM(a) FROM d.k").await, "6");
+}
+
+#[tokio::test]
+async fn a_statement_that_may_have_been_run_before_the_task_was_altered_is_left_to_the_operator() {
+    let (pair, proxy) = in_step().await;
+    sql(
+        &pair.hq,
+        "CREATE TABLE d.a (id INT PRIMARY KEY); CREATE TABLE d.b (id INT PRIMARY KEY)",
+    )
+    .await;
+    proxy.wait_synced("t").await;
+    // A table of the branch's own refers to one of them.
+    sql(
+        &pair.branch,
+        "SET sql_log_bin = 0; CREATE DATABASE own; CREATE TABLE own.c (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES d.b (id))",
+    )
+    .await;
+    sql(&pair.hq, "DROP TABLE d.a, d.b").await;
+    let error = comes_to_be(&proxy, "failed").await;
+    assert!(error.contains("3730"), "{error}");
+    // As after a crash between the statement and the note that it is done.
+    let marked = "SET sql_log_bin = 0; UPDATE causeway.ddl SET state = 'intended' WHERE state = 'passed'";
+    sql(&pair.branch, marked).await;
+    sql(&proxy, "ALTER SYNC TASK t REMOVE OBJECTS (d.b)").await;
+    sql(&proxy, "RESUME SYNC TASK t").await;
+    let error = comes_to_be(&proxy, "failed").await;
+    assert!(
+        error.contains("was begun at the destination as: DROP TABLE") && error.contains("APPLY"),
+        "{error}"
+    );
+    sql(&proxy, "RESUME SYNC TASK t APPLY 'DROP TABLE d.a'").await;
+    proxy.wait_state("t", "running").await;
+    proxy.wait_synced("t").await;
+    let left = "SELECT GROUP_CONCAT(TABLE_NAME ORDER BY 1) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'd'";
+    assert_eq!(cell(&pair.branch, left).await, "b,t");
 }

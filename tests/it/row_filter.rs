@@ -662,8 +662,9 @@ async fn a_filter_that_cannot_be_used_is_refused_with_the_reason() {
         );
         sql(&proxy, "DROP SYNC TASK t").await;
     }
-    // A column that goes while the task runs.
-    sql(&proxy, &create("at > '2026-01-01'")).await;
+    // A column that goes while the task runs, and the way out that the error names.
+    sql(&pair.hq, "CREATE TABLE shop.u (id INT PRIMARY KEY)").await;
+    sql(&proxy, &create("at > '2026-01-01', shop.u")).await;
     sql(&proxy, "START SYNC TASK t").await;
     proxy.wait_synced("t").await;
     sql(
@@ -674,7 +675,24 @@ async fn a_filter_that_cannot_be_used_is_refused_with_the_reason() {
     proxy.wait_state("t", "failed").await;
     let error = cell(&proxy, "SELECT last_error FROM sync.status").await;
     assert!(
-        error.contains("shop.t") && error.contains("renamed or dropped"),
+        error.contains("REMOVE OBJECTS (`shop`.`t`)") && error.contains("renamed or dropped"),
         "{error}"
     );
+    sql(&proxy, "ALTER SYNC TASK t REMOVE OBJECTS (shop.t)").await;
+    sql(&pair.branch, "DROP TABLE shop.t").await;
+    sql(
+        &proxy,
+        "ALTER SYNC TASK t ADD OBJECTS (shop.t WHERE since > '2026-01-01')",
+    )
+    .await;
+    sql(&proxy, "RESUME SYNC TASK t").await;
+    proxy.wait_state("t", "running").await;
+    sql(
+        &pair.hq,
+        "INSERT INTO shop.t VALUES (2, '2026-02-02'), (3, '2025-02-02')",
+    )
+    .await;
+    proxy.wait_synced("t").await;
+    let there = "SELECT GROUP_CONCAT(id ORDER BY id) FROM shop.t";
+    assert_eq!(cell(&pair.branch, there).await, "1,2");
 }
