@@ -24,15 +24,16 @@ async fn listed_columns_travel_and_the_others_keep_what_they_hold() {
         &pair.hq,
         "CREATE DATABASE crm; CREATE TABLE crm.clients (id INT PRIMARY KEY, secret VARCHAR(20) DEFAULT 's', name VARCHAR(20), \
          region VARCHAR(2) NOT NULL DEFAULT 'EU', UNIQUE KEY by_name (name), KEY by_region (region)); \
-         INSERT INTO crm.clients VALUES (1, 'x1', 'anna', 'EU'), (2, 'x2', 'bert', 'US'), (3, 'x3', 'carl', 'EU')",
+         INSERT INTO crm.clients VALUES (1, 'x1', 'anna', 'EU'), (2, 'x2', 'bert', 'US'), (3, 'x3', 'carl', 'EU'); \
+         CREATE TABLE crm.other (id INT PRIMARY KEY)",
     )
     .await;
     let proxy = Proxy::start().await;
     proxy.register(&pair).await;
     sql(
         &proxy,
-        "CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS (crm.clients AS crm2.customers (id, name AS full_name)); \
-         ",
+        "CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS (crm.clients AS crm2.customers (id, name AS full_name), \
+         crm.other)",
     )
     .await;
     let shown = rows(&proxy, "SHOW CREATE SYNC TASK t").await[0][1].clone();
@@ -116,6 +117,49 @@ async fn listed_columns_travel_and_the_others_keep_what_they_hold() {
     );
     let ignored = "SELECT COUNT(*) FROM sync.ddl WHERE outcome = 'ignored' AND direction = 'forward'";
     assert_eq!(cell(&proxy, ignored).await, "2");
+
+    // What a list names is renamed: another list takes the place of that one, and the task goes on.
+    sql(
+        &pair.hq,
+        "ALTER TABLE crm.clients RENAME COLUMN name TO called; INSERT INTO crm.clients (id, called) VALUES (7, 'heinz')",
+    )
+    .await;
+    let error = eventually("the task pauses", async || {
+        let query = "SELECT last_error FROM sync.status WHERE state = 'paused' AND direction = 'forward'";
+        rows(&proxy, query)
+            .await
+            .into_iter()
+            .next()
+            .map(|mut row| row.remove(0))
+    })
+    .await;
+    assert!(
+        error.contains("renames column name of crm.clients") && error.contains("REMOVE the table"),
+        "{error}"
+    );
+    sql(&proxy, "ALTER SYNC TASK t REMOVE OBJECTS (crm.clients)").await;
+    sql(&pair.branch, "DROP TABLE crm2.customers").await;
+    sql(
+        &proxy,
+        "ALTER SYNC TASK t ADD OBJECTS (crm.clients AS crm2.customers (id, called AS full_name))",
+    )
+    .await;
+    sql(&proxy, "RESUME SYNC TASK t").await;
+    proxy.wait_state("t", "running").await;
+    proxy.wait_synced("t").await;
+    sql(
+        &pair.branch,
+        "UPDATE crm2.customers SET full_name = 'HEINZ' WHERE id = 7",
+    )
+    .await;
+    proxy.wait_synced("t").await;
+    let called = "SELECT GROUP_CONCAT(id, called ORDER BY id) FROM crm.clients";
+    let full_name = "SELECT GROUP_CONCAT(id, full_name ORDER BY id) FROM crm2.customers";
+    assert_eq!(cell(&pair.hq, called).await, cell(&pair.branch, full_name).await);
+    assert_eq!(
+        cell(&pair.hq, "SELECT called FROM crm.clients WHERE id = 7").await,
+        "HEINZ"
+    );
 }
 
 /// While rows are copied, changes are written over whatever is there; what the destination has in columns of its own
