@@ -16,6 +16,9 @@ use crate::{
 /// Tables that one statement asks for.
 const TOGETHER: usize = 500;
 
+/// How often definitions are read that change meanwhile.
+const ATTEMPTS: usize = 20;
+
 /// Reads the definitions of those of `names` that are there.
 ///
 /// # Errors
@@ -157,38 +160,82 @@ impl<'a> Wanted<'a> {
     }
 }
 
+/// Definitions take several questions, between which a table may be altered, renamed, or take another one's name: its
+/// columns would come with the keys of none. So the columns are looked at before and after, until they are the same.
 async fn read_some(
     conn: &mut Conn,
     wanted: &Wanted<'_>,
     tables: &mut HashMap<TableName, Table>,
 ) -> Result<(), Failure> {
-    let place = wanted.condition("");
-    let failed = |error: mysql_async::Error| wanted.failure(&error);
+    let mut before = columns(conn, wanted).await?;
+    for _ in 0..ATTEMPTS {
+        if before.is_empty() {
+            return Ok(());
+        }
+        let mut found = with_columns(&before);
+        add_keys(conn, wanted, &mut found).await?;
+        let after = columns(conn, wanted).await?;
+        if after == before {
+            tables.extend(found);
+            return Ok(());
+        }
+        before = after;
+    }
+    Err(Failure::environment(format!(
+        "tables in {} are altered faster than their definitions can be read",
+        wanted.database
+    )))
+}
+
+/// A column of a table, and what the server says of the keys it is in.
+#[derive(Debug, PartialEq)]
+struct FoundColumn<'a> {
+    table: &'a TableName,
+    column: TableColumn,
+    keys: String,
+}
+
+async fn columns<'a>(conn: &mut Conn, wanted: &Wanted<'a>) -> Result<Vec<FoundColumn<'a>>, Failure> {
     // The statistics cache is of no use here, and a stale one of harm.
     let rows: Vec<Row> = conn
         .query(format!(
             "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, \
-             DATETIME_PRECISION, CHARACTER_OCTET_LENGTH, COLUMN_DEFAULT, GENERATION_EXPRESSION, TABLE_NAME \
-             FROM information_schema.COLUMNS WHERE {place} ORDER BY TABLE_NAME, ORDINAL_POSITION"
+             DATETIME_PRECISION, CHARACTER_OCTET_LENGTH, COLUMN_DEFAULT, GENERATION_EXPRESSION, TABLE_NAME, COLUMN_KEY \
+             FROM information_schema.COLUMNS WHERE {} ORDER BY TABLE_NAME, ORDINAL_POSITION",
+            wanted.condition("")
         ))
         .await
-        .map_err(failed)?;
-    for row in &rows {
-        let found = row.get_opt::<String, _>(11).and_then(Result::ok).unwrap_or_default();
-        let Some(name) = wanted.name(&found) else { continue };
-        let table = tables.entry(name.clone()).or_insert_with(|| Table {
-            name: name.clone(),
+        .map_err(|error| wanted.failure(&error))?;
+    let text = |row: &Row, place| row.get_opt::<String, _>(place).and_then(Result::ok).unwrap_or_default();
+    let found = rows.iter().filter_map(|row| {
+        let table = wanted.name(&text(row, 11))?;
+        Some(column(table, row).map(|column| FoundColumn {
+            table,
+            column,
+            keys: text(row, 12),
+        }))
+    });
+    found.collect()
+}
+
+fn with_columns(columns: &[FoundColumn<'_>]) -> HashMap<TableName, Table> {
+    let mut tables: HashMap<TableName, Table> = HashMap::new();
+    for found in columns {
+        let table = tables.entry(found.table.clone()).or_insert_with(|| Table {
+            name: found.table.clone(),
             columns: Vec::new(),
             unique_keys: Vec::new(),
             foreign_keys: Vec::new(),
             references: Vec::new(),
         });
-        table.columns.push(column(name, row)?);
+        table.columns.push(found.column.clone());
     }
-    if rows.is_empty() {
-        return Ok(());
-    }
+    tables
+}
 
+async fn add_keys(conn: &mut Conn, wanted: &Wanted<'_>, tables: &mut HashMap<TableName, Table>) -> Result<(), Failure> {
+    let place = wanted.condition("");
+    let failed = |error: mysql_async::Error| wanted.failure(&error);
     let parts: Vec<(String, String, Option<String>, Option<u64>)> = conn
         .query(format!(
             "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
