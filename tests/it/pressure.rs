@@ -218,10 +218,10 @@ async fn two_servers_with_one_server_uuid_are_refused() {
 }
 
 #[tokio::test]
-async fn a_thousand_tables_start_and_follow_in_bounded_memory() {
+async fn hundreds_of_tables_that_all_hold_rows_start_and_follow_in_bounded_memory() {
     let quick = ServerOptions::with(&["--table-open-cache=4000", "--table-definition-cache=4000"]);
     let pair = Pair::start_with(quick.clone(), quick).await;
-    let tables = 1000;
+    let tables = 300;
     let each = |statement: &str| {
         (0..tables)
             .map(|table| statement.replace('#', &table.to_string()))
@@ -241,7 +241,7 @@ async fn a_thousand_tables_start_and_follow_in_bounded_memory() {
             "SELECT COUNT(*) FROM sync.objects WHERE direction = 'forward' AND rows_copied = 1"
         )
         .await,
-        "1000"
+        "300"
     );
     for some in each("UPDATE shop.t# SET n = n + 1; INSERT INTO shop.t# VALUES (2, 2)").chunks(100) {
         conn.query_drop(some.join(";")).await.unwrap();
@@ -252,7 +252,7 @@ async fn a_thousand_tables_start_and_follow_in_bounded_memory() {
         "SELECT SUM(inserts), SUM(updates) FROM sync.objects WHERE direction = 'forward'",
     )
     .await;
-    assert_eq!(sums, [["1000", "1000"]]);
+    assert_eq!(sums, [["300", "300"]]);
     let counts = each("SELECT SUM(n) s FROM shop.t#").join(" UNION ALL ");
     let sum = format!("SELECT SUM(s) FROM ({counts}) x");
     assert_eq!(cell(&pair.hq, &sum).await, cell(&pair.branch, &sum).await);
