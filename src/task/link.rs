@@ -2,7 +2,7 @@
 //! changes; and tries again when a server is out of reach.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -70,8 +70,9 @@ pub struct Shared {
     /// Number of the last statement of the forward link that the reverse one has passed for good. What was known of
     /// earlier ones is of no use any more; without a reverse link that is everything.
     pub reverse_ddl: std::sync::atomic::AtomicU64,
-    /// Tables that the forward link has dropped at its destination, as their copy begins anew.
-    pub dropped: Mutex<HashSet<TableName>>,
+    /// Tables that the forward link has dropped at its destination, as their copy begins anew; with the transaction of
+    /// the drop once the reverse link has met it: a later one is a client's.
+    pub dropped: Mutex<HashMap<TableName, Option<Gtid>>>,
     /// When the newest transaction that the forward link has passed was committed at its source, in microseconds since
     /// the Unix epoch by that server's clock.
     pub forward_done_us: std::sync::atomic::AtomicU64,
@@ -95,12 +96,24 @@ impl Shared {
     /// The forward link is about to drop a table at its destination.
     pub fn drops(&self, table: &TableName) {
         let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
-        dropped.insert(table.clone());
+        dropped.insert(table.clone(), None);
     }
 
-    /// See [`Shared::dropped`].
-    pub fn dropped(&self) -> HashSet<TableName> {
-        self.dropped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Tables whose drop in this transaction would be the forward link's.
+    pub fn dropped(&self, gtid: &Gtid) -> HashSet<TableName> {
+        let dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = dropped
+            .iter()
+            .filter(|(_, met)| met.as_ref().is_none_or(|met| met == gtid));
+        own.map(|(table, _)| table.clone()).collect()
+    }
+
+    /// The reverse link has met the forward link's drop of these tables.
+    pub fn met_drop(&self, tables: &[TableName], gtid: &Gtid) {
+        let mut dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        for table in tables {
+            dropped.insert(table.clone(), Some(gtid.clone()));
+        }
     }
 }
 

@@ -20,6 +20,8 @@ use crate::{
 pub enum Verdict {
     /// It does not concern this link.
     Nothing,
+    /// Causeway has dropped these tables there, as their copy began anew.
+    OwnDrop(Vec<TableName>),
     /// Causeway ran it there itself.
     Echo,
     /// Run it at the destination.
@@ -166,7 +168,7 @@ pub fn judge(
         // The server words a DROP TABLE anew, so it can't be marked.
         let is_dropped = |name: &TableName| known.dropped.contains(name);
         if matches!(parsed.kind, Kind::DropTable { .. }) && parsed.targets().all(|target| is_dropped(&target.name)) {
-            return Verdict::Nothing;
+            return Verdict::OwnDrop(parsed.targets().map(|target| target.name.clone()).collect());
         }
         return if echo.is_some_and(|echo| same_statement(&parsed, echo, &context)) {
             Verdict::Echo
@@ -653,6 +655,7 @@ mod tests {
             },
         ) {
             Verdict::Nothing => "nothing".to_owned(),
+            Verdict::OwnDrop(_) => "own drop".to_owned(),
             Verdict::Echo => "echo".to_owned(),
             Verdict::Hide(..) | Verdict::CutOver(_) | Verdict::Unhide(_) => "hidden".to_owned(),
             Verdict::Move(_) => "moves".to_owned(),

@@ -55,8 +55,8 @@ const NO_SUCH_ITEM: u16 = 3110;
 const NOT_A_WARNING: u16 = 3111;
 /// How long the end of a task is waited for before it is cut off. Nothing is lost then either.
 const END_LIMIT: Duration = Duration::from_secs(90);
-/// How often it is looked whether tables that came in are copied.
-const COPY_LOOKED_AT: Duration = Duration::from_millis(50);
+/// How often it is looked whether tables that came in are copied, and whether the other direction has ended.
+const LOOKED_AT: Duration = Duration::from_millis(50);
 
 /// All tasks of this process.
 #[derive(Debug)]
@@ -697,7 +697,9 @@ impl Control for Controller {
         let stored = self.0.stored(task)?;
         let entry = self.0.entry(&stored);
         let waiting = async {
-            for status in &entry.statuses {
+            // The forward direction last: what the reverse one writes at the source may have to come back, where a
+            // statement has replaced the rows of a table meanwhile.
+            for status in entry.statuses.iter().rev() {
                 let name = match status.direction() {
                     Direction::Forward => &stored.definition.source,
                     Direction::Reverse => &stored.definition.destination,
@@ -710,34 +712,20 @@ impl Control for Controller {
                 let (mut applied, mut state) = (status.watch_applied(), status.watch_state());
                 loop {
                     let done = applied.borrow_and_update().clone();
+                    state.borrow_and_update();
                     let is_whole = !status.is_copying();
                     if status.is_past(&executed, &done) && status.state() == State::Running && is_whole {
                         break;
                     }
-                    match *state.borrow_and_update() {
-                        State::Failed => {
-                            return Err(error(
-                                code::TASK_STATE,
-                                format!("task {task} has failed: {}", status.row().last_error),
-                            ));
-                        }
-                        State::Created | State::Paused | State::Stopped => {
-                            let why = status.row().last_error;
-                            let why = if why.is_empty() { why } else { format!(" ({why})") };
-                            return Err(error(
-                                code::TASK_STATE,
-                                format!(
-                                    "task {task} is {}{why}; START or RESUME it first",
-                                    status.state().as_str()
-                                ),
-                            ));
-                        }
-                        _ => {}
-                    }
+                    // One direction may wait for the other.
+                    entry
+                        .statuses
+                        .iter()
+                        .try_for_each(|status| can_come_in_step(task, status))?;
                     tokio::select! {
                         _ = applied.changed() => {}
                         _ = state.changed() => {}
-                        () = tokio::time::sleep(COPY_LOOKED_AT), if !is_whole => {}
+                        () = tokio::time::sleep(LOOKED_AT) => {}
                     }
                 }
             }
@@ -749,6 +737,20 @@ impl Control for Controller {
     async fn publish(&self) {
         self.0.publish().await;
     }
+}
+
+/// Whether a direction of a task that is waited for is on its way.
+fn can_come_in_step(task: &TaskName, status: &LinkStatus) -> Result<(), ControlError> {
+    let why = status.row().last_error;
+    let message = match status.state() {
+        State::Failed => format!("task {task} has failed: {why}"),
+        state @ (State::Created | State::Paused | State::Stopped) => {
+            let why = if why.is_empty() { why } else { format!(" ({why})") };
+            format!("task {task} is {}{why}; START or RESUME it first", state.as_str())
+        }
+        _ => return Ok(()),
+    };
+    Err(error(code::TASK_STATE, message))
 }
 
 impl Supervisor {

@@ -238,6 +238,9 @@ async fn a_task_goes_to_the_other_host_by_itself_and_not_back_to_one_that_has_st
     tally.assert_at(&replica, DATABASE).await;
     tally.assert_at(&pair.branch, DATABASE).await;
     assert_eq!(in_use().await, second);
+    // Monitors see where it is read.
+    let shown = rows(&proxy, "SHOW REPLICA STATUS").await;
+    assert_eq!(format!("{}:{}", shown[0][1], shown[0][3]), second);
 
     // The old server comes back, as it was: it is left alone, also when the new one is away.
     sql(&replica, "INSERT INTO shop.plain VALUES (1, 1, 1, 'after')").await;

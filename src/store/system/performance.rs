@@ -11,10 +11,13 @@ const SCHEMA: &str = "performance_schema";
 /// `CONNECTING`; when it stopped by an error, both are off and the error is the applier's. The lag is known while it
 /// follows changes, and NULL otherwise, so that an alert on NULL or on a high value misses nothing.
 ///
-/// A position with a dot is a place in a binlog file, `binlog.000007:1234`; others are GTID sets.
+/// Of a server with several hosts the one that is in use is shown. A position with a dot is a place in a binlog file, `binlog.000007:1234`; others are GTID sets.
 pub(super) const CHANNELS: &str = "
     SELECT s.task || ':' || s.direction AS channel, s.state, s.since, s.idle,
-        coalesce(o.host, o.socket, '') AS host, coalesce(o.port, 0) AS port, o.user, coalesce(o.server_uuid, '') AS uuid,
+        iif(instr(o.host, ',') AND o.in_use <> '', trim(rtrim(rtrim(o.in_use, '0123456789'), ':'), '[]'),
+            coalesce(o.host, o.socket, '')) AS host,
+        iif(instr(o.host, ',') AND o.in_use <> '', CAST(substr(o.in_use, length(rtrim(o.in_use, '0123456789')) + 1) AS INTEGER),
+            coalesce(o.port, 0)) AS port, o.user, coalesce(o.server_uuid, '') AS uuid,
         iif(o.ssl_mode = 'DISABLED', 'No', 'Yes') AS ssl_allowed,
         iif(o.ssl_mode IN ('VERIFY_CA', 'VERIFY_IDENTITY'), 'Yes', 'No') AS ssl_verify,
         coalesce(o.ssl_ca, '') AS ssl_ca, coalesce(o.ssl_cert, '') AS ssl_cert, coalesce(o.ssl_key, '') AS ssl_key,

@@ -43,7 +43,7 @@ impl Scheduler {
             covered: link.copied.borrow().covering(&statement.header.gtid),
             dropped: match link.key.direction {
                 Direction::Forward => HashSet::new(),
-                Direction::Reverse => link.shared.dropped(),
+                Direction::Reverse => link.shared.dropped(&statement.header.gtid),
             },
             half_copied: link.copied.borrow().gone.clone(),
         };
@@ -61,7 +61,7 @@ impl Scheduler {
         if verdict != Verdict::Nothing {
             link.shared.definitions.fetch_add(1, Ordering::AcqRel);
         }
-        if !matches!(verdict, Verdict::Nothing | Verdict::Echo)
+        if !matches!(verdict, Verdict::Nothing | Verdict::OwnDrop(_) | Verdict::Echo)
             && let Some(decision) = self.decision(gtid).await?
         {
             dealt.voids = self.decided(session, statement, decision).await?;
@@ -69,6 +69,7 @@ impl Scheduler {
         }
         match verdict {
             Verdict::Nothing => {}
+            Verdict::OwnDrop(tables) => link.shared.met_drop(&tables, gtid),
             Verdict::Echo => {
                 dealt.echo = intended.map(|intended| intended.number);
                 self.ddl = self.ddl.max(dealt.echo.unwrap_or(0));
