@@ -76,7 +76,7 @@ async fn writers_on_both_sides_end_equal_and_then_the_binlogs_are_quiet() {
     writers_on_both_sides(Options::default()).await;
 }
 
-pub(crate) async fn writers_on_both_sides(options: Options) {
+async fn writers_on_both_sides(options: Options) {
     let (pair, proxy) = in_step(options).await;
     let begin = Instant::now();
     let load = Load::start(&both(&pair), 3);
@@ -205,7 +205,7 @@ async fn two_databases_of_one_server_are_kept_in_step_under_other_names() {
     one_server(Options::default()).await;
 }
 
-pub(crate) async fn one_server([options, _]: Options) {
+async fn one_server([options, _]: Options) {
     let one = server(options).await;
     make_tables(&one, "shop").await;
     let mut proxy = Proxy::start().await;
@@ -251,7 +251,7 @@ async fn ddl_in_the_middle_of_the_load_arrives_in_its_place_and_never_travels_ba
     ddl_in_the_load(Options::default()).await;
 }
 
-pub(crate) async fn ddl_in_the_load(options: Options) {
+async fn ddl_in_the_load(options: Options) {
     let (pair, proxy) = in_step(options).await;
     let load = Load::start(&both(&pair), 2);
     // Rows of hq have even numbers.
