@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use causeway::binlog::{Event, Header, parse, parse_body, rows};
+use causeway::binlog::{Event, Header, event::parse_body, parse, rows};
 
 fn look(event: Event, tables: &mut HashMap<u64, std::sync::Arc<causeway::model::table_map::TableMap>>) {
     match event {
