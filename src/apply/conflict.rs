@@ -129,9 +129,12 @@ impl Path<'_> {
             Resolution::Fail => {
                 return Err(Stop::Failure(Failure::data(format!(
                     "conflict {} in {} at {gtid}: the row at the destination is not as the change expects; \
-                     SELECT * FROM sync.conflicts shows both. Make the rows agree (under SET sql_log_bin = 0, so that \
-                     the mending itself does not travel), or choose another conflict_policy (ALTER SYNC TASK … SET \
-                     (conflict_policy = 'overwrite')), then RESUME the task",
+                     SELECT * FROM sync.conflicts shows both. Make the row there what the change was made on \
+                     (before_image) or what it leaves (incoming_row), under SET sql_log_bin = 0, so that the mending \
+                     itself does not travel, then RESUME the task. If both sides have changed the row, let one side \
+                     win: ALTER SYNC TASK … SET (conflict_policy = 'overwrite') REVERSE SET (conflict_policy = \
+                     'ignore') keeps the source's rows, the opposite the destination's; then RESUME, and set 'fail' \
+                     again",
                     kind.as_str(),
                     change.target.table.name,
                 ))));

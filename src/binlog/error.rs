@@ -69,8 +69,9 @@ impl BinlogError {
         Self::row(
             table,
             None,
-            "its row image lacks a column; set binlog_row_image=FULL at the source, and start the task again with a full \
-             sync",
+            "its row image lacks a column; set binlog_row_image=FULL at the source. For these rows take the table, and \
+             others written so, out of the task (ALTER SYNC TASK … REMOVE OBJECTS) and RESUME, drop them at the \
+             destination, and ADD OBJECTS them again: they are copied anew",
         )
     }
 

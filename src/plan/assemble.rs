@@ -336,9 +336,11 @@ impl Assembler {
                 Some(Table::Selected(target, _)) => Err(AssembleError::Unsupported {
                     what: format!("partial JSON update of {}", target.source),
                     position: self.position(),
-                    remedy: "not carried yet; SET GLOBAL binlog_row_value_options='' at the source, and start the \
-                             task again with a full sync"
-                        .into(),
+                    remedy:
+                        "not carried yet; SET GLOBAL binlog_row_value_options='' at the source, and take the table out of \
+                             the task (ALTER SYNC TASK … REMOVE OBJECTS), RESUME, drop it at the destination, and ADD \
+                             OBJECTS it again"
+                            .into(),
                 }),
                 _ => Ok(None),
             },
@@ -349,7 +351,8 @@ impl Assembler {
             Event::Incident { .. } => Err(AssembleError::Unsupported {
                 what: "INCIDENT event".into(),
                 position: self.position(),
-                remedy: "the source has lost changes from its binlog; start the task again with a full sync".into(),
+                remedy: "the source has lost changes from its binlog; drop the task and create it anew, with full sync"
+                    .into(),
             }),
             Event::Unknown(kind) => Err(AssembleError::Unsupported {
                 what: format!("binlog event of unknown type {kind:?}"),
@@ -437,7 +440,7 @@ impl Assembler {
                     what: "transaction that was rolled back after it changed tables without transactions".into(),
                     position: self.position(),
                     remedy: "what of it stayed can't be told from the binlog; use InnoDB for synchronized tables, and \
-                             start the task again with a full sync"
+                             drop the task and create it anew, with full sync"
                         .into(),
                 })
             }
@@ -504,10 +507,10 @@ impl Assembler {
                 return Err(AssembleError::Unsupported {
                     what: "XA COMMIT of a transaction that was prepared before the task began".into(),
                     position: self.position(),
-                    remedy:
-                        "its rows are in an earlier part of the binlog; start the task again with a full sync while \
+                    remedy: "its rows are in an earlier part of the binlog; drop the task and \
+                         create it anew, with full sync, while \
                              no XA transaction is prepared (XA RECOVER lists them)"
-                            .into(),
+                        .into(),
                 });
             }
             _ => return Err(self.order("XA statement", "it stands outside of a transaction")),
@@ -614,8 +617,8 @@ impl Assembler {
                 ),
                 position: self.position(),
                 remedy:
-                    "they are kept in memory until they are committed; leave smaller ones open at a time, and start \
-                         the task again with a full sync"
+                    "they are kept in memory until they are committed; leave smaller ones open at a time, drop the \
+                         task, and create it anew, with full sync"
                         .into(),
             });
         }

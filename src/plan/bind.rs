@@ -16,8 +16,9 @@ pub enum BindError {
     /// Names are neither in the binlog nor known otherwise, or do not fit.
     #[error(
         "the definition of {table} at the source does not fit its rows in the binlog ({reason}); it was probably \
-         changed after these rows were written. Set binlog_row_metadata=FULL on the source, or start the task \
-         again with a full sync"
+         changed after these rows were written. Set binlog_row_metadata=FULL on the source; for these \
+         rows take the table out of the task (ALTER SYNC TASK … REMOVE OBJECTS) and RESUME, drop it at the \
+         destination, and ADD OBJECTS it again: it is copied anew"
     )]
     Definition {
         /// The table at the source.
@@ -55,16 +56,21 @@ pub enum BindError {
     },
     /// Rows can't be told apart.
     #[error(
-        "{destination} has neither a primary key nor a unique key over NOT NULL columns; add one (for instance \
-         ALTER TABLE {destination} ADD COLUMN my_row_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY \
-         KEY), or take the table out of the task (ALTER SYNC TASK … REMOVE OBJECTS)"
+        "{destination} has neither a primary key nor a unique key over NOT NULL columns, and these rows were written \
+         without one. Take the table out of the task (ALTER SYNC TASK … REMOVE OBJECTS) and RESUME; to have it \
+         synchronized, give it a key at the source (for instance ADD COLUMN my_row_id BIGINT UNSIGNED NOT NULL \
+         AUTO_INCREMENT INVISIBLE PRIMARY KEY), drop it at the destination, and ADD OBJECTS it again: it is copied"
     )]
     NoKey {
         /// The table at the destination.
         destination: String,
     },
     /// A key column is not in the source's rows.
-    #[error("{source_table} has no column {column}, which is part of the row key of {destination}")]
+    #[error(
+        "{source_table} has no column {column}, which is part of the row key of {destination}. Give both the same \
+         key; if these rows were written before, take the table out of the task (ALTER SYNC TASK … REMOVE OBJECTS) and \
+         RESUME, drop it at the destination, and ADD OBJECTS it again: it is copied anew"
+    )]
     KeyColumn {
         /// The table at the source.
         source_table: String,

@@ -50,7 +50,7 @@ pub(super) const ITEMS: &[Item] = &[
         name: "triggers at the receiving side",
         looks_at: "triggers of the destination on tables that the task writes to, without Causeway's guard",
         why: "The changes that are applied have had the effect of triggers at the side they come from; what a trigger does then \
-              is done twice, or conflicts.",
+              is done twice, conflicts, or stays at that side alone: the sides part.",
         severity: Severity::Warns,
         rule: Rule::Scope(|way, known| Some(triggers(way, known))),
     },

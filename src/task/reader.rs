@@ -439,7 +439,7 @@ impl Reader {
             Verdict::Stop(reason) => Err(Failure::data(reason)),
             _ => Err(Failure::data(format!(
                 "a statement at {} stands inside of a large transaction, where it can't be run; take the objects it \
-                 touches out of the task, or start the task again with a full sync",
+                 touches out of the task, or drop the task and create it anew, with full sync",
                 statement.header.position
             ))),
         }

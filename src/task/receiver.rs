@@ -248,7 +248,8 @@ pub fn guarding_statements(create: &str, context: &StatementContext<'_>) -> Opti
 pub fn unguarded(trigger: &TableName, server: &str, guarding: &str) -> String {
     format!(
         "trigger {trigger} on server {server} has no guard: it fires for the changes that Causeway applies there, which have \
-         had the effect of triggers at the side they come from; what it does then is done twice, or conflicts. It leaves \
+         had the effect of triggers at the side they come from; what it does then is done twice, conflicts, or stays there \
+         alone. It leaves \
          them alone if it does its work only where {APPLYING_VARIABLE} is NULL. These statements make it so, under the \
          sql_mode it was made in: {guarding}"
     )

@@ -93,7 +93,7 @@ impl Filters {
                 judge::column(name, place, column, now, &collations).map_err(|reason| {
                     wrong(format!(
                         "of column {name}, {reason}; set binlog_row_metadata=FULL on the server that the rows come from, \
-                         and start the task again with a full sync"
+                         and drop the task and create it anew, with full sync"
                     ))
                 })
             });

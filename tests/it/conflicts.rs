@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use causeway::demo::mysqld::LocalServer;
 
 use crate::support::{
-    ask::{cell, connect, eventually, rows, sql},
+    ask::{cell, connect, eventually, rows, sql, try_sql},
     cluster::{Pair, Proxy},
     compare::assert_same,
 };
@@ -587,4 +587,46 @@ async fn conflicts_are_kept_once_though_causeway_is_killed_and_the_policy_holds(
     assert_eq!(cell(&proxy, count).await, ROWS.to_string());
     let distinct = "SELECT COUNT(DISTINCT `key`) FROM sync.conflicts WHERE outcome = 'ignored' AND policy = 'ignore'";
     assert_eq!(cell(&proxy, distinct).await, ROWS.to_string());
+}
+
+#[tokio::test]
+async fn under_fail_a_row_that_both_sides_have_changed_is_settled_by_letting_one_side_win() {
+    let pair = Pair::start().await;
+    sql(
+        &pair.hq,
+        "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, v INT); INSERT INTO d.t VALUES (1, 0)",
+    )
+    .await;
+    let proxy = Proxy::in_step(&pair, "OBJECTS (d.*)").await;
+    for (forward, reverse, expected) in [("overwrite", "ignore", "10"), ("ignore", "overwrite", "20")] {
+        sql(&proxy, "PAUSE SYNC TASK t").await;
+        proxy.wait_state("t", "paused").await;
+        sql(&pair.hq, "UPDATE d.t SET v = 10").await;
+        sql(&pair.branch, "UPDATE d.t SET v = 20").await;
+        try_sql(&proxy, "RESUME SYNC TASK t").await.ok();
+        let error = eventually("the task fails", async || {
+            let failed = rows(&proxy, "SELECT last_error FROM sync.status WHERE state = 'failed'").await;
+            failed.into_iter().next().map(|mut row| row.remove(0))
+        })
+        .await;
+        assert!(
+            error.contains("If both sides have changed the row") && error.contains("REVERSE SET"),
+            "{error}"
+        );
+        let policies = |forward: &str, reverse: &str| {
+            format!("ALTER SYNC TASK t SET (conflict_policy = '{forward}') REVERSE SET (conflict_policy = '{reverse}')")
+        };
+        sql(&proxy, &policies(forward, reverse)).await;
+        sql(&proxy, "RESUME SYNC TASK t").await;
+        proxy.wait_state("t", "running").await;
+        proxy.wait_synced("t").await;
+        for server in [&pair.hq, &pair.branch] {
+            assert_eq!(cell(server, "SELECT v FROM d.t").await, expected);
+        }
+        sql(&proxy, &policies("fail", "fail")).await;
+        proxy.wait_state("t", "running").await;
+        sql(&pair.branch, "UPDATE d.t SET v = 0").await;
+        proxy.wait_synced("t").await;
+        assert_eq!(cell(&pair.hq, "SELECT v FROM d.t").await, "0");
+    }
 }

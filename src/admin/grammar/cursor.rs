@@ -365,7 +365,7 @@ const INSTEAD: [(&str, &str); 14] = [
     ),
     (
         "RESOLVE CONFLICT",
-        "sync.conflicts shows both rows: write the one that is to hold at either server, and it is carried to the other",
+        "sync.conflicts shows both rows, and last_error of the task how the one that stopped it can be mended",
     ),
     (
         "DISMISS CONFLICT",
