@@ -335,16 +335,19 @@ pub async fn settle(session: &mut Session, link: &LinkKey, epoch: u64, applied: 
     for (number, origin) in open {
         let gtid = origin.split('#').next().and_then(|gtid| gtid.parse::<Gtid>().ok());
         if gtid.is_some_and(|gtid| applied.contains(&gtid)) {
-            let done = format!(
-                "UPDATE causeway.ddl SET state = '{DONE}' WHERE {} AND number = {number}",
-                link.condition()
-            );
-            transaction(session, link, epoch, applied, done).await?;
+            transaction(session, link, epoch, applied, done(link, number)).await?;
         } else {
             others = true;
         }
     }
     Ok(others)
+}
+
+fn done(link: &LinkKey, number: u64) -> String {
+    format!(
+        "UPDATE causeway.ddl SET state = '{DONE}' WHERE {} AND number = {number}",
+        link.condition()
+    )
 }
 
 /// In one transaction with the fence, so that a process that has lost the link never runs the statement.
@@ -420,11 +423,7 @@ pub async fn finish(session: &mut Session, job: &Job<'_>, number: u64, last: boo
         true => job.applied_with_it(),
         false => job.applied.clone(),
     };
-    let done = format!(
-        "UPDATE causeway.ddl SET state = '{DONE}' WHERE {} AND number = {number}",
-        job.link.condition()
-    );
-    transaction(session, job.link, job.epoch, &applied, done).await?;
+    transaction(session, job.link, job.epoch, &applied, done(job.link, number)).await?;
     session
         .run(format!("DO RELEASE_LOCK('{}')", lock_name(job)))
         .await

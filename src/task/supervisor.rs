@@ -741,10 +741,10 @@ impl Control for Controller {
 
 /// Whether a direction of a task that is waited for is on its way.
 fn can_come_in_step(task: &TaskName, status: &LinkStatus) -> Result<(), ControlError> {
-    let why = status.row().last_error;
     let message = match status.state() {
-        State::Failed => format!("task {task} has failed: {why}"),
+        State::Failed => format!("task {task} has failed: {}", status.row().last_error),
         state @ (State::Created | State::Paused | State::Stopped) => {
+            let why = status.row().last_error;
             let why = if why.is_empty() { why } else { format!(" ({why})") };
             format!("task {task} is {}{why}; START or RESUME it first", state.as_str())
         }

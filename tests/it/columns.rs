@@ -124,15 +124,7 @@ async fn listed_columns_travel_and_the_others_keep_what_they_hold() {
         "ALTER TABLE crm.clients RENAME COLUMN name TO called; INSERT INTO crm.clients (id, called) VALUES (7, 'heinz')",
     )
     .await;
-    let error = eventually("the task pauses", async || {
-        let query = "SELECT last_error FROM sync.status WHERE state = 'paused' AND direction = 'forward'";
-        rows(&proxy, query)
-            .await
-            .into_iter()
-            .next()
-            .map(|mut row| row.remove(0))
-    })
-    .await;
+    let error = proxy.wait_link("t", "forward", "paused").await;
     assert!(
         error.contains("renames column name of crm.clients") && error.contains("REMOVE the table"),
         "{error}"

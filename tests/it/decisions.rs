@@ -1,7 +1,7 @@
 //! Statements that a task can't carry, and what the operator makes of them.
 
 use crate::support::{
-    ask::{cell, error_of, eventually, rows, sql},
+    ask::{cell, error_of, rows, sql},
     cluster::{Pair, Proxy},
     compare::assert_same,
 };
@@ -17,25 +17,12 @@ async fn in_step() -> (Pair, Proxy) {
     (pair, proxy)
 }
 
-/// Waits for the forward direction to be in a state, and returns its error.
-async fn comes_to_be(proxy: &Proxy, state: &str) -> String {
-    eventually(&format!("the task is {state}"), async || {
-        let found = rows(
-            proxy,
-            "SELECT state, last_error FROM sync.status WHERE direction = 'forward'",
-        )
-        .await;
-        (found[0][0] == state).then(|| found[0][1].clone())
-    })
-    .await
-}
-
 #[tokio::test]
 async fn a_statement_that_cant_be_carried_pauses_the_task_until_the_operator_decides() {
     let (pair, mut proxy) = in_step().await;
     let update = "SET binlog_format = 'STATEMENT'; UPDATE d.t SET v = v + 10";
     sql(&pair.hq, update).await;
-    let error = comes_to_be(&proxy, "paused").await;
+    let error = proxy.wait_link("t", "forward", "paused").await;
     assert!(
         error.contains("binlog_format=ROW") && error.contains("RESUME SYNC TASK t SKIP"),
         "{error}"
@@ -44,10 +31,10 @@ async fn a_statement_that_cant_be_carried_pauses_the_task_until_the_operator_dec
     assert_eq!(rows(&proxy, shown).await, [["UPDATE d.t SET v = v + 10"]]);
     // Trying again alone changes nothing, neither does a restart.
     sql(&proxy, "RESUME SYNC TASK t").await;
-    comes_to_be(&proxy, "paused").await;
+    proxy.wait_link("t", "forward", "paused").await;
     proxy.kill9();
     proxy.restart().await.unwrap();
-    comes_to_be(&proxy, "paused").await;
+    proxy.wait_link("t", "forward", "paused").await;
     assert_eq!(cell(&pair.branch, "SELECT SUM(v) FROM d.t").await, "3");
 
     sql(&proxy, "RESUME SYNC TASK t APPLY 'UPDATE d.t SET v = v + 10'").await;
@@ -64,7 +51,7 @@ async fn a_statement_that_cant_be_carried_pauses_the_task_until_the_operator_dec
     );
 
     sql(&pair.hq, "SET binlog_format = 'STATEMENT'; UPDATE d.t SET v = 7").await;
-    comes_to_be(&proxy, "paused").await;
+    proxy.wait_link("t", "forward", "paused").await;
     sql(&proxy, "RESUME SYNC TASK t SKIP").await;
     proxy.wait_state("t", "running").await;
     proxy.wait_synced("t").await;
@@ -80,7 +67,7 @@ async fn a_statement_that_cant_be_carried_pauses_the_task_until_the_operator_dec
     // Two in one transaction are one decision, which ends with it.
     let both = "SET binlog_format = 'STATEMENT'; BEGIN; UPDATE d.t SET v = 8; UPDATE d.t SET v = 9; COMMIT";
     sql(&pair.hq, both).await;
-    comes_to_be(&proxy, "paused").await;
+    proxy.wait_link("t", "forward", "paused").await;
     sql(&proxy, "RESUME SYNC TASK t SKIP").await;
     proxy.wait_state("t", "running").await;
     proxy.wait_synced("t").await;
@@ -99,7 +86,7 @@ async fn a_ddl_that_the_destination_refuses_can_be_passed_by_or_replaced() {
         "ALTER TABLE d.t ADD COLUMN w INT; INSERT INTO d.t VALUES (3, 3, 3)",
     )
     .await;
-    let error = comes_to_be(&proxy, "failed").await;
+    let error = proxy.wait_link("t", "forward", "failed").await;
     assert!(error.contains("1060") && error.contains("SKIP"), "{error}");
     let (_, message) = error_of(&proxy, "RESUME SYNC TASK t APPLY ''").await;
     assert!(message.contains("SKIP"), "{message}");
@@ -108,7 +95,7 @@ async fn a_ddl_that_the_destination_refuses_can_be_passed_by_or_replaced() {
     assert!(message.contains("1060"), "{message}");
     // What is run in its place can fail, too.
     sql(&proxy, "RESUME SYNC TASK t APPLY 'ALTER TABLE d.t ADD COLUMN w BIGINT'").await;
-    let error = comes_to_be(&proxy, "failed").await;
+    let error = proxy.wait_link("t", "forward", "failed").await;
     assert!(error.contains("1060"), "{error}");
     sql(&proxy, "RESUME SYNC TASK t SKIP").await;
     proxy.wait_state("t", "running").await;
@@ -121,7 +108,7 @@ async fn a_ddl_that_the_destination_refuses_can_be_passed_by_or_replaced() {
         "ALTER TABLE d.t ADD COLUMN x BIGINT; INSERT INTO d.t VALUES (4, 4, 4, 5000000000)",
     )
     .await;
-    comes_to_be(&proxy, "failed").await;
+    proxy.wait_link("t", "forward", "failed").await;
     sql(&proxy, "RESUME SYNC TASK t APPLY 'ALTER TABLE d.t MODIFY x BIGINT'").await;
     proxy.wait_state("t", "running").await;
     proxy.wait_synced("t").await;
@@ -136,7 +123,7 @@ async fn a_ddl_that_the_destination_refuses_can_be_passed_by_or_replaced() {
         "ALTER TABLE d.t ADD COLUMN y BIGINT; INSERT INTO d.t VALUES (5, 5, 5, 5, 5000000000)",
     )
     .await;
-    comes_to_be(&proxy, "failed").await;
+    proxy.wait_link("t", "forward", "failed").await;
     sql(&pair.branch, "SET sql_log_bin = 0; ALTER TABLE d.t DROP COLUMN y").await;
     sql(&proxy, "RESUME SYNC TASK t").await;
     proxy.wait_state("t", "running").await;
@@ -158,7 +145,7 @@ async fn a_table_without_a_key_is_taken_out_and_comes_back_with_one() {
         "CREATE TABLE d.k SELECT 1 AS a; INSERT INTO d.k VALUES (2); INSERT INTO d.t VALUES (3, 3)",
     )
     .await;
-    let error = comes_to_be(&proxy, "failed").await;
+    let error = proxy.wait_link("t", "forward", "failed").await;
     assert!(
         error.contains("d.k has neither") && error.contains("REMOVE OBJECTS"),
         "{error}"
@@ -194,14 +181,14 @@ async fn a_statement_that_may_have_been_run_before_the_task_was_altered_is_left_
     )
     .await;
     sql(&pair.hq, "DROP TABLE d.a, d.b").await;
-    let error = comes_to_be(&proxy, "failed").await;
+    let error = proxy.wait_link("t", "forward", "failed").await;
     assert!(error.contains("3730"), "{error}");
     // As after a crash between the statement and the note that it is done.
     let marked = "SET sql_log_bin = 0; UPDATE causeway.ddl SET state = 'intended' WHERE state = 'passed'";
     sql(&pair.branch, marked).await;
     sql(&proxy, "ALTER SYNC TASK t REMOVE OBJECTS (d.b)").await;
     sql(&proxy, "RESUME SYNC TASK t").await;
-    let error = comes_to_be(&proxy, "failed").await;
+    let error = proxy.wait_link("t", "forward", "failed").await;
     assert!(
         error.contains("was begun at the destination as: DROP TABLE") && error.contains("APPLY"),
         "{error}"

@@ -230,15 +230,7 @@ async fn a_binlog_that_begins_anew_is_never_taken_for_the_one_before() {
         sql(&pair.hq, "INSERT INTO d.t VALUES (2, 2)").await;
         proxy.wait_synced("t").await;
         sql(&pair.hq, "RESET BINARY LOGS AND GTIDS; INSERT INTO d.t VALUES (3, 3)").await;
-        let error = eventually("the task fails", async || {
-            let query = "SELECT last_error FROM sync.status WHERE direction = 'forward' AND state = 'failed'";
-            rows(&proxy, query)
-                .await
-                .into_iter()
-                .next()
-                .map(|mut row| row.remove(0))
-        })
-        .await;
+        let error = proxy.wait_link("t", "forward", "failed").await;
         assert!(error.contains("RESET BINARY LOGS"), "{error}");
     }
 }

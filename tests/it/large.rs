@@ -2,7 +2,7 @@
 //!
 //! `CAUSEWAY_LARGE_ROWS` sets the number of narrow rows, for runs by hand (5000000 is the size to aim at).
 
-use std::{env, fs, time::Duration};
+use std::{env, time::Duration};
 
 use crate::support::{
     ask::{cell, connect, eventually, rows, sql},
@@ -66,12 +66,7 @@ async fn start(source: &[&str]) -> (Pair, Proxy) {
 /// The most memory the proxy has ever held, in MiB, besides the pages of its own program file: those of a build without
 /// optimization are many, grow with the code, and are the system's to drop.
 fn peak_mib(proxy: &Proxy) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", proxy.pid().unwrap())).unwrap();
-    let kib = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
-    };
-    (kib("VmHWM:") - kib("RssFile:")) / 1024
+    (proxy.memory_kib("VmHWM:") - proxy.memory_kib("RssFile:")) / 1024
 }
 
 fn assert_bounded(proxy: &Proxy, after: &str) {

@@ -73,11 +73,7 @@ const NONE: Vec<Vec<String>> = Vec::new();
 
 #[tokio::test]
 async fn writers_on_both_sides_end_equal_and_then_the_binlogs_are_quiet() {
-    writers_on_both_sides(Options::default()).await;
-}
-
-async fn writers_on_both_sides(options: Options) {
-    let (pair, proxy) = in_step(options).await;
+    let (pair, proxy) = in_step(Options::default()).await;
     let begin = Instant::now();
     let load = Load::start(&both(&pair), 3);
     load.commits(2500).await;
@@ -202,11 +198,7 @@ pub(crate) async fn killed_full_sync(options: Options) {
 
 #[tokio::test]
 async fn two_databases_of_one_server_are_kept_in_step_under_other_names() {
-    one_server(Options::default()).await;
-}
-
-async fn one_server([options, _]: Options) {
-    let one = server(options).await;
+    let one = server(ServerOptions::default()).await;
     make_tables(&one, "shop").await;
     let mut proxy = Proxy::start().await;
     proxy.register_as("here", &one).await;
@@ -248,11 +240,7 @@ async fn one_server([options, _]: Options) {
 
 #[tokio::test]
 async fn ddl_in_the_middle_of_the_load_arrives_in_its_place_and_never_travels_back() {
-    ddl_in_the_load(Options::default()).await;
-}
-
-async fn ddl_in_the_load(options: Options) {
-    let (pair, proxy) = in_step(options).await;
+    let (pair, proxy) = in_step(Options::default()).await;
     let load = Load::start(&both(&pair), 2);
     // Rows of hq have even numbers.
     let statements = [

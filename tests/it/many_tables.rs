@@ -1,6 +1,6 @@
 //! A task over thousands of tables: what it takes to start, and what it holds in memory.
 
-use std::{env, fs, time::Instant};
+use std::{env, time::Instant};
 
 use causeway::demo::mysqld::{LocalServer, ServerOptions};
 use mysql_async::prelude::Queryable;
@@ -52,9 +52,7 @@ async fn questions(server: &LocalServer) -> u64 {
 
 /// The most memory the proxy has ever held, in MiB.
 fn peak_mib(proxy: &Proxy) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", proxy.pid().unwrap())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    proxy.memory_kib("VmHWM:") / 1024
 }
 
 #[tokio::test]

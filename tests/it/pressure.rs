@@ -15,9 +15,7 @@ use causeway::demo::mysqld::ServerOptions;
 const MEMORY_MIB: u64 = 192;
 
 fn peak_mib(proxy: &Proxy) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", proxy.pid().unwrap())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    proxy.memory_kib("VmHWM:") / 1024
 }
 
 async fn start(proxy: &Proxy, pair: &Pair, between: &str) {
@@ -25,16 +23,6 @@ async fn start(proxy: &Proxy, pair: &Pair, between: &str) {
     sql(proxy, &format!("CREATE SYNC TASK t {between} OBJECTS (shop.*)")).await;
     sql(proxy, "START SYNC TASK t").await;
     proxy.wait_state("t", "running").await;
-}
-
-/// Waits until one direction is in a state, and gives its last error.
-async fn wait_link(proxy: &Proxy, direction: &str, state: &str) -> String {
-    let query = format!("SELECT state, last_error FROM sync.status WHERE task = 't' AND direction = '{direction}'");
-    ask::eventually(&format!("{direction} is {state}"), async || {
-        let found = rows(proxy, &query).await;
-        (found[0][0] == state).then(|| found[0][1].clone())
-    })
-    .await
 }
 
 #[tokio::test]
@@ -115,7 +103,7 @@ async fn a_read_only_server_is_waited_for_and_a_purged_binlog_is_told() {
     sql(&pair.branch, "UPDATE shop.t SET n = 5 WHERE id = 1").await;
     sql(&pair.branch, "SET GLOBAL super_read_only = ON").await;
     sql(&pair.hq, "INSERT INTO shop.t VALUES (2, 2)").await;
-    let error = wait_link(&proxy, "forward", "retrying").await;
+    let error = proxy.wait_link("t", "forward", "retrying").await;
     assert!(
         error.contains("read_only") && error.contains("branch") | error.contains("that server"),
         "{error}"
@@ -131,7 +119,7 @@ async fn a_read_only_server_is_waited_for_and_a_purged_binlog_is_told() {
     .await;
     proxy.wait_synced("t").await;
     assert_same(&pair.hq, &pair.branch, "shop").await;
-    wait_link(&proxy, "forward", "running").await;
+    proxy.wait_link("t", "forward", "running").await;
 
     // What the task has not read is purged while it is paused.
     sql(&proxy, "PAUSE SYNC TASK t").await;
@@ -186,7 +174,7 @@ async fn a_read_only_source_is_followed_without_a_heartbeat() {
     .await;
     sql(&proxy, "PAUSE SYNC TASK t").await;
     sql(&proxy, "RESUME SYNC TASK t").await;
-    wait_link(&proxy, "forward", "running").await;
+    proxy.wait_link("t", "forward", "running").await;
     proxy.wait_synced("t").await;
     assert_same(&pair.hq, &pair.branch, "shop").await;
     sql(

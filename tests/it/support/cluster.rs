@@ -1,6 +1,7 @@
 //! Two servers and the proxy between them.
 
 use std::{
+    fs,
     ops::{Deref, DerefMut},
     path::Path,
     sync::Arc,
@@ -108,6 +109,24 @@ impl Proxy {
         let status = rows(self, "SELECT * FROM sync.status").await;
         let events = rows(self, "SELECT * FROM sync.events").await;
         panic!("{task} is not in step: {answer:?}\nstatus: {status:#?}\nevents: {events:#?}");
+    }
+
+    /// Waits until one direction of a task is in a state, and gives its last error.
+    pub(crate) async fn wait_link(&self, task: &str, direction: &str, state: &str) -> String {
+        let query =
+            format!("SELECT state, last_error FROM sync.status WHERE task = '{task}' AND direction = '{direction}'");
+        ask::eventually(&format!("{direction} of {task} is {state}"), async || {
+            let found = rows(self, &query).await;
+            (found[0][0] == state).then(|| found[0][1].clone())
+        })
+        .await
+    }
+
+    /// What the system says of the process's memory (`VmHWM:`, `RssFile:`, …), in KiB.
+    pub(crate) fn memory_kib(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid().unwrap())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
     /// Waits until every link of a task is in a state (`running`, `paused`, …).
