@@ -158,7 +158,9 @@ pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Re
     };
     let mut idle = Idle::default();
     loop {
+        reader.link.status.listens(true);
         let (event, end) = stream.next().await?;
+        reader.link.status.listens(false);
         if let Some(opened) = stream.opened() {
             position::meet(&reader.link, &mut reader.destination, &opened, false).await?;
             reader.link.status.reads_file(&opened.name);

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -45,6 +45,8 @@ pub struct LinkStatus {
     task: String,
     direction: Direction,
     inner: Mutex<Inner>,
+    /// See [`LinkStatus::listens`].
+    listens: AtomicBool,
     tables: DashMap<TableName, TableStatus>,
     rows_applied: AtomicU64,
     transactions_applied: AtomicU64,
@@ -172,6 +174,7 @@ impl LinkStatus {
                 lag_ms: None,
                 idle: false,
             }),
+            listens: AtomicBool::new(true),
             tables: DashMap::new(),
             rows_applied: AtomicU64::new(0),
             transactions_applied: AtomicU64::new(0),
@@ -314,19 +317,26 @@ impl LinkStatus {
         inner.heard = Some(Heard { at_us, delay_us });
     }
 
+    /// Whether the reader waits for the source, and not for those who take what it has read.
+    pub fn listens(&self, listens: bool) {
+        self.listens.store(listens, Ordering::Relaxed);
+    }
+
     /// Says how far behind the link is, `oldest_us` being when the oldest transaction was committed that is not applied.
     pub fn lag(&self, oldest_us: Option<u64>) {
         let mut inner = self.lock();
         let now = now_us();
         let at_source = shifted(now, inner.clock_offset_us);
-        let fetch_us = inner.heard.map_or(0, |heard| {
+        let (delay_us, silence_us) = inner.heard.map_or((0, 0), |heard| {
             // The source is never silent for long, unless it can't be heard.
             let silent_us = now.saturating_sub(heard.at_us);
-            let silence_us = if silent_us > SILENCE_US { silent_us } else { 0 };
-            heard.delay_us.saturating_add(silence_us)
+            (heard.delay_us, if silent_us > SILENCE_US { silent_us } else { 0 })
         });
         let behind_us = oldest_us.map_or(0, |oldest| at_source.saturating_sub(oldest));
-        let lag_us = behind_us.max(fetch_us);
+        let lag_us = behind_us.max(delay_us.saturating_add(silence_us));
+        // While nobody listens it is not the source that is silent: what was read waits for the destination.
+        let listens = self.listens.load(Ordering::Relaxed);
+        let fetch_us = delay_us.saturating_add(if listens { silence_us } else { 0 });
         inner.lag = LagParts {
             fetch_ms: Some(fetch_us / 1000),
             apply_ms: Some(lag_us / 1000 - fetch_us / 1000),
