@@ -39,7 +39,7 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
             "replica CPU µs/row",
             "CPU ratio",
             "Causeway's own CPU µs/row",
-            "resident MiB",
+            "highest resident MiB",
         ],
     );
     let mut stage = Stage::start(&installation).await;
@@ -48,16 +48,20 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
         .filter(|workload| workload.name.contains(&arguments.only))
     {
         let mut found: [Vec<Taken>; 3] = Default::default();
-        let mut rows = 0;
+        let mut changes = Vec::new();
+        let mut memory = 0;
         for round in 0..arguments.rounds {
-            let (changes, taken) = stage
+            let (rows, taken, highest) = stage
                 .round(&installation, workload, arguments.thousands * 1000, round)
                 .await;
-            rows = changes;
+            changes.push(rows as f64);
+            memory = memory.max(highest);
             for (all, one) in found.iter_mut().zip(taken) {
                 all.push(one);
             }
         }
+        // Rounds differ by a few of them.
+        let rows = median(changes) as u64;
         let middle = |who: usize, what: fn(&Taken) -> Duration| {
             median(found[who].iter().map(|taken| what(taken).as_secs_f64()).collect())
         };
@@ -67,7 +71,6 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
             per_row(middle(0, |taken| taken.destination)),
             per_row(middle(1, |taken| taken.destination)),
         );
-        let memory = stage.task.proxy.pid().map_or(0, |pid| process::memory(pid).1 / 1024);
         table.rows.push(vec![
             workload.name.to_owned(),
             rows.to_string(),
@@ -80,7 +83,7 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
             format!("{theirs:.0}"),
             format!("{:.2}", ours / theirs),
             format!("{:.0}", per_row(middle(0, |taken| taken.own))),
-            memory.to_string(),
+            (memory / 1024).to_string(),
         ]);
         println!("{}", table.rows.last().unwrap().join("  "));
     }
@@ -112,15 +115,17 @@ impl Stage {
         }
     }
 
-    /// Makes a backlog and lets each of the three work it off alone, in another order each time.
+    /// Makes a backlog and lets each of the three work it off alone, in another order each time. Returns how many row
+    /// changes it had, what each took, and Causeway's highest resident memory in KiB.
     async fn round(
         &mut self,
         installation: &Arc<Installation>,
         workload: &Workload,
         rows: u64,
         round: usize,
-    ) -> (u64, [Taken; 3]) {
+    ) -> (u64, [Taken; 3], u64) {
         let mut judge = self.source.connect().await.unwrap();
+        workload.refill(&self.source).await;
         let before = site::executed(&mut judge).await;
         self.task.applied(&before, &mut judge).await;
         self.task.pause().await;
@@ -129,6 +134,7 @@ impl Stage {
             replica.pause().await;
         }
         let rows = workload.generate(installation, &self.source, rows).await;
+        let mut highest = 0;
         let executed = site::executed(&mut judge).await;
         for replica in &mut self.replicas {
             replica.received(&executed).await;
@@ -145,6 +151,7 @@ impl Stage {
                 who => (self.replicas[who - 1].server.pid().unwrap(), None),
             };
             let used = |pid: Option<u32>| pid.map_or(Duration::ZERO, process::cpu);
+            own.into_iter().for_each(process::forget_highest);
             let (destination_before, own_before) = (process::cpu(destination), used(own));
             let began = Instant::now();
             match who {
@@ -163,7 +170,8 @@ impl Stage {
                 destination: process::cpu(destination) - destination_before,
                 own: used(own) - own_before,
             };
+            highest = highest.max(own.map_or(0, |pid| process::memory(pid).1));
         }
-        (rows, taken)
+        (rows, taken, highest)
     }
 }

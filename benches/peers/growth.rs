@@ -82,6 +82,7 @@ async fn measure(
     let executed = site::executed(&mut conn).await;
     let pid = task.proxy.pid().unwrap();
     let before = process::memory(pid).0;
+    process::forget_highest(pid);
     let began = Instant::now();
     task.resume().await;
     task.applied(&executed, &mut conn).await;

@@ -1,7 +1,7 @@
 //! Causeway against what a DBA would otherwise use, on the same machine in the same minutes:
 //!
 //! ```text
-//! cargo bench --bench peers -- [catch-up] [delay] [copy] [far] [growth] [--rows N] [--rounds N]
+//! cargo bench --bench peers -- [catch-up] [delay] [copy] [far] [decode] [growth] [--thousands N] [--rounds N] [--only NAME]
 //! ```
 //!
 //! Without a part, all of them. Servers are started from an installation with sysbench and mydumper in it, which is
@@ -18,6 +18,7 @@
 
 mod catch_up;
 mod copy;
+mod decode;
 mod delay;
 mod far;
 mod growth;
@@ -53,6 +54,7 @@ enum Part {
     Delay,
     Copy,
     Far,
+    Decode,
     Growth,
 }
 
@@ -72,6 +74,9 @@ async fn main() {
     }
     if asked(Part::Far) {
         far::run(&arguments, &mut report).await;
+    }
+    if asked(Part::Decode) {
+        decode::run(&arguments, &mut report).await;
     }
     if asked(Part::Growth) {
         growth::run(&arguments, &mut report).await;

@@ -17,7 +17,12 @@ pub(crate) fn cpu(pid: u32) -> Duration {
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
-/// Resident memory in KiB: now, and the most there ever was.
+/// The highest resident memory is counted anew from now on.
+pub(crate) fn forget_highest(pid: u32) {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
+}
+
+/// Resident memory in KiB: now, and the most there was ([`forget_highest`]).
 pub(crate) fn memory(pid: u32) -> (u64, u64) {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let kib = |name: &str| {

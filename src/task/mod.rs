@@ -13,6 +13,7 @@
 //! - [`objects`]: what each direction has, as the servers write names.
 //! - [`narrow`]: row changes that `ONLY` leaves out.
 //! - [`pipeline`]: the changes: reads, plans, schedules and applies them; what becomes of a statement in its turn.
+//! - [`definitions`]: those of the destination's tables, many at a time.
 //! - [`position`]: how far a server's binlog reaches, by GTID or by file and offset.
 //! - [`history`]: rows of the reverse direction that are older than a DDL of the forward one.
 //! - [`row_filter`]: changes are judged by the filters of their tables.
@@ -25,6 +26,7 @@ pub mod charset;
 pub mod check;
 pub mod copier;
 pub mod databases;
+pub mod definitions;
 pub mod ends;
 pub mod existing;
 pub mod gates;

@@ -41,6 +41,7 @@ use crate::{
 
 use super::{
     charset,
+    definitions::Definitions,
     history::{Fate, History},
     initial::version_number,
     link::Link,
@@ -148,6 +149,7 @@ pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Re
         version,
         targets: HashMap::new(),
         definitions: link.shared.definitions.load(Ordering::Acquire),
+        ahead: Definitions::default(),
         filters: Filters::default(),
         assembler,
         memory: Arc::new(Semaphore::new(MEMORY_KIB as usize)),
@@ -188,6 +190,8 @@ struct Reader {
     targets: HashMap<TableName, (Arc<TableMap>, Option<Arc<Target>>)>,
     /// State of [`super::link::Shared::definitions`] at which `targets` were made.
     definitions: u64,
+    /// Given up with `targets`.
+    ahead: Definitions,
     filters: Filters,
     assembler: Assembler,
     memory: Arc<Semaphore>,
@@ -346,7 +350,7 @@ impl Reader {
                 }
                 // Definitions may be others afterwards, so nothing behind it is planned before.
                 let Ok(dealt) = wait.await else { return Ok(false) };
-                self.targets.clear();
+                self.forget_definitions();
                 if let Some(number) = dealt.echo {
                     self.assembler.passed(number);
                 }
@@ -457,6 +461,11 @@ impl Reader {
             .map_err(|_| Failure::environment("the link is ending"))
     }
 
+    fn forget_definitions(&mut self) {
+        self.targets.clear();
+        self.ahead = Definitions::default();
+    }
+
     /// Where the rows of a table go; `None`: nowhere.
     async fn target(
         &mut self,
@@ -466,7 +475,7 @@ impl Reader {
     ) -> Result<Option<Arc<Target>>, Failure> {
         let definitions = self.link.shared.definitions.load(Ordering::Acquire);
         if definitions != self.definitions {
-            self.targets.clear();
+            self.forget_definitions();
             self.definitions = definitions;
         }
         if let Some((known, target)) = self.targets.get(&map.name)
@@ -540,7 +549,9 @@ impl Reader {
     }
 
     async fn forward_target(&mut self, map: &Arc<TableMap>, destination: &TableName) -> Result<Target, Failure> {
-        let table = schema::read_table(&mut self.destination, destination).await?.ok_or_else(|| {
+        let objects = self.assembler.objects();
+        let table = self.ahead.take(&mut self.destination, objects, destination).await?;
+        let table = table.ok_or_else(|| {
             Failure::data(format!(
                 "{destination} is not there at the destination, but {} at the source has changes for it (at {}); make it \
                  there, or take the table out of the task",

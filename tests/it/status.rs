@@ -57,7 +57,11 @@ async fn lag_is_known_in_its_parts_whatever_the_link_does() {
     // The destination is held up: what was read waits, and behind a statement that waits nothing is read.
     let mut lock = connect(&pair.branch).await;
     lock.query_drop("BEGIN; SELECT * FROM shop.t FOR UPDATE").await.unwrap();
-    sql(&pair.hq, "UPDATE shop.t SET v = 2; CREATE TABLE shop.u (id INT PRIMARY KEY)").await;
+    sql(
+        &pair.hq,
+        "UPDATE shop.t SET v = 2; CREATE TABLE shop.u (id INT PRIMARY KEY)",
+    )
+    .await;
     eventually("applying is behind", async || {
         let parts = rows(&proxy, "SELECT lag_ms, lag_fetch_ms, lag_apply_ms FROM sync.status").await;
         let [lag, fetch, apply] = [0, 1, 2].map(|place| parts[0][place].parse::<u64>().unwrap_or(0));
