@@ -42,7 +42,7 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
             "highest resident MiB",
         ],
     );
-    let mut stage = Stage::start(&installation).await;
+    let mut stage = Stage::start(&installation, &arguments.with).await;
     for workload in WORKLOADS
         .iter()
         .filter(|workload| workload.name.contains(&arguments.only))
@@ -98,10 +98,10 @@ struct Stage {
 }
 
 impl Stage {
-    async fn start(installation: &Arc<Installation>) -> Self {
+    async fn start(installation: &Arc<Installation>, with: &str) -> Self {
         let (source, branch) = tokio::join!(site::server(installation, false), site::server(installation, true));
         workload::prepare(installation, &source).await;
-        let mut task = Task::start(source.port, branch.port, "OBJECTS (sbtest.*) WITH (heartbeat = OFF)").await;
+        let mut task = Task::start(source.port, branch.port, &site::task("sbtest", with)).await;
         task.runs().await;
         let replicas = [
             Replica::start(installation, &source, 4).await,

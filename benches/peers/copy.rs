@@ -35,7 +35,7 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
         for (who, found) in found.iter_mut().enumerate() {
             let destination = site::server(&installation, true).await;
             let took = match who {
-                0 => causeway(&source, &destination).await,
+                0 => causeway(&source, &destination, &arguments.with).await,
                 1 => mysqldump(&installation, &source, &destination).await,
                 2 => mydumper(&installation, &source, &destination).await,
                 _ => clone(&source, &destination).await,
@@ -98,14 +98,10 @@ async fn fill(source: &LocalServer, rows: u64, wide: u64) {
     .await;
 }
 
-async fn causeway(source: &LocalServer, destination: &LocalServer) -> Duration {
+async fn causeway(source: &LocalServer, destination: &LocalServer, with: &str) -> Duration {
     let began = Instant::now();
-    let mut task = Task::start(
-        source.port,
-        destination.port,
-        "OBJECTS (copied.*) WITH (heartbeat = OFF)",
-    )
-    .await;
+    let task = site::task("copied", with);
+    let mut task = Task::start(source.port, destination.port, &task).await;
     task.runs().await;
     began.elapsed()
 }

@@ -56,7 +56,7 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
     for (name, who) in [
         ("Causeway", "causeway"),
         ("mysql_common, rows()", "mysql_common"),
-        ("mysqlbinlog --base64-output=never -v", "mysqlbinlog"),
+        ("mysqlbinlog --base64-output=decode-rows -v", "mysqlbinlog"),
     ] {
         let seconds_taken = seconds(who);
         table.rows.push(vec![
@@ -148,13 +148,12 @@ fn theirs(file: &Bytes) -> u64 {
 fn printed(installation: &Installation, path: &Path) {
     let done = installation
         .program("mysqlbinlog")
-        .args(["--base64-output=never", "-v"])
+        .args(["--base64-output=decode-rows", "-v"])
         .arg(path)
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
+        .output()
         .unwrap();
-    assert!(done.success());
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 /// Seconds for the whole file, as criterion has estimated them.

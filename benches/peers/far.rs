@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
         let mut rows = 0;
         for round in 0..arguments.rounds {
             rows = workload
-                .generate(&installation, &source, arguments.thousands * 500)
+                .generate(&installation, &source, arguments.thousands * 1000)
                 .await;
             let executed = site::executed(&mut judge).await;
             for turn in 0..2 {

@@ -43,6 +43,9 @@ struct Arguments {
     /// Only workloads whose name has this in it.
     #[arg(long, default_value = "")]
     only: String,
+    /// More options of the task that catches up or copies, such as `workers = 2`.
+    #[arg(long, default_value = "")]
+    with: String,
     /// What cargo says to a bench.
     #[arg(long, hide = true)]
     bench: bool,

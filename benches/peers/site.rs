@@ -117,6 +117,12 @@ impl Replica {
     }
 }
 
+/// What a task over a whole database is made with; its heartbeat would be among what is measured.
+pub(crate) fn task(database: &str, with: &str) -> String {
+    let comma = if with.is_empty() { "" } else { ", " };
+    format!("OBJECTS ({database}.*) WITH (heartbeat = OFF{comma}{with})")
+}
+
 /// Causeway with a two-way task `t` over two servers, `hq` and `branch`.
 pub(crate) struct Task {
     pub(crate) proxy: LocalProxy,

@@ -5,7 +5,11 @@
 //! of each table. The counts that the server reports say whether every before image held; if one did not, all is
 //! rolled back and written again with that table's changes taken one by one ([`super::conflict`]).
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedSemaphorePermit, mpsc, watch};
 
@@ -24,6 +28,7 @@ use crate::{
         cascade,
         fold::{self, TableBatch},
         keys::KeyUse,
+        merge::{CommitTime, Limits},
     },
     sql::set,
 };
@@ -34,12 +39,6 @@ use super::{
     session::{Session, is_duplicate, is_lock_failure},
 };
 
-/// A destination transaction takes in no more source transactions once it has this many bytes of row images …
-const MERGE_BYTES: usize = 2 << 20;
-/// … or this many row changes …
-const MERGE_CHANGES: usize = 4000;
-/// … or this many source transactions.
-const MERGE_TRANSACTIONS: usize = 500;
 /// A statement takes in no more rows than this, or than come to [`STATEMENT_BYTES`].
 const STATEMENT_ROWS: usize = 1000;
 const STATEMENT_BYTES: usize = 1 << 20;
@@ -144,6 +143,8 @@ pub struct Worker {
     pub watermark: watch::Receiver<Arc<GtidSet>>,
     /// What this worker's slot says.
     pub applied: GtidSet,
+    /// How long the destination takes to commit.
+    pub commits: CommitTime,
 }
 
 enum Attempt {
@@ -178,7 +179,7 @@ impl Worker {
                 Work::Large(job) => self.apply_large(*job).await?,
                 Work::Transaction(job) => {
                     let mut jobs = vec![*job];
-                    held = fill(&mut jobs, &mut queue);
+                    held = fill(&mut jobs, &mut queue, self.commits.limits());
                     self.apply(jobs).await?
                 }
             };
@@ -297,9 +298,10 @@ impl Worker {
 
     /// Where it fails the outcome is open: the link starts over and reads its checkpoint.
     async fn commit(&mut self) -> Result<(), Failure> {
-        self.session
-            .run("COMMIT")
-            .await
+        let began = Instant::now();
+        let committed = self.session.run("COMMIT").await;
+        self.commits.took(began.elapsed());
+        committed
             .map(drop)
             .map_err(|error| Failure::mysql("committing", &error))
     }
@@ -462,10 +464,10 @@ fn malformed(place: &impl std::fmt::Display, error: &BinlogError) -> Failure {
 }
 
 /// Takes more transactions from the queue, as long as they can be merged. Returns the first that can't.
-fn fill(jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Work>) -> Option<Work> {
+fn fill(jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Work>, limits: Limits) -> Option<Work> {
     let mut bytes: usize = jobs.iter().map(|job| job.transaction.bytes).sum();
     let mut changes: usize = jobs.iter().map(|job| job.transaction.changes.len()).sum();
-    while bytes < MERGE_BYTES && changes < MERGE_CHANGES && jobs.len() < MERGE_TRANSACTIONS {
+    while bytes < limits.bytes && changes < limits.changes && jobs.len() < limits.transactions {
         match queue.try_recv() {
             Ok(Work::Transaction(job)) => {
                 let fits = jobs.first().is_some_and(|first| {

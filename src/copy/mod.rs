@@ -8,7 +8,10 @@
 //! A range is written in one transaction, together with its row in `causeway.copy` that says so. Rows that exist are
 //! left alone. After a crash a table goes on behind its last contiguous range.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use mysql_async::{Conn, prelude::Queryable};
@@ -98,7 +101,8 @@ pub async fn copy(
     fence: Fence,
     progress: Arc<dyn Progress>,
 ) -> Result<(), Failure> {
-    let (send, receive) = mpsc::channel::<Range>(connections.len().max(1) * 2);
+    let writers = connections.len().max(1);
+    let (send, receive) = mpsc::channel::<Range>(writers * 2);
     let receive = Arc::new(Mutex::new(receive));
     let (done, mut finished) = watch::channel(0_u64);
     let done = Arc::new(done);
@@ -113,17 +117,40 @@ pub async fn copy(
         let mut places = places(&mut planner, &fence).await?;
         let lengths = row_lengths(&mut boundaries).await?;
         for group in order::parents_first(tables, |table| &table.source) {
-            for table in group {
-                let table = Arc::new(table);
-                let name = &table.source.name;
-                let place = places.remove(name).unwrap_or_default();
-                let rows_per_range = rows_per_range(lengths.get(name).copied().unwrap_or(0));
-                if place.discarded {
-                    discard(&mut planner, &fence, name, place.part).await?;
+            let mut waiting = group.into_iter();
+            let mut cuts: VecDeque<Cut> = VecDeque::new();
+            loop {
+                // As many tables at a time as there are writers: those of one table would meet in its indexes.
+                while cuts.len() < writers
+                    && let Some(table) = waiting.next()
+                {
+                    let name = &table.source.name;
+                    let place = places.remove(name).unwrap_or_default();
+                    let rows_per_range = rows_per_range(lengths.get(name).copied().unwrap_or(0));
+                    if place.discarded {
+                        discard(&mut planner, &fence, name, place.part).await?;
+                    }
+                    progress.resumed(name, place.rows);
+                    if place.complete {
+                        progress.finished(name);
+                    } else {
+                        cuts.push_back(Cut {
+                            table: Arc::new(table),
+                            part: place.part,
+                            lower: place.lower,
+                            rows_per_range,
+                        });
+                    }
                 }
-                match plan(table, place, rows_per_range, &mut boundaries, &send, &*progress).await? {
-                    Some(ranges) => sent += ranges,
-                    None => return Ok(()),
+                let Some(mut cut) = cuts.pop_front() else { break };
+                let range = cut.next(&mut boundaries).await?;
+                let last = range.last;
+                if send.send(range).await.is_err() {
+                    return Ok(());
+                }
+                sent += 1;
+                if !last {
+                    cuts.push_back(cut);
                 }
             }
             if finished.wait_for(|finished| *finished >= sent).await.is_err() {
@@ -197,43 +224,29 @@ async fn discard(destination: &mut Conn, fence: &Fence, name: &TableName, from: 
         .map_err(|error| Failure::mysql(format_args!("copying {name}"), &error))
 }
 
-/// Hands out the ranges of a table from `place` on, one after the other. Returns how many; `None`: the workers are gone.
-async fn plan(
+/// A table that is being cut into ranges.
+struct Cut {
     table: Arc<CopyTable>,
-    place: Place,
+    /// Number of the next range.
+    part: u32,
+    lower: Option<KeyValues>,
     rows_per_range: u64,
-    source: &mut Conn,
-    send: &mpsc::Sender<Range>,
-    progress: &dyn Progress,
-) -> Result<Option<u64>, Failure> {
-    let name = &table.source.name;
-    progress.resumed(name, place.rows);
-    if place.complete {
-        progress.finished(name);
-        return Ok(Some(0));
-    }
-    let (mut part, mut lower) = (place.part, place.lower);
-    let mut sent = 0;
-    loop {
-        let upper = range::boundary(source, &table.source, lower.as_ref(), rows_per_range).await?;
-        let last = upper.is_none();
+}
+
+impl Cut {
+    async fn next(&mut self, source: &mut Conn) -> Result<Range, Failure> {
+        let upper = range::boundary(source, &self.table.source, self.lower.as_ref(), self.rows_per_range).await?;
         let range = Range {
-            table: table.clone(),
-            part,
+            table: self.table.clone(),
+            part: self.part,
             bounds: Bounds {
-                lower: lower.take(),
+                lower: self.lower.take(),
                 upper: upper.clone(),
             },
-            last,
+            last: upper.is_none(),
         };
-        if send.send(range).await.is_err() {
-            return Ok(None);
-        }
-        sent += 1;
-        if last {
-            return Ok(Some(sent));
-        }
-        (lower, part) = (upper, part + 1);
+        (self.lower, self.part) = (upper, self.part + 1);
+        Ok(range)
     }
 }
 

@@ -165,14 +165,12 @@ fn value_hash(value: &Value<'_>) -> u64 {
 /// # Errors
 /// If the image is malformed or lacks a key column.
 pub fn row_key(target: &Target, row: &Row) -> Result<Vec<u8>, BinlogError> {
-    let mut values = Vec::new();
-    row.decode(&mut values)?;
     let mut key = Vec::with_capacity(target.key.len() * 9);
     for &place in &target.key {
-        let value = target
-            .columns
-            .get(place)
-            .and_then(|binding| values.get(binding.source).copied().flatten());
+        let value = match target.columns.get(place) {
+            Some(binding) => row.value(binding.source)?,
+            None => None,
+        };
         let Some(value) = value else {
             return Err(BinlogError::incomplete_image(&target.source));
         };

@@ -5,6 +5,7 @@
 //! - [`cascade`]: changes that take rows of other tables with them.
 //! - [`causality`]: gives each transaction to an applier so that changes that share a key keep their order.
 //! - [`fold`]: consecutive transactions of one applier become one: changes to one row are folded.
+//! - [`merge`]: how much becomes one destination transaction.
 //! - [`pace`]: how long to wait so that no more than so many rows a second go.
 //! - [`rate`]: how many things a second were done lately.
 //! - [`watermark`]: up to where everything is done, while things finish out of order.
@@ -13,6 +14,7 @@ pub mod cascade;
 pub mod causality;
 pub mod fold;
 pub mod keys;
+pub mod merge;
 pub mod pace;
 pub mod rate;
 pub mod watermark;

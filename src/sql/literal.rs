@@ -211,18 +211,41 @@ pub fn string(text: &str) -> String {
 
 fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     out.reserve(bytes.len() + 16);
-    for &byte in bytes {
-        match byte {
-            0 => out.extend_from_slice(b"\\0"),
-            b'\'' => out.extend_from_slice(b"\\'"),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            0x1a => out.extend_from_slice(b"\\Z"),
-            _ => out.push(byte),
-        }
+    let mut rest = bytes;
+    // What needs no escape, and that is nearly all, is taken as a whole.
+    while let Some(at) = rest
+        .iter()
+        .position(|byte| IS_SPECIAL.get(usize::from(*byte)) == Some(&true))
+    {
+        let (plain, from) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let Some((special, behind)) = from.split_first() else {
+            break;
+        };
+        out.extend_from_slice(match special {
+            0 => b"\\0",
+            b'\'' => b"\\'",
+            b'\\' => b"\\\\",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            _ => b"\\Z",
+        });
+        rest = behind;
     }
+    out.extend_from_slice(rest);
 }
+
+/// Bytes that [`push_escaped`] writes in another way.
+const IS_SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let bytes = b"\0'\\\n\r\x1a";
+    let mut place = 0;
+    while place < bytes.len() {
+        special[bytes[place] as usize] = true;
+        place += 1;
+    }
+    special
+};
 
 #[cfg(test)]
 mod tests {

@@ -36,19 +36,25 @@ pub struct Statement {
 
 /// The values of a row in the order of `target.columns`.
 pub(crate) fn bound_values<'a>(target: &Target, row: &'a Row) -> Result<Vec<Value<'a>>, BinlogError> {
-    let mut values = Vec::new();
-    row.decode(&mut values)?;
-    target
-        .columns
-        .iter()
-        .map(|binding| {
-            values
-                .get(binding.source)
-                .copied()
-                .flatten()
-                .ok_or_else(|| BinlogError::incomplete_image(&target.source))
-        })
-        .collect()
+    let incomplete = || BinlogError::incomplete_image(&target.source);
+    let mut bound = Vec::with_capacity(target.columns.len());
+    // Both are in the order of the row.
+    let mut bindings = target.columns.iter();
+    let mut due = bindings.next();
+    for value in row.values() {
+        let Some(binding) = due else { break };
+        let (position, value) = value?;
+        if position == binding.source {
+            bound.push(value);
+            due = bindings.next();
+        } else if position > binding.source {
+            return Err(incomplete());
+        }
+    }
+    match due {
+        None => Ok(bound),
+        Some(_) => Err(incomplete()),
+    }
 }
 
 /// The destination columns in the order of `target.columns`.
@@ -370,7 +376,8 @@ struct Guards<'a> {
 impl<'a> Guards<'a> {
     fn choose<'r>(target: &'a Target, befores: impl Iterator<Item = &'r Row>) -> Result<Self, BinlogError> {
         let mut digests = vec![false; target.columns.len()];
-        for row in befores {
+        // A short image holds no long value.
+        for row in befores.filter(|row| row.image.len() > GUARD_BY_DIGEST_FROM_BYTES) {
             for (digest, value) in digests.iter_mut().zip(bound_values(target, row)?) {
                 if let Value::Bytes(bytes) | Value::Geometry(bytes) | Value::Vector(bytes) = value {
                     *digest |= bytes.len() > GUARD_BY_DIGEST_FROM_BYTES;

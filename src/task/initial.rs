@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future;
 use mysql_async::{Conn, prelude::Queryable};
 
 use crate::{
@@ -485,15 +486,9 @@ pub(super) async fn copy_all(
         link_values: link.key.values(),
         link_condition: link.key.condition(),
     };
-    let mut connections = Vec::with_capacity(writers);
-    for _ in 0..writers {
-        connections.push((
-            connect::open(&link.source).await?,
-            connect::open(&link.destination).await?,
-        ));
-    }
-    let boundaries = connect::open(&link.source).await?;
-    let planner = connect::open(&link.destination).await?;
+    let pair = || async { tokio::try_join!(connect::open(&link.source), connect::open(&link.destination)) };
+    let connections = future::try_join_all((0..writers).map(|_| pair())).await?;
+    let (boundaries, planner) = pair().await?;
     let progress = Arc::new(Shown {
         status: link.status.clone(),
         pace: link.pace.clone(),

@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future;
 use mysql_async::{Conn, prelude::Queryable};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -44,6 +45,7 @@ use crate::{
         cascade,
         causality::{Assignment, Causality},
         keys,
+        merge::CommitTime,
         watermark::Watermark,
     },
     store::StoreError,
@@ -64,12 +66,12 @@ mod carry;
 mod decide;
 
 /// Transactions that may wait for one applier.
-const QUEUE: usize = 4096;
+const QUEUE: usize = 8192;
 /// Transactions that may wait to be scheduled; their bytes are bounded by the reader.
 const ITEMS: usize = 4096;
 /// Transactions that may be above the watermark. What is done of them stands in the appliers' checkpoint rows one by one,
 /// so this bounds those rows when one transaction is held back (by a lock at the destination) and others are not.
-const WINDOW: usize = 8192;
+const WINDOW: usize = 16384;
 /// How often status is brought up to date and the watermark looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// The watermark is written at most this often.
@@ -98,8 +100,14 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
     let (watermark_sender, watermark) = watch::channel(Arc::new(taken.applied.clone()));
     let recorder = recorder(link, &mut tasks);
     let mut queues = Vec::new();
-    for applier in 0..usize::from(link.options.workers) {
-        let session = Session::new(connect::open(&link.destination).await?).await?;
+    let session = || async { Session::new(connect::open(&link.destination).await?).await };
+    // Far away a connection takes many round trips: they are opened side by side.
+    let (sessions, mut session, mut probe) = tokio::try_join!(
+        future::try_join_all((0..link.options.workers).map(|_| session())),
+        session(),
+        connect::open(&link.source)
+    )?;
+    for (applier, session) in sessions.into_iter().enumerate() {
         let (queue, work) = mpsc::channel(QUEUE);
         let worker = Worker {
             applier,
@@ -110,6 +118,7 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
             session,
             watermark: watermark.clone(),
             applied: GtidSet::new(),
+            commits: CommitTime::default(),
         };
         tasks.spawn(worker.run(work, done_sender.clone()));
         queues.push(queue);
@@ -125,8 +134,6 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
         }
         false => items,
     };
-    let mut session = Session::new(connect::open(&link.destination).await?).await?;
-    let mut probe = connect::open(&link.source).await?;
     link.status.clock(clock_offset(&mut probe).await?);
     let version = version_number(&probe.server_version());
     tasks.spawn(heartbeat(link.clone(), probe));
