@@ -25,7 +25,14 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
     let installation = site::installation();
     let mut table = Table::new(
         "Catch-up with the destination far away",
-        &["workload", "rows/s at 0 ms", "rows/s at 50 ms", "share"],
+        &[
+            "workload",
+            "rows/s at 0 ms",
+            "rows/s at 50 ms",
+            "share",
+            "seconds from RESUME to the first change at 0 ms",
+            "at 50 ms",
+        ],
     );
     let source = site::server(&installation, false).await;
     workload::prepare(&installation, &source).await;
@@ -44,6 +51,7 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
         .filter(|workload| ["oltp_update_index", "oltp_write_only", "200_rows"].contains(&workload.name))
     {
         let mut found: [Vec<f64>; 2] = Default::default();
+        let mut starts: [Vec<f64>; 2] = Default::default();
         let mut rows = 0;
         for round in 0..arguments.rounds {
             rows = workload
@@ -53,19 +61,25 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
             for turn in 0..2 {
                 let who = (turn + round) % 2;
                 let task = &mut stages[who].1;
-                let began = Instant::now();
+                let resumed = Instant::now();
                 task.resume().await;
+                task.runs().await;
+                starts[who].push(resumed.elapsed().as_secs_f64());
+                let began = Instant::now();
                 task.applied(&executed, &mut judge).await;
                 found[who].push(began.elapsed().as_secs_f64());
                 task.pause().await;
             }
         }
+        let starts = starts.map(median);
         let [near, far] = found.map(|seconds| rows as f64 / median(seconds));
         table.rows.push(vec![
             workload.name.to_owned(),
             format!("{near:.0}"),
             format!("{far:.0}"),
             format!("{:.0} %", far / near * 100.0),
+            format!("{:.1}", starts[0]),
+            format!("{:.1}", starts[1]),
         ]);
     }
     report.add(table);

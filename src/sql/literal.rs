@@ -213,10 +213,8 @@ fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     out.reserve(bytes.len() + 16);
     let mut rest = bytes;
     // What needs no escape, and that is nearly all, is taken as a whole.
-    while let Some(at) = rest
-        .iter()
-        .position(|byte| IS_SPECIAL.get(usize::from(*byte)) == Some(&true))
-    {
+    let is_special = |byte: &u8| matches!(byte, 0 | b'\'' | b'\\' | b'\n' | b'\r' | 0x1a);
+    while let Some(at) = rest.iter().position(is_special) {
         let (plain, from) = rest.split_at(at);
         out.extend_from_slice(plain);
         let Some((special, behind)) = from.split_first() else {
@@ -234,18 +232,6 @@ fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     }
     out.extend_from_slice(rest);
 }
-
-/// Bytes that [`push_escaped`] writes in another way.
-const IS_SPECIAL: [bool; 256] = {
-    let mut special = [false; 256];
-    let bytes = b"\0'\\\n\r\x1a";
-    let mut place = 0;
-    while place < bytes.len() {
-        special[bytes[place] as usize] = true;
-        place += 1;
-    }
-    special
-};
 
 #[cfg(test)]
 mod tests {

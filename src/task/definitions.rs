@@ -61,7 +61,7 @@ impl Definitions {
     /// The table, and those after it by name that have not been read.
     async fn next(&mut self, conn: &mut Conn, objects: &Objects, name: &TableName) -> Result<Vec<TableName>, Failure> {
         if self.unread.is_none() {
-            let there = schema::list_tables(conn).await?.into_iter().map(|(name, _)| name);
+            let there = schema::table_names(conn).await?.into_iter();
             self.unread = Some(there.filter(|name| objects.origin(name).is_some()).collect());
         }
         let Some(unread) = &mut self.unread else {
