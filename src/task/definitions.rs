@@ -60,15 +60,16 @@ impl Definitions {
 
     /// The table, and those after it by name that have not been read.
     async fn next(&mut self, conn: &mut Conn, objects: &Objects, name: &TableName) -> Result<Vec<TableName>, Failure> {
-        if self.unread.is_none() {
-            let there = schema::table_names(conn).await?.into_iter();
-            self.unread = Some(there.filter(|name| objects.origin(name).is_some()).collect());
-        }
-        let Some(unread) = &mut self.unread else {
-            return Ok(vec![name.clone()]);
+        let unread = match &mut self.unread {
+            Some(unread) => unread,
+            slot => {
+                let there = schema::table_names(conn).await?.into_iter();
+                slot.insert(there.filter(|name| objects.origin(name).is_some()).collect())
+            }
         };
-        let count = self.asked.saturating_sub(SINGLE).min(9);
-        let count = (1_usize << count).min(TOGETHER);
+        // Twice as many each time.
+        let doublings = self.asked.saturating_sub(SINGLE).min(TOGETHER.ilog2() as usize + 1);
+        let count = (1_usize << doublings).min(TOGETHER);
         let (before, behind) = (unread.range(..name), unread.range(name..));
         let mut names: Vec<TableName> = behind.chain(before).take(count).cloned().collect();
         for name in &names {
