@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     checkpoint::LinkKey,
-    session::{Session, is_duplicate, is_lock_failure},
+    session::{Session, is_duplicate, is_lock_failure, is_unknown_savepoint},
 };
 
 /// Takes conflicts down, and answers when they are safe.
@@ -86,7 +86,8 @@ impl Path<'_> {
             match (change.before(), change.after()) {
                 (_, Some(after)) => self.write_row_over(change, after).await?,
                 (Some(before), None) => {
-                    self.act(change, single::delete_by_key(&change.target, before)).await?;
+                    let statement = single::delete_by_key(&change.target, before);
+                    self.act(change, statement, Seen::Perhaps).await?;
                 }
                 (None, None) => {}
             }
@@ -142,7 +143,8 @@ impl Path<'_> {
             Resolution::Skip | Resolution::Same => {}
             Resolution::Remove => {
                 if let Some(before) = change.before() {
-                    self.act(change, single::delete_by_key(&change.target, before)).await?;
+                    let statement = single::delete_by_key(&change.target, before);
+                    self.act(change, statement, Seen::Locked).await?;
                 }
             }
             Resolution::Write if written => {}
@@ -226,12 +228,16 @@ impl Path<'_> {
         let target = &change.target;
         match (change.before(), change.after()) {
             (Some(before), Some(after)) if row != FoundRow::Missing => {
-                self.act(change, single::update_by_key(target, before, after)).await
+                let statement = single::update_by_key(target, before, after);
+                self.act(change, statement, Seen::Locked).await
             }
-            (Some(before), None) => self.act(change, single::delete_by_key(target, before)).await,
+            (Some(before), None) => {
+                let statement = single::delete_by_key(target, before);
+                self.act(change, statement, Seen::Locked).await
+            }
             (_, Some(after)) => {
                 let statement = set::insert(target, &[after]).map(|statement| statement.text);
-                self.statement(change, statement).await
+                self.statement(change, statement, Seen::Perhaps).await
             }
             (None, None) => Ok(Written::Yes),
         }
@@ -267,53 +273,68 @@ impl Path<'_> {
         for key in &target.table.unique_keys {
             let statement = single::delete_by_unique_key(target, key, after, own);
             if let Some(statement) = statement.map_err(|error| malformed(change, &error))? {
-                self.statement(change, Ok(statement)).await?;
+                self.statement(change, Ok(statement), Seen::Perhaps).await?;
             }
         }
         if !row_is_there {
             let statement = set::insert(target, &[after]).map(|statement| statement.text);
-            return self.statement(change, statement).await;
+            return self.statement(change, statement, Seen::Perhaps).await;
         }
         let statement = single::update_by_key(target, own, after);
         // A row that is brought back to what it was takes none with it.
         if change.before().is_some_and(|before| std::ptr::eq(before, after)) {
-            return self.statement(change, statement).await;
+            return self.statement(change, statement, Seen::Locked).await;
         }
-        self.act(change, statement).await
+        self.act(change, statement, Seen::Locked).await
     }
 
     /// For a key that can't be asked for, see above: REPLACE makes way whatever holds it.
     async fn make_way(&mut self, change: &Change, own: &Row, after: &Row) -> Result<(), Stop> {
         let target = &change.target;
-        self.statement(change, single::delete_by_key(target, own)).await?;
-        self.statement(change, set::replace(target, &[after]).map(|statement| statement.text))
-            .await
-            .map(drop)
+        self.statement(change, single::delete_by_key(target, own), Seen::Perhaps)
+            .await?;
+        let statement = set::replace(target, &[after]).map(|statement| statement.text);
+        self.statement(change, statement, Seen::Perhaps).await.map(drop)
     }
 
     /// Runs the statement that does what the change did at the source: where foreign keys acted there, they act here.
-    async fn act(&mut self, change: &Change, statement: Result<Vec<u8>, BinlogError>) -> Result<Written, Stop> {
+    async fn act(
+        &mut self,
+        change: &Change,
+        statement: Result<Vec<u8>, BinlogError>,
+        seen: Seen,
+    ) -> Result<Written, Stop> {
         if !cascade::acts(change).map_err(|error| malformed(change, &error))? {
-            return self.statement(change, statement).await;
+            return self.statement(change, statement, seen).await;
         }
-        let mut statements = b"SET foreign_key_checks = 1;".to_vec();
+        let mut statements = b"SAVEPOINT act;SET foreign_key_checks = 1;".to_vec();
         statements.append(&mut statement.map_err(|error| malformed(change, &error))?);
-        statements.extend_from_slice(b";SET foreign_key_checks = 0");
-        let Some(error) = self.session.run_all(statements).await.error else {
-            return Ok(Written::Yes);
+        // A transaction that was rolled back without a word has no savepoint any more, and that is an error.
+        statements.extend_from_slice(b";RELEASE SAVEPOINT act;SET foreign_key_checks = 0");
+        let outcome = self.session.run_all(statements).await;
+        let Some(error) = outcome.error else {
+            return seen.written(change, outcome.rows.get(2).copied().unwrap_or(0));
         };
         let reset = self.session.run("SET foreign_key_checks = 0").await;
         reset.map_err(|error| server(change, &error))?;
         if is_duplicate(&error) {
             return Ok(Written::Duplicate);
         }
+        if is_unknown_savepoint(&error) {
+            return Err(rolled_back(change));
+        }
         Err(server(change, &error))
     }
 
-    async fn statement(&mut self, change: &Change, statement: Result<Vec<u8>, BinlogError>) -> Result<Written, Stop> {
+    async fn statement(
+        &mut self,
+        change: &Change,
+        statement: Result<Vec<u8>, BinlogError>,
+        seen: Seen,
+    ) -> Result<Written, Stop> {
         let statement = statement.map_err(|error| malformed(change, &error))?;
         match self.session.run(statement).await {
-            Ok(_) => Ok(Written::Yes),
+            Ok(rows) => seen.written(change, rows),
             Err(error) if is_duplicate(&error) => Ok(Written::Duplicate),
             Err(error) => Err(server(change, &error)),
         }
@@ -389,6 +410,36 @@ impl Path<'_> {
 enum Written {
     Yes,
     Duplicate,
+}
+
+/// What is known of the row that a statement is to change.
+#[derive(Clone, Copy)]
+enum Seen {
+    /// It has been read and is locked.
+    Locked,
+    /// It need not be there.
+    Perhaps,
+}
+
+impl Seen {
+    fn written(self, change: &Change, rows: u64) -> Result<Written, Stop> {
+        match self {
+            Self::Locked if rows == 0 => Err(rolled_back(change)),
+            Self::Locked | Self::Perhaps => Ok(Written::Yes),
+        }
+    }
+}
+
+/// A server that carries out foreign keys by itself (MySQL 9.6 and later, with `innodb_native_foreign_keys=OFF`) answers OK,
+/// with 0 rows or with 1, to a statement that became the victim of a deadlock while it wrote children, and has rolled back
+/// the whole transaction (seen with 9.7.4, on one server without any replication). What comes behind would commit by
+/// itself, without what came before it, and without the checkpoint.
+fn rolled_back(change: &Change) -> Stop {
+    Stop::Lock(Failure::environment(format!(
+        "writing to {} at the destination: the server has found no row where it had locked one, and may have rolled the \
+         transaction back (a deadlock)",
+        change.target.table.name
+    )))
 }
 
 fn malformed(change: &Change, error: &BinlogError) -> Stop {

@@ -112,3 +112,8 @@ pub(super) fn is_duplicate(error: &mysql_async::Error) -> bool {
 pub(super) fn is_lock_failure(error: &mysql_async::Error) -> bool {
     matches!(error, mysql_async::Error::Server(error) if matches!(error.code, 1205 | 1213 | 1614 | 3101))
 }
+
+/// The transaction in which the savepoint was set has ended.
+pub(super) fn is_unknown_savepoint(error: &mysql_async::Error) -> bool {
+    matches!(error, mysql_async::Error::Server(error) if error.code == 1305)
+}
