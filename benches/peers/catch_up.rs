@@ -150,6 +150,8 @@ impl Stage {
                 0 => (self.branch.pid().unwrap(), self.task.proxy.pid()),
                 who => (self.replicas[who - 1].server.pid().unwrap(), None),
             };
+            let servers: Vec<_> = self.replicas.iter().map(|replica| &replica.server).collect();
+            site::settled(&[&[&self.source, &self.branch], servers.as_slice()].concat()).await;
             let used = |pid: Option<u32>| pid.map_or(Duration::ZERO, process::cpu);
             own.into_iter().for_each(process::forget_highest);
             let (destination_before, own_before) = (process::cpu(destination), used(own));

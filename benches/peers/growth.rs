@@ -1,9 +1,6 @@
 //! What it costs as the work grows: more tables, larger rows, larger transactions.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use causeway::demo::mysqld::Installation;
 use mysql_async::Conn;
@@ -11,7 +8,7 @@ use mysql_async::Conn;
 use super::{
     Arguments, process,
     report::{Report, Table},
-    site::{self, Task, sql},
+    site::{self, Replica, Task, sql},
 };
 
 pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
@@ -22,53 +19,70 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
         &[
             "what",
             "rows",
-            "seconds",
-            "rows/s",
+            "rows/s behind RESUME",
+            "rows/s of as many more",
+            "replica's rows/s of these",
             "resident MiB before",
             "highest resident MiB",
         ],
     );
-    for tables in [1, 10, 100, 1000, 5000] {
-        // Each table at least twice over: its first change costs more, at both servers as well.
-        let rows = rows.max(tables * 20);
-        table.rows.push(
-            measure(&installation, format!("{tables} tables"), rows, tables, |conn| {
-                Box::pin(spread(conn, tables, rows))
-            })
-            .await,
-        );
-    }
-    for bytes in [100, 1_000, 10_000, 100_000, 1_000_000] {
-        let rows = (rows * 1000 / bytes).clamp(100, rows);
-        table.rows.push(
-            measure(&installation, format!("rows of {bytes} bytes"), rows, 1, |conn| {
-                Box::pin(large(conn, rows, bytes))
-            })
-            .await,
-        );
-    }
-    for size in [1, 100, 10_000, 1_000_000] {
-        let rows = if size == 1_000_000 { size } else { rows };
-        table.rows.push(
-            measure(&installation, format!("transactions of {size} rows"), rows, 1, |conn| {
-                Box::pin(batches(conn, rows, size))
-            })
-            .await,
-        );
+    let tables = [1, 10, 100, 1000, 5000].map(|tables| Work::Tables { tables });
+    let lengths = [100, 1_000, 10_000, 100_000, 1_000_000].map(|bytes| Work::Lengths { bytes });
+    let sizes = [1, 100, 10_000, 1_000_000].map(|size| Work::Sizes { size });
+    for work in tables.into_iter().chain(lengths).chain(sizes) {
+        if work.name().contains(&arguments.only) {
+            table.rows.push(measure(&installation, &work, work.rows(rows)).await);
+        }
     }
     report.add(table);
 }
 
-type Work<'a> = std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>;
+/// What grows.
+enum Work {
+    /// Changes spread over so many tables.
+    Tables { tables: u64 },
+    /// Rows of so many bytes.
+    Lengths { bytes: u64 },
+    /// Transactions of so many rows.
+    Sizes { size: u64 },
+}
 
-/// Makes tables, brings the sides into step, makes a backlog, and sees how it is worked off.
-async fn measure(
-    installation: &Arc<Installation>,
-    what: String,
-    rows: u64,
-    tables: u64,
-    work: impl for<'a> FnOnce(&'a mut Conn) -> Work<'a>,
-) -> Vec<String> {
+impl Work {
+    fn name(&self) -> String {
+        match self {
+            Self::Tables { tables } => format!("{tables} tables"),
+            Self::Lengths { bytes } => format!("rows of {bytes} bytes"),
+            Self::Sizes { size } => format!("transactions of {size} rows"),
+        }
+    }
+
+    /// How many rows are written where `rows` are usual.
+    fn rows(&self, rows: u64) -> u64 {
+        match self {
+            // Each table at least twice over: its first change costs more, at both servers as well.
+            Self::Tables { tables } => rows.max(tables * 20),
+            Self::Lengths { bytes } => (rows * 1000 / bytes).clamp(100, rows),
+            Self::Sizes { size: 1_000_000 } => 1_000_000,
+            Self::Sizes { .. } => rows,
+        }
+    }
+
+    async fn make(&self, conn: &mut Conn, rows: u64) {
+        match *self {
+            Self::Tables { tables } => spread(conn, tables, rows).await,
+            Self::Lengths { bytes } => large(conn, rows, bytes).await,
+            Self::Sizes { size } => batches(conn, rows, size).await,
+        }
+    }
+}
+
+/// Makes tables, brings the sides into step, makes a backlog, and sees how it is worked off: once behind RESUME, when the link
+/// knows no table yet, and once more while it goes on, for which the destination is locked until the backlog is made.
+async fn measure(installation: &Arc<Installation>, work: &Work, rows: u64) -> Vec<String> {
+    let tables = match work {
+        Work::Tables { tables } => *tables,
+        Work::Lengths { .. } | Work::Sizes { .. } => 1,
+    };
     let (source, branch) = tokio::join!(site::server(installation, false), site::server(installation, true));
     let mut conn = source.connect().await.unwrap();
     sql(&mut conn, "CREATE DATABASE grown").await;
@@ -80,21 +94,46 @@ async fn measure(
     let mut task = Task::start(source.port, branch.port, "OBJECTS (grown.*) WITH (heartbeat = OFF)").await;
     task.runs().await;
     task.pause().await;
-    work(&mut conn).await;
-    let executed = site::executed(&mut conn).await;
+    work.make(&mut conn, rows).await;
+    let mut replica = Replica::start(installation, &source, 4).await;
     let pid = task.proxy.pid().unwrap();
     let before = process::memory(pid).0;
     process::forget_highest(pid);
+    let mut speeds = Vec::new();
+    let made = site::executed(&mut conn).await;
+    replica.applied(&made).await;
+    for again in [false, true] {
+        let mut lock = None;
+        if again {
+            replica.pause().await;
+            let mut locking = branch.connect().await.unwrap();
+            sql(&mut locking, "FLUSH TABLES WITH READ LOCK").await;
+            work.make(&mut conn, rows).await;
+            lock = Some(locking);
+        }
+        let executed = site::executed(&mut conn).await;
+        let began = Instant::now();
+        match &mut lock {
+            Some(locking) => sql(locking, "UNLOCK TABLES").await,
+            None => task.resume().await,
+        }
+        task.applied(&executed, &mut conn).await;
+        speeds.push(rows as f64 / began.elapsed().as_secs_f64());
+        replica.received(&executed).await;
+    }
+    site::settled(&[&source, &branch, &replica.server]).await;
     let began = Instant::now();
-    task.resume().await;
-    task.applied(&executed, &mut conn).await;
-    let took: Duration = began.elapsed();
+    replica.resume().await;
+    let executed = site::executed(&mut conn).await;
+    replica.applied(&executed).await;
+    speeds.push(rows as f64 / began.elapsed().as_secs_f64());
     let highest = process::memory(pid).1;
     vec![
-        what,
+        work.name(),
         rows.to_string(),
-        format!("{:.1}", took.as_secs_f64()),
-        format!("{:.0}", rows as f64 / took.as_secs_f64()),
+        format!("{:.0}", speeds[0]),
+        format!("{:.0}", speeds[1]),
+        format!("{:.0}", speeds[2]),
         (before / 1024).to_string(),
         (highest / 1024).to_string(),
     ]

@@ -13,7 +13,13 @@ use crate::{
     binlog::BinlogError,
     conflict::{ConflictKind, Found, FoundRow, Resolution, detect, resolve},
     failure::Failure,
-    model::{change::Change, gtid::Gtid, row::Row, status::ConflictRecord, task::ConflictPolicy},
+    model::{
+        change::{Change, Target},
+        gtid::Gtid,
+        row::Row,
+        status::ConflictRecord,
+        task::ConflictPolicy,
+    },
     schedule::{cascade, fold::TableBatch},
     sql::{set, single},
 };
@@ -236,7 +242,7 @@ impl Path<'_> {
                 self.act(change, statement, Seen::Locked).await
             }
             (_, Some(after)) => {
-                let statement = set::insert(target, &[after]).map(|statement| statement.text);
+                let statement = one(set::insert, target, after);
                 self.statement(change, statement, Seen::Perhaps).await
             }
             (None, None) => Ok(Written::Yes),
@@ -277,7 +283,7 @@ impl Path<'_> {
             }
         }
         if !row_is_there {
-            let statement = set::insert(target, &[after]).map(|statement| statement.text);
+            let statement = one(set::insert, target, after);
             return self.statement(change, statement, Seen::Perhaps).await;
         }
         let statement = single::update_by_key(target, own, after);
@@ -293,7 +299,7 @@ impl Path<'_> {
         let target = &change.target;
         self.statement(change, single::delete_by_key(target, own), Seen::Perhaps)
             .await?;
-        let statement = set::replace(target, &[after]).map(|statement| statement.text);
+        let statement = one(set::replace, target, after);
         self.statement(change, statement, Seen::Perhaps).await.map(drop)
     }
 
@@ -311,7 +317,7 @@ impl Path<'_> {
         statements.append(&mut statement.map_err(|error| malformed(change, &error))?);
         // A transaction that was rolled back without a word has no savepoint any more, and that is an error.
         statements.extend_from_slice(b";RELEASE SAVEPOINT act;SET foreign_key_checks = 0");
-        let outcome = self.session.run_all(statements).await;
+        let outcome = self.session.run_all(&statements).await;
         let Some(error) = outcome.error else {
             return seen.written(change, outcome.rows.get(2).copied().unwrap_or(0));
         };
@@ -440,6 +446,16 @@ fn rolled_back(change: &Change) -> Stop {
          transaction back (a deadlock)",
         change.target.table.name
     )))
+}
+
+/// A statement for one row of many that `set` makes.
+fn one(
+    set: fn(&mut Vec<u8>, &Target, &[&Row]) -> Result<set::Expected, BinlogError>,
+    target: &Target,
+    row: &Row,
+) -> Result<Vec<u8>, BinlogError> {
+    let mut out = Vec::new();
+    set(&mut out, target, &[row]).map(|_| out)
 }
 
 fn malformed(change: &Change, error: &BinlogError) -> Stop {

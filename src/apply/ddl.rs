@@ -359,7 +359,7 @@ async fn transaction(
     second: String,
 ) -> Result<(), Failure> {
     let update = checkpoint::update_slot(link, LINK_SLOT, epoch, "", 0, applied);
-    let outcome = session.run_all(format!("BEGIN;{update};{second}").into_bytes()).await;
+    let outcome = session.run_all(format!("BEGIN;{update};{second}").as_bytes()).await;
     if let Some(error) = outcome.error {
         return Err(Failure::mysql("writing the checkpoint of a DDL statement", &error));
     }

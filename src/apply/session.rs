@@ -68,7 +68,7 @@ impl Session {
     }
 
     /// Runs several statements, joined by `;`, none of which returns rows. The first error ends it.
-    pub async fn run_all(&mut self, statements: Vec<u8>) -> Outcome {
+    pub async fn run_all(&mut self, statements: &[u8]) -> Outcome {
         let mut result = match self.conn.query_iter(statements).await {
             Ok(result) => result,
             Err(error) => {

@@ -44,6 +44,8 @@ const STATEMENT_ROWS: usize = 1000;
 const STATEMENT_BYTES: usize = 1 << 20;
 /// Statements go together in one packet up to about this many bytes.
 const PACKET_BYTES: usize = 4 << 20;
+/// Memory for statements that a worker keeps, at most.
+const KEPT_BYTES: usize = 2 << 20;
 /// Times a transaction is tried again after a deadlock or a lock wait before the link starts over.
 const LOCK_ATTEMPTS: u32 = 10;
 
@@ -145,6 +147,8 @@ pub struct Worker {
     pub applied: GtidSet,
     /// How long the destination takes to commit.
     pub commits: CommitTime,
+    /// Memory that statements are written to, used again and again: fresh pages cost more than what is written to them.
+    pub buffer: Vec<u8>,
 }
 
 enum Attempt {
@@ -161,7 +165,7 @@ impl Worker {
     /// # Errors
     /// [`Failure`]: what was not reported as done is not applied, except where the connection was lost during a
     /// commit; the checkpoint tells.
-    pub async fn run(
+    pub async fn serve(
         mut self,
         mut queue: mpsc::Receiver<Work>,
         done: mpsc::UnboundedSender<Done>,
@@ -313,14 +317,24 @@ impl Worker {
         batches: &mut Batches,
         policy: ConflictPolicy,
     ) -> Result<Attempt, Failure> {
-        let mut plan = Plan::new(begin);
+        let mut plan = Plan::new(begin, std::mem::take(&mut self.buffer));
         let tables = batches.tables.iter().enumerate();
         for (place, table) in tables.filter(|(place, _)| !batches.slow.contains(place)) {
             plan.add_table(place, table)
                 .map_err(|error| malformed(&table.target.source, &error))?;
         }
+        let written = self.run(&plan, batches).await;
+        self.buffer = plan.into_buffer();
+        match written? {
+            Attempt::Committed => self.write_one_by_one(batches, policy).await,
+            other => Ok(other),
+        }
+    }
+
+    /// Runs a plan's packets. `Committed` stands for "all held" here.
+    async fn run(&mut self, plan: &Plan, batches: &mut Batches) -> Result<Attempt, Failure> {
         let max = self.session.max_allowed_packet();
-        for packet in plan.packets {
+        for packet in plan.packets.iter().filter(|packet| !packet.expectations.is_empty()) {
             if packet.text.len() >= max {
                 return Err(Failure::data(format!(
                     "a row change needs a packet of {} bytes, and the destination's max_allowed_packet is {max}; raise \
@@ -328,7 +342,7 @@ impl Worker {
                     packet.text.len()
                 )));
             }
-            let outcome = self.session.run_all(packet.text).await;
+            let outcome = self.session.run_all(&packet.text).await;
             let mut differs = Vec::new();
             for (rows, expectation) in outcome.rows.iter().zip(&packet.expectations) {
                 match expectation {
@@ -371,6 +385,11 @@ impl Worker {
                 None => return Err(Failure::mysql("writing the checkpoint", &error)),
             }
         }
+        Ok(Attempt::Committed)
+    }
+
+    /// The tables whose changes are not written in sets. `Committed` stands for "all held" here.
+    async fn write_one_by_one(&mut self, batches: &mut Batches, policy: ConflictPolicy) -> Result<Attempt, Failure> {
         for place in batches.slow.clone() {
             let gtids = batches.gtids_of(place);
             let (Some(table), Some(count)) = (batches.tables.get(place), batches.conflicts.get_mut(place)) else {
@@ -650,65 +669,84 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(begin: Option<&[u8]>) -> Self {
-        let packets = begin
-            .map(|begin| Packet {
-                text: begin.to_vec(),
-                expectations: vec![Expect::Anything, Expect::Checkpoint],
-            })
-            .into_iter()
-            .collect();
-        Self { packets }
+    /// `buffer` becomes the first packet.
+    fn new(begin: Option<&[u8]>, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        let mut packet = Packet {
+            text: buffer,
+            expectations: vec![],
+        };
+        if let Some(begin) = begin {
+            packet.text.extend_from_slice(begin);
+            packet.expectations.extend([Expect::Anything, Expect::Checkpoint]);
+        }
+        Self { packets: vec![packet] }
+    }
+
+    /// The first packet's memory, if it is of a size that may be kept.
+    fn into_buffer(self) -> Vec<u8> {
+        let first = self.packets.into_iter().next();
+        let kept = first
+            .map(|packet| packet.text)
+            .filter(|text| text.capacity() <= KEPT_BYTES);
+        kept.unwrap_or_default()
     }
 
     fn add_table(&mut self, place: usize, table: &TableBatch) -> Result<(), BinlogError> {
         let target = &*table.target;
         let partial = target.leaves_out();
         for rows in chunks(&table.deletes, |row| row.image.len()) {
-            self.add(
-                place,
-                match target.mode {
-                    Mode::Strict => set::delete(target, &rows)?,
-                    Mode::Tolerant => set::delete_by_key(target, &rows)?,
-                },
-            );
+            self.add(place, |out| match target.mode {
+                Mode::Strict => set::delete(out, target, &rows),
+                Mode::Tolerant => set::delete_by_key(out, target, &rows),
+            })?;
         }
-        for (changed, pairs) in by_changed_columns(target, &table.updates)? {
-            for rows in chunks(&pairs, |(before, after)| before.image.len() + after.image.len()) {
-                let rows: Vec<(&Row, &Row)> = rows.into_iter().copied().collect();
-                self.add(place, set::update(target, &rows, &changed)?);
+        // Decoded values take more memory than the images, so not all are there at a time.
+        for updates in table.updates.chunks(STATEMENT_ROWS) {
+            for (changed, updates) in by_changed_columns(target, updates)? {
+                for rows in chunks(&updates, |update| update.bytes) {
+                    self.add(place, |out| set::update(out, target, &rows, &changed))?;
+                }
             }
         }
         for rows in chunks(&table.inserts, |row| row.image.len()) {
-            self.add(
-                place,
-                match target.mode {
-                    Mode::Strict => set::insert(target, &rows)?,
-                    Mode::Tolerant if partial => set::upsert(target, &rows)?,
-                    Mode::Tolerant => set::replace(target, &rows)?,
-                },
-            );
+            self.add(place, |out| match target.mode {
+                Mode::Strict => set::insert(out, target, &rows),
+                Mode::Tolerant if partial => set::upsert(out, target, &rows),
+                Mode::Tolerant => set::replace(out, target, &rows),
+            })?;
         }
         Ok(())
     }
 
-    fn add(&mut self, table: usize, statement: set::Statement) {
-        if self
-            .packets
-            .last()
-            .is_none_or(|packet| packet.text.len() + statement.text.len() > PACKET_BYTES)
-        {
-            self.packets.push(Packet::default());
-        }
-        let Some(packet) = self.packets.last_mut() else { return };
-        if !packet.text.is_empty() {
+    fn add(
+        &mut self,
+        table: usize,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<set::Expected, BinlogError>,
+    ) -> Result<(), BinlogError> {
+        let Some(packet) = self.packets.last_mut() else {
+            return Ok(());
+        };
+        let before = packet.text.len();
+        if before > 0 {
             packet.text.push(b';');
         }
-        packet.text.extend_from_slice(&statement.text);
-        packet.expectations.push(match statement.expected_rows {
+        let begin = packet.text.len();
+        let expectation = match write(&mut packet.text)? {
             Some(rows) => Expect::Rows(table, rows),
             None => Expect::Table(table),
+        };
+        if before == 0 || packet.text.len() <= PACKET_BYTES {
+            packet.expectations.push(expectation);
+            return Ok(());
+        }
+        let text = packet.text.split_off(begin);
+        packet.text.truncate(before);
+        self.packets.push(Packet {
+            text,
+            expectations: vec![expectation],
         });
+        Ok(())
     }
 }
 
@@ -732,20 +770,21 @@ fn chunks<T>(rows: &[T], bytes_of: impl Fn(&T) -> usize) -> Vec<Vec<&T>> {
     chunks
 }
 
-type ByColumns<'r> = Vec<(Vec<usize>, Vec<(&'r Row, &'r Row)>)>;
+type ByColumns<'r> = Vec<(Vec<usize>, Vec<set::Update<'r>>)>;
 
 /// Updates that set the same columns go together. One that sets nothing (only columns that are not carried differ) is
 /// left out.
 fn by_changed_columns<'r>(target: &Target, updates: &'r [(Row, Row)]) -> Result<ByColumns<'r>, BinlogError> {
     let mut groups: ByColumns<'r> = Vec::new();
     for (before, after) in updates {
-        let changed = set::changed_columns(target, before, after)?;
+        let update = set::Update::read(target, before, after)?;
+        let changed = set::changed_columns(target, &update);
         if changed.is_empty() {
             continue;
         }
         match groups.iter_mut().find(|(columns, _)| *columns == changed) {
-            Some((_, rows)) => rows.push((before, after)),
-            None => groups.push((changed, vec![(before, after)])),
+            Some((_, updates)) => updates.push(update),
+            None => groups.push((changed, vec![update])),
         }
     }
     Ok(groups)

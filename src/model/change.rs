@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
+    dependency::DependencyKey,
     filter::RowFilter,
     gtid::Gtid,
     name::TableName,
@@ -151,6 +152,8 @@ pub struct Target {
     pub columns: Vec<Binding>,
     /// The key that identifies rows: places in `columns`.
     pub key: Vec<usize>,
+    /// By what its changes depend on others.
+    pub dependencies: Vec<DependencyKey>,
     /// How its changes meet the destination's rows.
     pub mode: Mode,
     /// Which of its rows are synchronized; `None`: all.

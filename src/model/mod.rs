@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod columns;
+pub mod dependency;
 pub mod file_position;
 pub mod filter;
 pub mod fit;

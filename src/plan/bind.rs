@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use crate::model::{
     change::{Binding, Mode, Target},
     columns::ColumnMap,
-    fit,
+    dependency, fit,
     table::{Family, Table, TableColumn},
     table_map::{BINARY_COLLATION, Column, ColumnKind, TableMap},
 };
@@ -201,6 +201,7 @@ pub fn bind(
         source: map.name.clone(),
         map: map.clone(),
         table: table.clone(),
+        dependencies: dependency::keys(table, &columns),
         columns,
         key,
         mode: Mode::default(),

@@ -1,8 +1,12 @@
 //! Gives transactions to appliers so that changes which share a key keep their order.
+//!
+//! Where no key decides, a table's changes go to the applier that had those before: appliers then do not meet in the pages of
+//! one index, changes of one table fall into larger statements, and a connection has fewer tables open.
 
 use std::collections::HashMap;
 
 use super::keys::KeyUse;
+use crate::model::name::TableName;
 
 /// Where a transaction may go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +43,10 @@ fn remove(holders: &mut Vec<(usize, u32)>, applier: usize) {
     }
 }
 
+/// An applier may have this many row changes more than twice those of the least busy one before a table that is at home
+/// there goes elsewhere.
+const HOME_SLACK: usize = 1000;
+
 /// Which applier holds which keys.
 ///
 /// Invariant: while a transaction is unfinished, every later one that shares a key with it (unless both only refer to
@@ -48,6 +56,8 @@ pub struct Causality {
     keys: HashMap<u64, Holders>,
     /// Unfinished row changes per applier.
     load: Vec<usize>,
+    /// The applier that the last changes of a table went to.
+    homes: HashMap<TableName, usize>,
 }
 
 impl Causality {
@@ -56,11 +66,13 @@ impl Causality {
         Self {
             keys: HashMap::new(),
             load: vec![0; appliers.max(1)],
+            homes: HashMap::new(),
         }
     }
 
-    /// Gives a transaction that touches `keys` and has `weight` changes to an applier, or tells to wait.
-    pub fn assign(&mut self, keys: &[KeyUse], weight: usize) -> Assignment {
+    /// Gives a transaction that touches `keys` and has `weight` changes, of this table first, to an applier, or tells to
+    /// wait.
+    pub fn assign(&mut self, keys: &[KeyUse], table: Option<&TableName>, weight: usize) -> Assignment {
         let mut bound: Option<usize> = None;
         for key in keys {
             let Some(holders) = self.keys.get(&key.hash) else {
@@ -75,13 +87,13 @@ impl Causality {
                 }
             }
         }
-        let applier = bound.unwrap_or_else(|| {
-            self.load
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, load)| **load)
-                .map_or(0, |(applier, _)| applier)
-        });
+        let applier = bound.unwrap_or_else(|| self.choose(table));
+        if let Some(table) = table {
+            match self.homes.get_mut(table) {
+                Some(home) => *home = applier,
+                None => drop(self.homes.insert(table.clone(), applier)),
+            }
+        }
         for key in keys {
             let holders = self.keys.entry(key.hash).or_default();
             add(
@@ -97,6 +109,19 @@ impl Causality {
             *load += weight;
         }
         Assignment::To(applier)
+    }
+
+    /// An idle applier if there is one, the table's home above others.
+    fn choose(&self, table: Option<&TableName>) -> usize {
+        let loads = self.load.iter().copied().enumerate();
+        let (least_busy, least) = loads.min_by_key(|(_, load)| *load).unwrap_or_default();
+        let home = table.and_then(|table| self.homes.get(table)).copied();
+        let takes = |home: usize| match (self.load.get(home), least) {
+            (Some(load), 0) => *load == 0,
+            (Some(load), least) => *load <= 2 * least + HOME_SLACK,
+            (None, _) => false,
+        };
+        home.filter(|home| takes(*home)).unwrap_or(least_busy)
     }
 
     /// The applier has committed a transaction that was assigned to it with these keys and this weight.
@@ -144,27 +169,71 @@ mod tests {
     #[test]
     fn independent_transactions_spread_over_the_appliers() {
         let mut causality = Causality::new(2);
-        assert_eq!(causality.assign(&[exclusive(1)], 1), Assignment::To(0));
-        assert_eq!(causality.assign(&[exclusive(2)], 1), Assignment::To(1));
+        assert_eq!(causality.assign(&[exclusive(1)], None, 1), Assignment::To(0));
+        assert_eq!(causality.assign(&[exclusive(2)], None, 1), Assignment::To(1));
     }
 
     #[test]
     fn a_shared_row_sends_the_later_transaction_to_the_same_applier_and_two_of_them_make_it_wait() {
         let mut causality = Causality::new(2);
-        causality.assign(&[exclusive(1)], 1);
-        causality.assign(&[exclusive(2)], 1);
-        assert_eq!(causality.assign(&[exclusive(2), exclusive(3)], 1), Assignment::To(1));
-        assert_eq!(causality.assign(&[exclusive(1), exclusive(3)], 1), Assignment::Wait);
+        causality.assign(&[exclusive(1)], None, 1);
+        causality.assign(&[exclusive(2)], None, 1);
+        assert_eq!(
+            causality.assign(&[exclusive(2), exclusive(3)], None, 1),
+            Assignment::To(1)
+        );
+        assert_eq!(
+            causality.assign(&[exclusive(1), exclusive(3)], None, 1),
+            Assignment::Wait
+        );
         causality.finished(0, &[exclusive(1)], 1);
-        assert_eq!(causality.assign(&[exclusive(1), exclusive(3)], 1), Assignment::To(1));
+        assert_eq!(
+            causality.assign(&[exclusive(1), exclusive(3)], None, 1),
+            Assignment::To(1)
+        );
     }
 
     #[test]
     fn children_of_one_parent_run_side_by_side_but_not_beside_a_change_of_the_parent() {
         let mut causality = Causality::new(2);
-        assert_eq!(causality.assign(&[exclusive(10), shared(1)], 1), Assignment::To(0));
-        assert_eq!(causality.assign(&[exclusive(11), shared(1)], 1), Assignment::To(1));
-        assert_eq!(causality.assign(&[exclusive(1)], 1), Assignment::Wait);
+        assert_eq!(
+            causality.assign(&[exclusive(10), shared(1)], None, 1),
+            Assignment::To(0)
+        );
+        assert_eq!(
+            causality.assign(&[exclusive(11), shared(1)], None, 1),
+            Assignment::To(1)
+        );
+        assert_eq!(causality.assign(&[exclusive(1)], None, 1), Assignment::Wait);
+    }
+
+    #[test]
+    fn a_table_stays_with_its_applier_unless_another_one_is_idle_or_has_much_less_to_do() {
+        let mut causality = Causality::new(2);
+        let (one, other) = (TableName::new("d", "one"), TableName::new("d", "other"));
+        let mut row = 0;
+        let mut assign = |causality: &mut Causality, table: &TableName, weight| {
+            row += 1;
+            causality.assign(&[exclusive(row)], Some(table), weight)
+        };
+        assert_eq!(assign(&mut causality, &one, 10), Assignment::To(0));
+        assert_eq!(assign(&mut causality, &other, 10), Assignment::To(1));
+        for _ in 0..5 {
+            assert_eq!(assign(&mut causality, &one, 10), Assignment::To(0));
+        }
+        assert_eq!(assign(&mut causality, &other, 10), Assignment::To(1));
+        assert_eq!(assign(&mut causality, &one, 2000), Assignment::To(0));
+        assert_eq!(
+            assign(&mut causality, &one, 10),
+            Assignment::To(1),
+            "its home has too much to do"
+        );
+        causality.finished(0, &[], 2060);
+        assert_eq!(
+            assign(&mut causality, &one, 10),
+            Assignment::To(0),
+            "an applier is idle"
+        );
     }
 
     proptest! {
@@ -179,8 +248,9 @@ mod tests {
             let mut finish = finish.into_iter();
             for keys in transactions {
                 let keys: Vec<KeyUse> = keys.into_iter().map(|(hash, shared)| KeyUse { hash, shared }).collect();
+                let table = TableName::new("d", (keys.first().map_or(0, |key| key.hash) % 3).to_string());
                 loop {
-                    if let Assignment::To(applier) = causality.assign(&keys, 1) {
+                    if let Assignment::To(applier) = causality.assign(&keys, Some(&table), 1) {
                         for (other, held) in &unfinished {
                             let share = keys.iter().any(|key| held.iter().any(|h| {
                                 h.hash == key.hash && !(h.shared && key.shared)

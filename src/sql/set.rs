@@ -25,13 +25,30 @@ const GUARD_BY_DIGEST_FROM_BYTES: usize = 512;
 /// after the verb.
 pub(crate) const LENIENT_HINT: &str = " /*+ SET_VAR(sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO') */";
 
-/// A statement and how many rows it must match or insert.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement {
-    /// The text; values are bytes, so it is not UTF-8 in general.
-    pub text: Vec<u8>,
-    /// Rows the server must report (with CLIENT_FOUND_ROWS) if every before image held. `None`: any number.
-    pub expected_rows: Option<u64>,
+/// Rows that the server must report for a statement (with CLIENT_FOUND_ROWS) if every before image held; `None`: any number.
+pub type Expected = Option<u64>;
+
+/// An update with its images decoded: each is read once, for what has changed, for the guard and for the new values.
+#[derive(Debug)]
+pub struct Update<'r> {
+    before: Vec<Value<'r>>,
+    after: Vec<Value<'r>>,
+    /// Bytes of both images.
+    pub bytes: usize,
+}
+
+impl<'r> Update<'r> {
+    /// Decodes the images.
+    ///
+    /// # Errors
+    /// If an image is malformed or incomplete.
+    pub fn read(target: &Target, before: &'r Row, after: &'r Row) -> Result<Self, BinlogError> {
+        Ok(Self {
+            bytes: before.image.len() + after.image.len(),
+            before: bound_values(target, before)?,
+            after: bound_values(target, after)?,
+        })
+    }
 }
 
 /// The values of a row in the order of `target.columns`.
@@ -96,70 +113,72 @@ pub(crate) fn push_literal(
     pushed.map_err(|error| BinlogError::value(&target.source, &column.name, error))
 }
 
-/// `INSERT INTO t (…) VALUES (…),(…)`: an existing row is an error.
+/// Appends `INSERT INTO t (…) VALUES (…),(…)`: an existing row is an error.
 ///
 /// # Errors
-/// If a row image is malformed or incomplete. The same holds for all functions here.
-pub fn insert(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
-    let text = insert_text(b"INSERT INTO ", target, rows)?;
-    Ok(Statement {
-        text,
-        expected_rows: Some(rows.len() as u64),
-    })
+/// If a row image is malformed or incomplete; what has been appended is of no use then. The same holds for all functions
+/// here.
+pub fn insert(out: &mut Vec<u8>, target: &Target, rows: &[&Row]) -> Result<Expected, BinlogError> {
+    push_insert(out, b"INSERT INTO ", target, rows)?;
+    Ok(Some(rows.len() as u64))
 }
 
-/// `REPLACE INTO t (…) VALUES (…),(…)`: whatever holds one of the rows' unique keys gives way.
+/// Appends `REPLACE INTO t (…) VALUES (…),(…)`: whatever holds one of the rows' unique keys gives way.
 ///
 /// # Errors
 /// See [`insert`].
-pub fn replace(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
-    let text = insert_text(b"REPLACE INTO ", target, rows)?;
-    Ok(Statement {
-        text,
-        expected_rows: None,
-    })
+pub fn replace(out: &mut Vec<u8>, target: &Target, rows: &[&Row]) -> Result<Expected, BinlogError> {
+    push_insert(out, b"REPLACE INTO ", target, rows)?;
+    Ok(None)
 }
 
-/// `INSERT … ON DUPLICATE KEY UPDATE` of all columns that are written: unlike [`replace`] it keeps the others of a row that
-/// is there. For tables whose only unique key is the row key: with another one it might change another row.
+/// Appends `INSERT … ON DUPLICATE KEY UPDATE` of all columns that are written: unlike [`replace`] it keeps the others of a
+/// row that is there. For tables whose only unique key is the row key: with another one it might change another row.
 ///
 /// # Errors
 /// See [`insert`].
-pub fn upsert(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
-    let mut text = insert_text(b"INSERT INTO ", target, rows)?;
+pub fn upsert(out: &mut Vec<u8>, target: &Target, rows: &[&Row]) -> Result<Expected, BinlogError> {
+    push_insert(out, b"INSERT INTO ", target, rows)?;
     let list = list_name(target);
-    text.extend_from_slice(format!(" AS {list} ON DUPLICATE KEY UPDATE ").as_bytes());
+    out.extend_from_slice(format!(" AS {list} ON DUPLICATE KEY UPDATE ").as_bytes());
     let columns = bound_columns(target).filter(|column| !column.generated);
-    push_list(&mut text, columns, |out, column| {
+    push_list(out, columns, |out, column| {
         ident::push_table(out, &target.table.name);
         out.push(b'.');
         ident::push(out, &column.name);
         out.extend_from_slice(format!("={list}.").as_bytes());
         ident::push(out, &column.name);
     });
-    Ok(Statement {
-        text,
-        expected_rows: None,
-    })
+    Ok(None)
 }
 
-fn insert_text(verb: &[u8], target: &Target, rows: &[&Row]) -> Result<Vec<u8>, BinlogError> {
-    let mut out = Vec::with_capacity(256 + rows.iter().map(|row| row.image.len() * 2).sum::<usize>());
-    push_optimizer_hint(&mut out, verb, target, rows)?;
-    ident::push_table(&mut out, &target.table.name);
+fn push_insert(out: &mut Vec<u8>, verb: &[u8], target: &Target, rows: &[&Row]) -> Result<(), BinlogError> {
+    out.reserve(256 + rows.iter().map(|row| row.image.len() * 2).sum::<usize>());
+    push_optimizer_hint(out, verb, target, || any_error_value(target, rows))?;
+    ident::push_table(out, &target.table.name);
     out.extend_from_slice(b" (");
     let columns = bound_columns(target).filter(|column| !column.generated);
-    push_list(&mut out, columns, |out, column| ident::push(out, &column.name));
+    push_list(out, columns, |out, column| ident::push(out, &column.name));
     out.extend_from_slice(b") VALUES ");
     for (place, row) in rows.iter().enumerate() {
         if place > 0 {
             out.push(b',');
         }
         out.push(b'(');
-        push_values(&mut out, target, row)?;
+        push_values(out, target, row)?;
         out.push(b')');
     }
-    Ok(out)
+    Ok(())
+}
+
+/// Whether one of these rows holds the error value of an ENUM.
+pub(crate) fn any_error_value(target: &Target, rows: &[&Row]) -> Result<bool, BinlogError> {
+    for row in rows {
+        if bound_values(target, row)?.contains(&Value::Enum(0)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The verb, and where it is needed a hint that makes this one statement less strict: for rows that hold an ENUM's error
@@ -169,22 +188,23 @@ pub(crate) fn push_optimizer_hint(
     out: &mut Vec<u8>,
     verb: &[u8],
     target: &Target,
-    rows: &[&Row],
+    any_error_value: impl FnOnce() -> Result<bool, BinlogError>,
 ) -> Result<(), BinlogError> {
-    out.extend_from_slice(verb);
     let has_enum = bound_columns(target).any(|column| column.column_type.starts_with("enum"));
-    let mut lenient = verb != b"UPDATE "
-        && target.table.columns.iter().enumerate().any(|(position, column)| {
+    let lacks_value = || {
+        target.table.columns.iter().enumerate().any(|(position, column)| {
             column.needs_value() && target.columns.iter().all(|bound| bound.destination != position)
-        });
-    for row in rows.iter().filter(|_| has_enum) {
-        lenient = lenient || bound_values(target, row)?.contains(&Value::Enum(0));
-    }
+        })
+    };
+    let lenient = (verb != b"UPDATE " && lacks_value()) || (has_enum && any_error_value()?);
+    // The hint stands right after the verb: INSERT /*+ … */ INTO.
+    let space = verb.iter().position(|byte| *byte == b' ').unwrap_or(verb.len());
+    let (verb, rest) = verb.split_at(space);
+    out.extend_from_slice(verb);
     if lenient {
-        // The hint stands right after the verb: INSERT /*+ … */ INTO.
-        let space = out.iter().position(|byte| *byte == b' ').unwrap_or(out.len());
-        out.splice(space..space, LENIENT_HINT.bytes());
+        out.extend_from_slice(LENIENT_HINT.as_bytes());
     }
+    out.extend_from_slice(rest);
     Ok(())
 }
 
@@ -208,20 +228,22 @@ fn push_list<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut push:
     }
 }
 
-/// `DELETE`, guarded by the before images.
+/// Appends `DELETE`, guarded by the before images.
 ///
 /// # Errors
 /// See [`insert`].
-pub fn delete(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
-    let guards = Guards::choose(target, rows.iter().copied())?;
-    let mut out = Vec::with_capacity(256 + rows.iter().map(|row| row.image.len() * 2).sum::<usize>());
-    push_delete(&mut out, &guards, rows)?;
+pub fn delete(out: &mut Vec<u8>, target: &Target, rows: &[&Row]) -> Result<Expected, BinlogError> {
+    // A short image holds no long value.
+    let long = rows.iter().filter(|row| row.image.len() > GUARD_BY_DIGEST_FROM_BYTES);
+    let long = long
+        .map(|row| bound_values(target, row))
+        .collect::<Result<Vec<_>, _>>()?;
+    let guards = Guards::choose(target, long.iter().map(Vec::as_slice));
+    out.reserve(256 + rows.iter().map(|row| row.image.len() * 2).sum::<usize>());
+    push_delete(out, &guards, rows)?;
     out.extend_from_slice(b" WHERE ");
-    guards.push_condition(&mut out);
-    Ok(Statement {
-        text: out,
-        expected_rows: Some(rows.len() as u64),
-    })
+    guards.push_condition(out);
+    Ok(Some(rows.len() as u64))
 }
 
 /// `DELETE t FROM (VALUES …) JOIN t ON key`; without an alias, which the server would look for in the default database.
@@ -241,11 +263,11 @@ fn push_delete(out: &mut Vec<u8>, guards: &Guards<'_>, rows: &[&Row]) -> Result<
     Ok(())
 }
 
-/// `DELETE` by row key alone: what is not there is as it should be.
+/// Appends `DELETE` by row key alone: what is not there is as it should be.
 ///
 /// # Errors
 /// See [`insert`].
-pub fn delete_by_key(target: &Target, rows: &[&Row]) -> Result<Statement, BinlogError> {
+pub fn delete_by_key(out: &mut Vec<u8>, target: &Target, rows: &[&Row]) -> Result<Expected, BinlogError> {
     let guards = Guards {
         target,
         name: ident::quoted_table(&target.table.name),
@@ -253,42 +275,43 @@ pub fn delete_by_key(target: &Target, rows: &[&Row]) -> Result<Statement, Binlog
         digests: vec![false; target.columns.len()],
         compared: target.key.clone(),
     };
-    let mut out = Vec::with_capacity(256 + rows.len() * 16);
-    push_delete(&mut out, &guards, rows)?;
-    Ok(Statement {
-        text: out,
-        expected_rows: None,
-    })
+    push_delete(out, &guards, rows)?;
+    Ok(None)
 }
 
-/// `UPDATE` of the columns at `changed` (places in `target.columns`), guarded by the before images.
+/// Appends `UPDATE` of the columns at `changed` (places in `target.columns`), guarded by the before images.
 ///
 /// # Errors
 /// See [`insert`].
-pub fn update(target: &Target, rows: &[(&Row, &Row)], changed: &[usize]) -> Result<Statement, BinlogError> {
-    let guards = Guards::choose(target, rows.iter().map(|(before, _)| *before))?;
-    let mut out = Vec::with_capacity(256 + rows.iter().map(|(before, _)| before.image.len() * 3).sum::<usize>());
-    let afters: Vec<&Row> = rows.iter().map(|(_, after)| *after).collect();
-    push_optimizer_hint(&mut out, b"UPDATE ", target, &afters)?;
+pub fn update(
+    out: &mut Vec<u8>,
+    target: &Target,
+    rows: &[&Update<'_>],
+    changed: &[usize],
+) -> Result<Expected, BinlogError> {
+    let guards = Guards::choose(target, rows.iter().map(|row| row.before.as_slice()));
+    out.reserve(256 + rows.iter().map(|row| row.bytes).sum::<usize>());
+    push_optimizer_hint(out, b"UPDATE ", target, || {
+        Ok(rows.iter().any(|row| row.after.contains(&Value::Enum(0))))
+    })?;
     out.extend_from_slice(b"(VALUES ");
-    for (place, (before, after)) in rows.iter().enumerate() {
-        push_row_start(&mut out, place);
-        guards.push_before(&mut out, &bound_values(target, before)?)?;
-        let values = bound_values(target, after)?;
+    for (place, row) in rows.iter().enumerate() {
+        push_row_start(out, place);
+        guards.push_before(out, &row.before)?;
         for &column in changed {
-            if let (Some(value), Some(definition)) = (values.get(column), guards.column(column)) {
+            if let (Some(value), Some(definition)) = (row.after.get(column), guards.column(column)) {
                 out.push(b',');
-                push_literal(&mut out, target, value, definition)?;
+                push_literal(out, target, value, definition)?;
             }
         }
         out.push(b')');
     }
-    guards.push_list_name(&mut out);
-    guards.push_names(&mut out, changed);
+    guards.push_list_name(out);
+    guards.push_names(out, changed);
     out.push(b')');
-    guards.push_join(&mut out);
+    guards.push_join(out);
     out.extend_from_slice(b" SET ");
-    push_list(&mut out, changed, |out, &column| {
+    push_list(out, changed, |out, &column| {
         if let Some(definition) = guards.column(column) {
             out.extend_from_slice(format!("{}.", guards.name).as_bytes());
             ident::push(out, &definition.name);
@@ -304,20 +327,14 @@ pub fn update(target: &Target, rows: &[(&Row, &Row)], changed: &[usize]) -> Resu
         }
     });
     out.extend_from_slice(b" WHERE ");
-    guards.push_condition(&mut out);
-    Ok(Statement {
-        text: out,
-        expected_rows: Some(rows.len() as u64),
-    })
+    guards.push_condition(out);
+    Ok(Some(rows.len() as u64))
 }
 
-/// The columns (places in `target.columns`) that an update from `before` to `after` has to set: those that differ, and
-/// those the server would otherwise set by itself (`ON UPDATE CURRENT_TIMESTAMP`).
-///
-/// # Errors
-/// See [`insert`].
-pub fn changed_columns(target: &Target, before: &Row, after: &Row) -> Result<Vec<usize>, BinlogError> {
-    let (old, new) = (bound_values(target, before)?, bound_values(target, after)?);
+/// The columns (places in `target.columns`) that an update has to set: those that differ, and those the server would
+/// otherwise set by itself (`ON UPDATE CURRENT_TIMESTAMP`).
+pub fn changed_columns(target: &Target, update: &Update<'_>) -> Vec<usize> {
+    let (old, new) = (&update.before, &update.after);
     // -0.0 equals 0.0 and NaN does not exist: only the bits of doubles need a second look.
     let same = |a: &Value<'_>, b: &Value<'_>| match (a, b) {
         (Value::Double(a), Value::Double(b)) => a.to_bits() == b.to_bits(),
@@ -343,7 +360,7 @@ pub fn changed_columns(target: &Target, before: &Row, after: &Row) -> Result<Vec
         changed.extend(automatic);
         changed.sort_unstable();
     }
-    Ok(changed)
+    changed
 }
 
 fn push_row_start(out: &mut Vec<u8>, place: usize) {
@@ -374,11 +391,11 @@ struct Guards<'a> {
 }
 
 impl<'a> Guards<'a> {
-    fn choose<'r>(target: &'a Target, befores: impl Iterator<Item = &'r Row>) -> Result<Self, BinlogError> {
+    /// By the values of the before images.
+    fn choose<'v>(target: &'a Target, befores: impl Iterator<Item = &'v [Value<'v>]>) -> Self {
         let mut digests = vec![false; target.columns.len()];
-        // A short image holds no long value.
-        for row in befores.filter(|row| row.image.len() > GUARD_BY_DIGEST_FROM_BYTES) {
-            for (digest, value) in digests.iter_mut().zip(bound_values(target, row)?) {
+        for values in befores {
+            for (digest, value) in digests.iter_mut().zip(values) {
                 if let Value::Bytes(bytes) | Value::Geometry(bytes) | Value::Vector(bytes) = value {
                     *digest |= bytes.len() > GUARD_BY_DIGEST_FROM_BYTES;
                 }
@@ -396,13 +413,13 @@ impl<'a> Guards<'a> {
         // A value that is converted may not come out as ALTER TABLE has converted the row's.
         let compared = compared
             .filter(|(place, column)| target.key.contains(place) || !(column.generated || is_retyped(target, column)));
-        Ok(Self {
+        Self {
             target,
             name,
             list: list_name(target),
             digests,
             compared: compared.map(|(place, _)| place).collect(),
-        })
+        }
     }
 
     /// Behind the rows: `) AS v(`, for the names of its columns.

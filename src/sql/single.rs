@@ -13,8 +13,8 @@ use crate::{
 use super::{
     ident, literal,
     set::{
-        bound_values, is_retyped, push_before_value, push_key_side, push_literal, push_optimizer_hint, push_table_side,
-        written,
+        any_error_value, bound_values, is_retyped, push_before_value, push_key_side, push_literal, push_optimizer_hint,
+        push_table_side, written,
     },
 };
 
@@ -84,7 +84,7 @@ pub fn delete_by_unique_key(target: &Target, key: &Key, row: &Row, own: &Row) ->
 pub fn update_by_key(target: &Target, find: &Row, row: &Row) -> Result<Vec<u8>, BinlogError> {
     let values = bound_values(target, row)?;
     let mut out = Vec::new();
-    push_optimizer_hint(&mut out, b"UPDATE ", target, &[row])?;
+    push_optimizer_hint(&mut out, b"UPDATE ", target, || any_error_value(target, &[row]))?;
     ident::push_table(&mut out, &target.table.name);
     out.extend_from_slice(b" AS t SET ");
     for (place, (value, column)) in written(target, &values).enumerate() {

@@ -119,8 +119,9 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
             watermark: watermark.clone(),
             applied: GtidSet::new(),
             commits: CommitTime::default(),
+            buffer: Vec::new(),
         };
-        tasks.spawn(worker.run(work, done_sender.clone()));
+        tasks.spawn(worker.serve(work, done_sender.clone()));
         queues.push(queue);
     }
     drop((done_sender, recorder));
@@ -481,8 +482,9 @@ impl Scheduler {
 
     /// Gives a transaction to an applier, or holds it.
     fn assign(&mut self, job: Box<Job>) {
-        let weight = job.transaction.changes.len();
-        match self.causality.assign(&job.keys, weight) {
+        let changes = &job.transaction.changes;
+        let (table, weight) = (changes.first().map(|change| &change.target.table.name), changes.len());
+        match self.causality.assign(&job.keys, table, weight) {
             Assignment::Wait => self.held = Some(Held::Transaction(job)),
             Assignment::To(applier) => {
                 let keys = job.keys.clone();

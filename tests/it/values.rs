@@ -5,6 +5,7 @@ use std::sync::Arc;
 use causeway::{
     apply::checkpoint,
     binlog::{
+        BinlogError,
         event::Event,
         rows::{self, RowsKind},
     },
@@ -327,19 +328,20 @@ impl Follower {
                     let before: Vec<&Row> = images.iter().filter_map(|(before, _)| before.as_ref()).collect();
                     let after: Vec<&Row> = images.iter().filter_map(|(_, after)| after.as_ref()).collect();
                     let statements = match event.kind {
-                        RowsKind::Write => vec![set::insert(&target, &after)],
-                        RowsKind::Delete => vec![set::delete(&target, &before)],
+                        RowsKind::Write => vec![written(|out| set::insert(out, &target, &after))],
+                        RowsKind::Delete => vec![written(|out| set::delete(out, &target, &before))],
                         RowsKind::Update => before
                             .into_iter()
                             .zip(after)
                             .map(|(before, after)| {
-                                let changed = set::changed_columns(&target, before, after).unwrap();
-                                set::update(&target, &[(before, after)], &changed)
+                                let update = set::Update::read(&target, before, after).unwrap();
+                                let changed = set::changed_columns(&target, &update);
+                                written(|out| set::update(out, &target, &[&update], &changed))
                             })
                             .collect(),
                     };
                     for statement in statements {
-                        self.run(&name, statement.unwrap()).await;
+                        self.run(&name, statement).await;
                     }
                 }
                 _ => {}
@@ -347,22 +349,26 @@ impl Follower {
         }
     }
 
-    async fn run(&mut self, table: &TableName, statement: set::Statement) {
-        let text: String = String::from_utf8_lossy(&statement.text).chars().take(600).collect();
-        match self.conn.query_iter(statement.text).await {
+    async fn run(&mut self, table: &TableName, (statement, expected): (Vec<u8>, set::Expected)) {
+        let text: String = String::from_utf8_lossy(&statement).chars().take(600).collect();
+        match self.conn.query_iter(statement).await {
             Ok(result) => {
                 let found = result.affected_rows();
                 result.drop_result().await.unwrap();
-                if statement.expected_rows.is_some_and(|expected| expected != found) {
-                    self.failures.push(format!(
-                        "{table}: {found} rows instead of {:?}: {text}",
-                        statement.expected_rows
-                    ));
+                if expected.is_some_and(|expected| expected != found) {
+                    self.failures
+                        .push(format!("{table}: {found} rows instead of {expected:?}: {text}"));
                 }
             }
             Err(error) => self.failures.push(format!("{table}: {error}: {text}")),
         }
     }
+}
+
+fn written(set: impl FnOnce(&mut Vec<u8>) -> Result<set::Expected, BinlogError>) -> (Vec<u8>, set::Expected) {
+    let mut out = Vec::new();
+    let expected = set(&mut out).unwrap();
+    (out, expected)
 }
 
 async fn mark(server: &LocalServer) {
