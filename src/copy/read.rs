@@ -239,7 +239,7 @@ impl Reading<'_> {
             held.pieces.push(std::mem::take(&mut out));
             held.documents.push(Document {
                 column: column.name.clone(),
-                condition: self.condition(keys),
+                key: self.key(keys),
                 text: text.to_owned(),
                 candidates,
             });
@@ -258,13 +258,9 @@ impl Reading<'_> {
         Ok((Literals::default(), Some(held)))
     }
 
-    fn condition(&self, values: &[Value]) -> String {
-        let equal = self
-            .keys
-            .iter()
-            .zip(values)
-            .map(|(key, value)| format!("{} = {}", ident::quoted(&key.name), key_literal(value, key)));
-        equal.collect::<Vec<_>>().join(" AND ")
+    fn key(&self, values: &[Value]) -> Vec<String> {
+        let keys = self.keys.iter().zip(values);
+        keys.map(|(key, value)| key_literal(value, key)).collect()
     }
 }
 

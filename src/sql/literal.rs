@@ -197,8 +197,13 @@ pub fn push_binary(out: &mut Vec<u8>, bytes: &[u8], padding: usize) {
 
 /// Appends a character string literal in the session's character set (utf8mb4).
 pub fn push_string(out: &mut Vec<u8>, text: &str) {
+    push_utf8(out, text.as_bytes());
+}
+
+/// As [`push_string`], for bytes that the server has stored as utf8mb4.
+pub fn push_utf8(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'\'');
-    push_escaped(out, text.as_bytes());
+    push_escaped(out, bytes);
     out.push(b'\'');
 }
 

@@ -233,27 +233,24 @@ fn push_list<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut push:
 /// # Errors
 /// See [`insert`].
 pub fn delete(out: &mut Vec<u8>, target: &Target, rows: &[&Row]) -> Result<Expected, BinlogError> {
-    // A short image holds no long value.
-    let long = rows.iter().filter(|row| row.image.len() > GUARD_BY_DIGEST_FROM_BYTES);
-    let long = long
-        .map(|row| bound_values(target, row))
-        .collect::<Result<Vec<_>, _>>()?;
-    let guards = Guards::choose(target, long.iter().map(Vec::as_slice));
+    let values = rows.iter().map(|row| bound_values(target, row));
+    let values = values.collect::<Result<Vec<_>, _>>()?;
+    let guards = Guards::choose(target, values.iter().map(Vec::as_slice));
     out.reserve(256 + rows.iter().map(|row| row.image.len() * 2).sum::<usize>());
-    push_delete(out, &guards, rows)?;
+    push_delete(out, &guards, &values)?;
     out.extend_from_slice(b" WHERE ");
     guards.push_condition(out);
     Ok(Some(rows.len() as u64))
 }
 
 /// `DELETE t FROM (VALUES …) JOIN t ON key`; without an alias, which the server would look for in the default database.
-fn push_delete(out: &mut Vec<u8>, guards: &Guards<'_>, rows: &[&Row]) -> Result<(), BinlogError> {
+fn push_delete(out: &mut Vec<u8>, guards: &Guards<'_>, rows: &[Vec<Value<'_>>]) -> Result<(), BinlogError> {
     out.extend_from_slice(b"DELETE ");
     ident::push_table(out, &guards.target.table.name);
     out.extend_from_slice(b" FROM (VALUES ");
     for (place, row) in rows.iter().enumerate() {
         push_row_start(out, place);
-        guards.push_before(out, &bound_values(guards.target, row)?)?;
+        guards.push_before(out, row)?;
         out.push(b')');
     }
     guards.push_list_name(out);
@@ -273,9 +270,11 @@ pub fn delete_by_key(out: &mut Vec<u8>, target: &Target, rows: &[&Row]) -> Resul
         name: ident::quoted_table(&target.table.name),
         list: list_name(target),
         digests: vec![false; target.columns.len()],
+        texts: vec![false; target.columns.len()],
         compared: target.key.clone(),
     };
-    push_delete(out, &guards, rows)?;
+    let values = rows.iter().map(|row| bound_values(target, row));
+    push_delete(out, &guards, &values.collect::<Result<Vec<_>, _>>()?)?;
     Ok(None)
 }
 
@@ -386,6 +385,9 @@ struct Guards<'a> {
     list: &'static str,
     /// Per place in `target.columns`: compared by digest.
     digests: Vec<bool>,
+    /// Per place in `target.columns`: compared as text, under the collation for which only the same bytes are equal. The
+    /// server then need not make a copy of each value.
+    texts: Vec<bool>,
     /// The places that are compared.
     compared: Vec<usize>,
 }
@@ -394,12 +396,19 @@ impl<'a> Guards<'a> {
     /// By the values of the before images.
     fn choose<'v>(target: &'a Target, befores: impl Iterator<Item = &'v [Value<'v>]>) -> Self {
         let mut digests = vec![false; target.columns.len()];
+        // A list of NULLs alone has no character set.
+        let mut texts = vec![false; target.columns.len()];
         for values in befores {
-            for (digest, value) in digests.iter_mut().zip(values) {
+            for (value, (digest, text)) in values.iter().zip(digests.iter_mut().zip(&mut texts)) {
                 if let Value::Bytes(bytes) | Value::Geometry(bytes) | Value::Vector(bytes) = value {
                     *digest |= bytes.len() > GUARD_BY_DIGEST_FROM_BYTES;
+                    *text = true;
                 }
             }
+        }
+        for (column, text) in bound_columns(target).zip(&mut texts) {
+            let is_utf8 = matches!(&column.family, Family::Text { charset, .. } if charset == "utf8mb4");
+            *text &= is_utf8 && !is_retyped(target, column);
         }
         // The key finds the row, so it is never a digest.
         for &place in &target.key {
@@ -418,6 +427,7 @@ impl<'a> Guards<'a> {
             name,
             list: list_name(target),
             digests,
+            texts,
             compared: compared.map(|(place, _)| place).collect(),
         }
     }
@@ -446,9 +456,16 @@ impl<'a> Guards<'a> {
             let (Some(value), Some(column)) = (values.get(place), self.column(place)) else {
                 continue;
             };
-            push_before_value(out, self.target, value, column, self.by_digest(place))?;
+            match value {
+                Value::Bytes(bytes) if self.as_text(place) => literal::push_utf8(out, bytes),
+                value => push_before_value(out, self.target, value, column, self.by_digest(place))?,
+            }
         }
         Ok(())
+    }
+
+    fn as_text(&self, place: usize) -> bool {
+        !self.by_digest(place) && self.texts.get(place).copied().unwrap_or(false)
     }
 
     fn push_names(&self, out: &mut Vec<u8>, changed: &[usize]) {
@@ -487,11 +504,20 @@ impl<'a> Guards<'a> {
     }
 
     fn push_condition(&self, out: &mut Vec<u8>) {
-        for (number, &place) in self.compared.iter().enumerate() {
-            if number > 0 {
-                out.extend_from_slice(b" AND ");
-            }
-            if let Some(column) = self.column(place) {
+        // The join has compared integers of the key, and exactly.
+        let joined = |place: &usize| {
+            let is_integer = |column: &TableColumn| column.family == Family::Integer;
+            self.target.key.contains(place) && self.column(*place).is_some_and(is_integer)
+        };
+        out.extend_from_slice(b"TRUE");
+        for &place in self.compared.iter().filter(|place| !joined(place)) {
+            let Some(column) = self.column(place) else { continue };
+            out.extend_from_slice(b" AND ");
+            if self.as_text(place) {
+                out.extend_from_slice(format!("{}.", self.name).as_bytes());
+                ident::push(out, &column.name);
+                out.extend_from_slice(format!("<=>{}.o{place} COLLATE utf8mb4_0900_bin", self.list).as_bytes());
+            } else {
                 push_table_side(out, &self.name, column, self.by_digest(place));
                 out.extend_from_slice(format!("<=>{}.o{place}", self.list).as_bytes());
             }
