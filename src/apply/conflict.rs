@@ -326,7 +326,8 @@ impl Path<'_> {
         if is_duplicate(&error) {
             return Ok(Written::Duplicate);
         }
-        if is_unknown_savepoint(&error) {
+        // The statement is through, and its savepoint is not there any more.
+        if outcome.rows.len() == 3 && is_unknown_savepoint(&error) {
             return Err(rolled_back(change));
         }
         Err(server(change, &error))

@@ -113,7 +113,8 @@ pub(super) fn is_lock_failure(error: &mysql_async::Error) -> bool {
     matches!(error, mysql_async::Error::Server(error) if matches!(error.code, 1205 | 1213 | 1614 | 3101))
 }
 
-/// The transaction in which the savepoint was set has ended.
+/// Of a statement that speaks of a savepoint: the transaction in which that was set has ended. (The code says of routines, too,
+/// that they are not there.)
 pub(super) fn is_unknown_savepoint(error: &mysql_async::Error) -> bool {
     matches!(error, mysql_async::Error::Server(error) if error.code == 1305)
 }

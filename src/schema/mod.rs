@@ -40,18 +40,19 @@ pub async fn tables_in_any_case(conn: &mut Conn, name: &TableName) -> Result<Vec
         .collect())
 }
 
+/// Base tables outside of the system databases.
+const BASE_TABLES: &str = "FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN \
+     ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway')";
+
 /// All base tables outside of the system databases, in order.
 ///
 /// # Errors
 /// [`Failure`] if the server refuses.
 pub async fn list_tables(conn: &mut Conn) -> Result<Vec<(TableName, Option<u64>)>, Failure> {
     let rows: Vec<(String, String, Option<u64>)> = conn
-        .query(
-            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS FROM information_schema.TABLES \
-             WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN \
-             ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway') \
-             ORDER BY TABLE_SCHEMA, TABLE_NAME",
-        )
+        .query(format!(
+            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS {BASE_TABLES} ORDER BY TABLE_SCHEMA, TABLE_NAME"
+        ))
         .await
         .map_err(|error| Failure::mysql("listing tables", &error))?;
     Ok(rows
@@ -66,11 +67,7 @@ pub async fn list_tables(conn: &mut Conn) -> Result<Vec<(TableName, Option<u64>)
 /// [`Failure`] if the server refuses.
 pub async fn table_names(conn: &mut Conn) -> Result<Vec<TableName>, Failure> {
     let rows: Vec<(String, String)> = conn
-        .query(
-            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES \
-             WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN \
-             ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway')",
-        )
+        .query(format!("SELECT TABLE_SCHEMA, TABLE_NAME {BASE_TABLES}"))
         .await
         .map_err(|error| Failure::mysql("listing tables", &error))?;
     Ok(rows

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use mysql_async::{Conn, Row, prelude::Queryable};
+use mysql_async::{
+    Conn, Row,
+    prelude::{FromRow, Queryable},
+};
 
 use crate::{
     failure::Failure,
@@ -24,12 +27,8 @@ const ATTEMPTS: usize = 20;
 /// # Errors
 /// [`Failure`] if the server refuses, or a column's type is not known.
 pub async fn read(conn: &mut Conn, names: &[TableName]) -> Result<HashMap<TableName, Table>, Failure> {
-    let mut by_database: BTreeMap<&str, Vec<&TableName>> = BTreeMap::new();
-    for name in names {
-        by_database.entry(&name.database).or_default().push(name);
-    }
     let mut tables = HashMap::with_capacity(names.len());
-    for (database, names) in by_database {
+    for (database, names) in by_database(names) {
         for names in names.chunks(TOGETHER) {
             read_some(conn, &Wanted::new(database, names), &mut tables).await?;
         }
@@ -42,17 +41,21 @@ pub async fn read(conn: &mut Conn, names: &[TableName]) -> Result<HashMap<TableN
 /// # Errors
 /// [`Failure`] if the server refuses.
 pub async fn indexes(conn: &mut Conn, names: &[TableName]) -> Result<HashMap<TableName, Vec<Index>>, Failure> {
-    let mut by_database: BTreeMap<&str, Vec<&TableName>> = BTreeMap::new();
-    for name in names {
-        by_database.entry(&name.database).or_default().push(name);
-    }
     let mut indexes = HashMap::with_capacity(names.len());
-    for (database, names) in by_database {
+    for (database, names) in by_database(names) {
         for names in names.chunks(TOGETHER) {
             some_indexes(conn, &Wanted::new(database, names), &mut indexes).await?;
         }
     }
     Ok(indexes)
+}
+
+fn by_database(names: &[TableName]) -> BTreeMap<&str, Vec<&TableName>> {
+    let mut by_database: BTreeMap<&str, Vec<&TableName>> = BTreeMap::new();
+    for name in names {
+        by_database.entry(&name.database).or_default().push(name);
+    }
+    by_database
 }
 
 async fn some_indexes(
@@ -161,30 +164,62 @@ impl<'a> Wanted<'a> {
 }
 
 /// Definitions take several questions, between which a table may be altered, renamed, or take another one's name: its
-/// columns would come with the keys of none. So the columns are looked at before and after, until they are the same.
+/// columns would come with the keys of none. So the columns are looked at before and after, until they are the same. All is
+/// asked in one packet: far away each question would take a round trip.
 async fn read_some(
     conn: &mut Conn,
     wanted: &Wanted<'_>,
     tables: &mut HashMap<TableName, Table>,
 ) -> Result<(), Failure> {
-    let mut before = columns(conn, wanted).await?;
+    let columns = columns_question(wanted);
+    let questions = [
+        columns.as_str(),
+        &unique_keys_question(wanted),
+        &foreign_keys_question(wanted),
+        &references_question(wanted),
+        &columns,
+    ]
+    .join(";");
     for _ in 0..ATTEMPTS {
-        if before.is_empty() {
-            return Ok(());
+        let [before, keys, foreign_keys, references, after] = ask(conn, wanted, &questions).await?;
+        let before = found_columns(wanted, &before)?;
+        if before != found_columns(wanted, &after)? {
+            continue;
         }
         let mut found = with_columns(&before);
-        add_keys(conn, wanted, &mut found).await?;
-        let after = columns(conn, wanted).await?;
-        if after == before {
-            tables.extend(found);
-            return Ok(());
-        }
-        before = after;
+        add_unique_keys(wanted, keys, &mut found)?;
+        add_foreign_keys(wanted, foreign_keys, &mut found)?;
+        add_references(wanted, references, &mut found)?;
+        found.values_mut().for_each(put_row_key_first);
+        tables.extend(found);
+        return Ok(());
     }
     Err(Failure::environment(format!(
         "tables in {} are altered faster than their definitions can be read",
         wanted.database
     )))
+}
+
+/// The answers to questions that are asked in one packet.
+async fn ask<const N: usize>(conn: &mut Conn, wanted: &Wanted<'_>, questions: &str) -> Result<[Vec<Row>; N], Failure> {
+    let failed = |error: mysql_async::Error| wanted.failure(&error);
+    let mut answers = [const { Vec::new() }; N];
+    let mut result = conn.query_iter(questions).await.map_err(failed)?;
+    for answer in &mut answers {
+        *answer = result.collect().await.map_err(failed)?;
+    }
+    result.drop_result().await.map_err(failed)?;
+    Ok(answers)
+}
+
+/// A row of an answer as what it should be.
+fn read_row<T: FromRow>(wanted: &Wanted<'_>, row: Row) -> Result<T, Failure> {
+    mysql_async::from_row_opt(row).map_err(|_| {
+        Failure::data(format!(
+            "the definitions of tables in {} can't be read",
+            wanted.database
+        ))
+    })
 }
 
 /// A column of a table, and what the server says of the keys it is in.
@@ -195,17 +230,17 @@ struct FoundColumn<'a> {
     keys: String,
 }
 
-async fn columns<'a>(conn: &mut Conn, wanted: &Wanted<'a>) -> Result<Vec<FoundColumn<'a>>, Failure> {
-    // The statistics cache is of no use here, and a stale one of harm.
-    let rows: Vec<Row> = conn
-        .query(format!(
-            "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, \
-             DATETIME_PRECISION, CHARACTER_OCTET_LENGTH, COLUMN_DEFAULT, GENERATION_EXPRESSION, TABLE_NAME, COLUMN_KEY \
-             FROM information_schema.COLUMNS WHERE {} ORDER BY TABLE_NAME, ORDINAL_POSITION",
-            wanted.condition("")
-        ))
-        .await
-        .map_err(|error| wanted.failure(&error))?;
+/// The statistics cache is of no use here, and a stale one of harm.
+fn columns_question(wanted: &Wanted<'_>) -> String {
+    format!(
+        "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, EXTRA, \
+         DATETIME_PRECISION, CHARACTER_OCTET_LENGTH, COLUMN_DEFAULT, GENERATION_EXPRESSION, TABLE_NAME, COLUMN_KEY \
+         FROM information_schema.COLUMNS WHERE {} ORDER BY TABLE_NAME, ORDINAL_POSITION",
+        wanted.condition("")
+    )
+}
+
+fn found_columns<'a>(wanted: &Wanted<'a>, rows: &[Row]) -> Result<Vec<FoundColumn<'a>>, Failure> {
     let text = |row: &Row, place| row.get_opt::<String, _>(place).and_then(Result::ok).unwrap_or_default();
     let found = rows.iter().filter_map(|row| {
         let table = wanted.name(&text(row, 11))?;
@@ -233,31 +268,41 @@ fn with_columns(columns: &[FoundColumn<'_>]) -> HashMap<TableName, Table> {
     tables
 }
 
-async fn add_keys(conn: &mut Conn, wanted: &Wanted<'_>, tables: &mut HashMap<TableName, Table>) -> Result<(), Failure> {
-    let place = wanted.condition("");
-    let failed = |error: mysql_async::Error| wanted.failure(&error);
-    let parts: Vec<(String, String, Option<String>, Option<u64>)> = conn
-        .query(format!(
-            "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
-             WHERE {place} AND NON_UNIQUE = 0 ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"
-        ))
-        .await
-        .map_err(failed)?;
-    for (found, key, column, prefix) in parts {
+fn unique_keys_question(wanted: &Wanted<'_>) -> String {
+    format!(
+        "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
+         WHERE {} AND NON_UNIQUE = 0 ORDER BY TABLE_NAME, INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX",
+        wanted.condition("")
+    )
+}
+
+fn add_unique_keys(wanted: &Wanted<'_>, rows: Vec<Row>, tables: &mut HashMap<TableName, Table>) -> Result<(), Failure> {
+    for row in rows {
+        let (found, key, column, prefix): (String, String, Option<String>, Option<u64>) = read_row(wanted, row)?;
         if let Some(table) = wanted.name(&found).and_then(|name| tables.get_mut(name)) {
             add_key_part(table, key, column.as_deref(), prefix.is_some());
         }
     }
+    Ok(())
+}
 
-    let references: Vec<(String, String, String, String, String, String)> = conn
-        .query(format!(
-            "SELECT TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, \
-             REFERENCED_COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE {place} AND \
-             REFERENCED_TABLE_NAME IS NOT NULL ORDER BY TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION"
-        ))
-        .await
-        .map_err(failed)?;
-    for (found, name, column, database, parent, parent_column) in references {
+fn foreign_keys_question(wanted: &Wanted<'_>) -> String {
+    format!(
+        "SELECT TABLE_NAME, CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, \
+         REFERENCED_COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE {} AND \
+         REFERENCED_TABLE_NAME IS NOT NULL ORDER BY TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION",
+        wanted.condition("")
+    )
+}
+
+fn add_foreign_keys(
+    wanted: &Wanted<'_>,
+    rows: Vec<Row>,
+    tables: &mut HashMap<TableName, Table>,
+) -> Result<(), Failure> {
+    for row in rows {
+        let (found, name, column, database, parent, parent_column): (String, String, String, String, String, String) =
+            read_row(wanted, row)?;
         let Some(table) = wanted.name(&found).and_then(|name| tables.get_mut(name)) else {
             continue;
         };
@@ -275,12 +320,6 @@ async fn add_keys(conn: &mut Conn, wanted: &Wanted<'_>, tables: &mut HashMap<Tab
         if let Some(key) = table.foreign_keys.last_mut() {
             key.columns.push(position);
             key.parent_columns.push(parent_column);
-        }
-    }
-    add_references(conn, wanted, tables).await?;
-    for table in wanted.names {
-        if let Some(table) = tables.get_mut(*table) {
-            put_row_key_first(table);
         }
     }
     Ok(())
@@ -314,24 +353,22 @@ fn put_row_key_first(table: &mut Table) {
 }
 
 /// Foreign keys that refer to the tables.
-async fn add_references(
-    conn: &mut Conn,
-    wanted: &Wanted<'_>,
-    tables: &mut HashMap<TableName, Table>,
-) -> Result<(), Failure> {
-    let rows: Vec<(String, String, String, String, String, String)> = conn
-        .query(format!(
-            "SELECT k.REFERENCED_TABLE_NAME, k.CONSTRAINT_SCHEMA, k.CONSTRAINT_NAME, k.REFERENCED_COLUMN_NAME, \
-             r.DELETE_RULE, r.UPDATE_RULE FROM information_schema.KEY_COLUMN_USAGE k \
-             JOIN information_schema.REFERENTIAL_CONSTRAINTS r ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND \
-             r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME WHERE {} \
-             ORDER BY k.REFERENCED_TABLE_NAME, k.CONSTRAINT_SCHEMA, k.CONSTRAINT_NAME, k.ORDINAL_POSITION",
-            wanted.condition("k.REFERENCED_")
-        ))
-        .await
-        .map_err(|error| wanted.failure(&error))?;
+fn references_question(wanted: &Wanted<'_>) -> String {
+    format!(
+        "SELECT k.REFERENCED_TABLE_NAME, k.CONSTRAINT_SCHEMA, k.CONSTRAINT_NAME, k.REFERENCED_COLUMN_NAME, \
+         r.DELETE_RULE, r.UPDATE_RULE FROM information_schema.KEY_COLUMN_USAGE k \
+         JOIN information_schema.REFERENTIAL_CONSTRAINTS r ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND \
+         r.CONSTRAINT_NAME = k.CONSTRAINT_NAME AND r.TABLE_NAME = k.TABLE_NAME WHERE {} \
+         ORDER BY k.REFERENCED_TABLE_NAME, k.CONSTRAINT_SCHEMA, k.CONSTRAINT_NAME, k.ORDINAL_POSITION",
+        wanted.condition("k.REFERENCED_")
+    )
+}
+
+fn add_references(wanted: &Wanted<'_>, rows: Vec<Row>, tables: &mut HashMap<TableName, Table>) -> Result<(), Failure> {
     let mut last = None;
-    for (found, schema, name, column, on_delete, on_update) in rows {
+    for row in rows {
+        let (found, schema, name, column, on_delete, on_update): (String, String, String, String, String, String) =
+            read_row(wanted, row)?;
         let Some(table) = wanted.name(&found).and_then(|name| tables.get_mut(name)) else {
             continue;
         };

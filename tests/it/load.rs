@@ -396,15 +396,19 @@ pub(crate) async fn ddl_through_kills(options: Options) {
     let load = Load::start(&both(&pair), 2);
     for n in 0..20 {
         // Neither can be run twice, and the rows between them show the order.
-        sql(
-            &pair.hq,
-            &format!(
-                "USE load_db; ALTER TABLE plain ADD COLUMN c{n} INT DEFAULT {n};
-                 UPDATE plain SET c{n} = a WHERE id % 2 = 0 LIMIT 20;
-                 CREATE TABLE made{n} (id INT PRIMARY KEY); INSERT INTO made{n} VALUES ({n})"
-            ),
-        )
+        let alter = format!("ALTER TABLE load_db.plain ADD COLUMN c{n} INT DEFAULT {n}");
+        sql(&pair.hq, &alter).await;
+        // The appliers change rows of this table, too, in an order of their own.
+        let update = format!("UPDATE load_db.plain SET c{n} = a WHERE id % 2 = 0 LIMIT 20");
+        eventually("the rows between are updated", async || {
+            match try_sql(&pair.hq, &update).await {
+                Err(mysql_async::Error::Server(error)) if error.code == 1213 => None,
+                updated => Some(updated.unwrap()),
+            }
+        })
         .await;
+        let make = format!("USE load_db; CREATE TABLE made{n} (id INT PRIMARY KEY); INSERT INTO made{n} VALUES ({n})");
+        sql(&pair.hq, &make).await;
         random_wait(400).await;
         proxy.kill9();
         proxy.restart().await.unwrap();
