@@ -449,9 +449,9 @@ fn rolled_back(change: &Change) -> Stop {
     )))
 }
 
-/// A statement for one row of many that `set` makes.
+/// A statement that is made for many rows, for one.
 fn one(
-    set: fn(&mut Vec<u8>, &Target, &[&Row]) -> Result<set::Expected, BinlogError>,
+    set: impl FnOnce(&mut Vec<u8>, &Target, &[&Row]) -> Result<set::Expected, BinlogError>,
     target: &Target,
     row: &Row,
 ) -> Result<Vec<u8>, BinlogError> {
