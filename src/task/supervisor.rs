@@ -348,10 +348,15 @@ impl Supervisor {
             Ok(()) => self.refuse(&task, depth).await,
             refused => refused,
         };
+        let begun = refused.and_then(|()| {
+            let wanted = self.store.set_wanted(name, Wanted::Running, "");
+            wanted.map_err(|cause| store_error(&cause))
+        });
+        // Whoever waits for the task right behind this statement is not to be told that it is paused.
         for (status, before) in entry.statuses.iter().zip(before) {
-            status.enter(before, None);
+            status.enter(if begun.is_ok() { State::Starting } else { before }, None);
         }
-        if let Err(refused) = refused {
+        if let Err(refused) = begun {
             // A client shows the beginning of a long error only; the whole stands in sync.events.
             let event = EventRecord {
                 task: Some(name.to_string()),
@@ -362,9 +367,6 @@ impl Supervisor {
             self.store.record_event(&event).map_err(|cause| store_error(&cause))?;
             return Err(refused);
         }
-        self.store
-            .set_wanted(name, Wanted::Running, "")
-            .map_err(|cause| store_error(&cause))?;
         *running = Some(self.spawn(task, &entry));
         Ok(())
     }

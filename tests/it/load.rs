@@ -403,7 +403,8 @@ pub(crate) async fn ddl_through_kills(options: Options) {
         eventually("the rows between are updated", async || {
             match try_sql(&pair.hq, &update).await {
                 Err(mysql_async::Error::Server(error)) if error.code == 1213 => None,
-                updated => Some(updated.unwrap()),
+                Err(error) => panic!("{error}"),
+                Ok(()) => Some(()),
             }
         })
         .await;
