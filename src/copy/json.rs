@@ -285,21 +285,7 @@ impl Question<'_> {
             let (now, later) = rest.split_at(fit.count());
             rest = later;
             let Some((_, first)) = now.first() else { break };
-            let mut question = b"SELECT v.n,t.".to_vec();
-            ident::push(&mut question, &first.column);
-            question.push(b',');
-            push_types(&mut question, "t.", &first.column, &first.candidates);
-            question.extend_from_slice(b" FROM (VALUES ");
-            question.extend(rows);
-            question.extend_from_slice(b") AS v(n");
-            (0..self.keys.len()).for_each(|number| question.extend_from_slice(format!(",k{number}").as_bytes()));
-            question.extend_from_slice(b") STRAIGHT_JOIN ");
-            question.extend_from_slice(ident::quoted_table(&self.table.name).as_bytes());
-            question.extend_from_slice(format!(" AS t FORCE INDEX ({}) ON ", self.index()).as_bytes());
-            for (number, key) in self.keys.iter().enumerate() {
-                let and = if number > 0 { " AND " } else { "" };
-                question.extend_from_slice(format!("{and}t.{}=v.k{number}", ident::quoted(&key.name)).as_bytes());
-            }
+            let question = self.together(first, &rows);
             let answers: Vec<Row> = conn.query(question).await.map_err(|error| self.failed(&error))?;
             for answer in answers {
                 let mut values = answer.unwrap().into_iter();
@@ -373,6 +359,29 @@ impl Question<'_> {
     fn index(&self) -> String {
         let key = self.table.row_key();
         key.map(|key| ident::quoted(&key.name)).unwrap_or_default()
+    }
+
+    /// One SELECT for documents like `first`, whose places and keys are `rows`: place, the document as it is now, and the types.
+    fn together(&self, first: &Document, rows: &[u8]) -> Vec<u8> {
+        let mut out = b"SELECT v.n,t.".to_vec();
+        ident::push(&mut out, &first.column);
+        out.push(b',');
+        push_types(&mut out, "t.", &first.column, &first.candidates);
+        out.extend_from_slice(b" FROM (VALUES ");
+        out.extend_from_slice(rows);
+        let names: String = (0..self.keys.len()).map(|number| format!(",k{number}")).collect();
+        let keys = self.keys.iter().enumerate();
+        let equal = keys.map(|(number, key)| format!("t.{}=v.k{number}", ident::quoted(&key.name)));
+        out.extend_from_slice(
+            format!(
+                ") AS v(n{names}) STRAIGHT_JOIN {} AS t FORCE INDEX ({}) ON {}",
+                ident::quoted_table(&self.table.name),
+                self.index(),
+                equal.collect::<Vec<_>>().join(" AND ")
+            )
+            .as_bytes(),
+        );
+        out
     }
 
     /// One SELECT per [`PATHS_PER_STATEMENT`] candidates: the document as it is now, and the types.

@@ -40,9 +40,10 @@ pub async fn tables_in_any_case(conn: &mut Conn, name: &TableName) -> Result<Vec
         .collect())
 }
 
-/// Base tables outside of the system databases.
-const BASE_TABLES: &str = "FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN \
-     ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway')";
+/// Outside of the server's own databases and Causeway's.
+pub const NOT_SYSTEM: &str = "NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway')";
+
+const BASE_TABLES: &str = "FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'";
 
 /// All base tables outside of the system databases, in order.
 ///
@@ -51,7 +52,8 @@ const BASE_TABLES: &str = "FROM information_schema.TABLES WHERE TABLE_TYPE = 'BA
 pub async fn list_tables(conn: &mut Conn) -> Result<Vec<(TableName, Option<u64>)>, Failure> {
     let rows: Vec<(String, String, Option<u64>)> = conn
         .query(format!(
-            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS {BASE_TABLES} ORDER BY TABLE_SCHEMA, TABLE_NAME"
+            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS {BASE_TABLES} AND TABLE_SCHEMA {NOT_SYSTEM} \
+             ORDER BY TABLE_SCHEMA, TABLE_NAME"
         ))
         .await
         .map_err(|error| Failure::mysql("listing tables", &error))?;
@@ -67,7 +69,9 @@ pub async fn list_tables(conn: &mut Conn) -> Result<Vec<(TableName, Option<u64>)
 /// [`Failure`] if the server refuses.
 pub async fn table_names(conn: &mut Conn) -> Result<Vec<TableName>, Failure> {
     let rows: Vec<(String, String)> = conn
-        .query(format!("SELECT TABLE_SCHEMA, TABLE_NAME {BASE_TABLES}"))
+        .query(format!(
+            "SELECT TABLE_SCHEMA, TABLE_NAME {BASE_TABLES} AND TABLE_SCHEMA {NOT_SYSTEM}"
+        ))
         .await
         .map_err(|error| Failure::mysql("listing tables", &error))?;
     Ok(rows
@@ -82,14 +86,13 @@ pub async fn table_names(conn: &mut Conn) -> Result<Vec<TableName>, Failure> {
 /// [`Failure`] if the server refuses.
 pub async fn list_tables_without_primary_key(conn: &mut Conn) -> Result<Vec<TableName>, Failure> {
     let rows: Vec<(String, String)> = conn
-        .query(
+        .query(format!(
             "SELECT t.TABLE_SCHEMA, t.TABLE_NAME FROM information_schema.TABLES t \
              LEFT JOIN information_schema.TABLE_CONSTRAINTS c ON c.TABLE_SCHEMA = t.TABLE_SCHEMA \
              AND c.TABLE_NAME = t.TABLE_NAME AND c.CONSTRAINT_TYPE = 'PRIMARY KEY' \
-             WHERE t.TABLE_TYPE = 'BASE TABLE' AND c.TABLE_NAME IS NULL AND t.TABLE_SCHEMA NOT IN \
-             ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway') \
-             ORDER BY t.TABLE_SCHEMA, t.TABLE_NAME",
-        )
+             WHERE t.TABLE_TYPE = 'BASE TABLE' AND c.TABLE_NAME IS NULL AND t.TABLE_SCHEMA {NOT_SYSTEM} \
+             ORDER BY t.TABLE_SCHEMA, t.TABLE_NAME"
+        ))
         .await
         .map_err(|error| Failure::mysql("listing tables without a primary key", &error))?;
     Ok(rows

@@ -11,6 +11,8 @@ use crate::{
     sql::ident,
 };
 
+use super::NOT_SYSTEM;
+
 /// A view, routine, trigger or event that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
@@ -38,9 +40,6 @@ pub struct Definition {
     /// `collation_connection`; not kept for libraries.
     pub collation_connection: Option<String>,
 }
-
-/// Databases of the server's own, and Causeway's.
-const NOT_SYSTEM: &str = "NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway')";
 
 /// JavaScript libraries came with 9.2.
 const LIBRARIES_SINCE: (u16, u16, u16) = (9, 2, 0);

@@ -6,11 +6,8 @@ use crate::{
     failure::Failure,
     model::name::TableName,
     precheck::facts::{Contents, ForeignKeySeen},
-    schema,
+    schema::{self, NOT_SYSTEM},
 };
-
-/// Outside of the server's own databases and Causeway's.
-const OWN: &str = "NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway')";
 
 /// Reads all there is, as far as the account may see it. `sizes`: also how large tables are, for which a server has to open
 /// each of them; that takes milliseconds for every one.
@@ -33,7 +30,7 @@ pub(super) async fn read(conn: &mut Conn, sizes: bool) -> Result<Contents, Failu
         format!(
             "SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.ENGINE, {size}, e.TRANSACTIONS = 'YES' \
              FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE \
-             WHERE t.TABLE_TYPE = 'BASE TABLE' AND t.TABLE_SCHEMA {OWN}"
+             WHERE t.TABLE_TYPE = 'BASE TABLE' AND t.TABLE_SCHEMA {NOT_SYSTEM}"
         ),
     )
     .await?;
@@ -51,7 +48,7 @@ pub(super) async fn read(conn: &mut Conn, sizes: bool) -> Result<Contents, Failu
         conn,
         format!(
             "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.COLUMNS \
-             WHERE EXTRA LIKE '%auto_increment%' AND TABLE_SCHEMA {OWN}"
+             WHERE EXTRA LIKE '%auto_increment%' AND TABLE_SCHEMA {NOT_SYSTEM}"
         ),
     )
     .await?;
@@ -66,7 +63,7 @@ pub(super) async fn read(conn: &mut Conn, sizes: bool) -> Result<Contents, Failu
         conn,
         format!(
             "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME, COLLATION_NAME FROM information_schema.COLUMNS \
-             WHERE COLLATION_NAME IS NOT NULL AND TABLE_SCHEMA {OWN}"
+             WHERE COLLATION_NAME IS NOT NULL AND TABLE_SCHEMA {NOT_SYSTEM}"
         ),
     )
     .await?;
@@ -81,7 +78,7 @@ pub(super) async fn read(conn: &mut Conn, sizes: bool) -> Result<Contents, Failu
         format!(
             "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME, \
              DELETE_RULE IN ('CASCADE', 'SET NULL') OR UPDATE_RULE IN ('CASCADE', 'SET NULL') \
-             FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA {OWN} ORDER BY 1, 2, 3"
+             FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA {NOT_SYSTEM} ORDER BY 1, 2, 3"
         ),
     )
     .await?;
@@ -96,7 +93,7 @@ pub(super) async fn read(conn: &mut Conn, sizes: bool) -> Result<Contents, Failu
     let events: Vec<(String, String, bool)> = ask(
         conn,
         format!(
-            "SELECT EVENT_SCHEMA, EVENT_NAME, STATUS = 'ENABLED' FROM information_schema.EVENTS WHERE EVENT_SCHEMA {OWN}"
+            "SELECT EVENT_SCHEMA, EVENT_NAME, STATUS = 'ENABLED' FROM information_schema.EVENTS WHERE EVENT_SCHEMA {NOT_SYSTEM}"
         ),
     )
     .await?;
@@ -106,9 +103,9 @@ pub(super) async fn read(conn: &mut Conn, sizes: bool) -> Result<Contents, Failu
     let programs: Vec<String> = ask(
         conn,
         format!(
-            "SELECT TRIGGER_SCHEMA FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA {OWN} UNION \
+            "SELECT TRIGGER_SCHEMA FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA {NOT_SYSTEM} UNION \
              SELECT ROUTINE_SCHEMA FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = 'FUNCTION' AND \
-             IS_DETERMINISTIC = 'NO' AND SQL_DATA_ACCESS NOT IN ('NO SQL', 'READS SQL DATA') AND ROUTINE_SCHEMA {OWN}"
+             IS_DETERMINISTIC = 'NO' AND SQL_DATA_ACCESS NOT IN ('NO SQL', 'READS SQL DATA') AND ROUTINE_SCHEMA {NOT_SYSTEM}"
         ),
     )
     .await?;
