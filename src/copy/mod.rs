@@ -8,10 +8,7 @@
 //! A range is written in one transaction, together with its row in `causeway.copy` that says so. Rows that exist are
 //! left alone. After a crash a table goes on behind its last contiguous range.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use async_trait::async_trait;
 use mysql_async::{Conn, prelude::Queryable};
@@ -23,22 +20,20 @@ use tokio::{
 use crate::{
     failure::Failure,
     model::{columns::ColumnMap, name::TableName, table::Table},
-    sql::{ident, literal, set::LENIENT_HINT},
+    sql::literal,
 };
 
+mod batch;
+mod cut;
 pub mod json;
 mod order;
 pub mod range;
 pub mod read;
+mod write;
 
-use range::{Bounds, KeyValues};
-
-/// Rows of a range, unless they are long.
-const RANGE_ROWS: u64 = 5000;
-/// Bytes a range should have, by the source's estimate of a row's length.
-const RANGE_BYTES: u64 = 4 << 20;
-/// A statement takes in rows up to this many bytes.
-const STATEMENT_BYTES: usize = 1 << 20;
+use batch::{Batch, Form};
+use cut::{Cutter, Range};
+use write::Writer;
 
 /// A table to copy.
 #[derive(Debug, Clone)]
@@ -81,77 +76,46 @@ pub trait Progress: Send + Sync {
     fn finished(&self, table: &TableName);
 }
 
-struct Range {
-    table: Arc<CopyTable>,
-    part: u32,
-    bounds: Bounds,
-    last: bool,
-}
-
-/// Copies `tables`. `readers` and `writers` are connections to the source and the destination, as many of each;
-/// `boundaries` one more to the source.
+/// Copies `tables`. `connections` are pairs, one to the source and one to the destination: one to cut tables into ranges,
+/// the others to copy these.
 ///
 /// # Errors
 /// [`Failure`]; what has been copied stays, and the next call goes on from there.
 pub async fn copy(
     tables: Vec<CopyTable>,
-    mut boundaries: Conn,
-    mut planner: Conn,
+    (cutting, mut planning): (Conn, Conn),
     connections: Vec<(Conn, Conn)>,
     fence: Fence,
     progress: Arc<dyn Progress>,
 ) -> Result<(), Failure> {
     let writers = connections.len().max(1);
+    let loads = write::takes_load_data(&mut planning).await?;
+    let mut cutter = Cutter::new(cutting, planning, fence.clone(), progress.clone(), writers).await?;
     let (send, receive) = mpsc::channel::<Range>(writers * 2);
     let receive = Arc::new(Mutex::new(receive));
     let (done, mut finished) = watch::channel(0_u64);
     let done = Arc::new(done);
     let mut workers = JoinSet::new();
-    for (slot, (reader, writer)) in connections.into_iter().enumerate() {
-        let (receive, fence, progress, done) = (receive.clone(), fence.clone(), progress.clone(), done.clone());
-        workers.spawn(async move { work(slot, reader, writer, receive, fence, progress, done).await });
+    for ((reader, writer), begin) in connections.into_iter().zip(fence.begin.clone()) {
+        let worker = Worker {
+            reader,
+            writer,
+            begin,
+            fence: fence.clone(),
+            loads,
+        };
+        workers.spawn(worker.work(receive.clone(), progress.clone(), done.clone()));
     }
     drop((receive, done));
     workers.spawn(async move {
         let mut sent = 0;
-        let mut places = places(&mut planner, &fence).await?;
-        let lengths = row_lengths(&mut boundaries).await?;
         for group in order::parents_first(tables, |table| &table.source) {
-            let mut waiting = group.into_iter();
-            let mut cuts: VecDeque<Cut> = VecDeque::new();
-            loop {
-                // As many tables at a time as there are writers: those of one table would meet in its indexes.
-                while cuts.len() < writers
-                    && let Some(table) = waiting.next()
-                {
-                    let name = &table.source.name;
-                    let place = places.remove(name).unwrap_or_default();
-                    let rows_per_range = rows_per_range(lengths.get(name).copied().unwrap_or(0));
-                    if place.discarded {
-                        discard(&mut planner, &fence, name, place.part).await?;
-                    }
-                    progress.resumed(name, place.rows);
-                    if place.complete {
-                        progress.finished(name);
-                    } else {
-                        cuts.push_back(Cut {
-                            table: Arc::new(table),
-                            part: place.part,
-                            lower: place.lower,
-                            rows_per_range,
-                        });
-                    }
-                }
-                let Some(mut cut) = cuts.pop_front() else { break };
-                let range = cut.next(&mut boundaries).await?;
-                let last = range.last;
+            cutter.begin(group);
+            while let Some(range) = cutter.next().await? {
                 if send.send(range).await.is_err() {
                     return Ok(());
                 }
                 sent += 1;
-                if !last {
-                    cuts.push_back(cut);
-                }
             }
             if finished.wait_for(|finished| *finished >= sent).await.is_err() {
                 return Ok(());
@@ -172,311 +136,147 @@ pub async fn copy(
     Ok(())
 }
 
-/// Where the copy of a table goes on.
-#[derive(Debug, Default)]
-struct Place {
-    /// Number of the next range.
-    part: u32,
-    lower: Option<KeyValues>,
-    rows: u64,
-    complete: bool,
-    /// There are ranges behind a gap: they are cut anew.
-    discarded: bool,
-}
-
-/// How far the copy of each table has come.
-async fn places(destination: &mut Conn, fence: &Fence) -> Result<HashMap<TableName, Place>, Failure> {
-    let parts: Vec<(String, String, u32, u64, Option<String>, bool)> = destination
-        .query(format!(
-            "SELECT source_database, source_table, part, copied_rows, upper_key, finished FROM causeway.copy WHERE {} \
-             ORDER BY source_database, source_table, part",
-            fence.link_condition
-        ))
-        .await
-        .map_err(|error| Failure::mysql("reading how far full sync has come", &error))?;
-    let mut places: HashMap<TableName, Place> = HashMap::new();
-    for (database, table, number, copied, upper, finished) in parts {
-        let place = places.entry(TableName::new(database, table)).or_default();
-        if place.discarded || number != place.part {
-            place.discarded = true;
-            continue;
-        }
-        place.part += 1;
-        place.rows += copied;
-        place.complete = finished;
-        place.lower = upper
-            .map(|text| KeyValues::parse(&text))
-            .transpose()
-            .map_err(Failure::data)?;
-    }
-    Ok(places)
-}
-
-async fn discard(destination: &mut Conn, fence: &Fence, name: &TableName, from: u32) -> Result<(), Failure> {
-    destination
-        .query_drop(format!(
-            "DELETE FROM causeway.copy WHERE {} AND source_database = {} AND source_table = {} AND part >= {from}",
-            fence.link_condition,
-            literal::string(&name.database),
-            literal::string(&name.table)
-        ))
-        .await
-        .map_err(|error| Failure::mysql(format_args!("copying {name}"), &error))
-}
-
-/// A table that is being cut into ranges.
-struct Cut {
-    table: Arc<CopyTable>,
-    /// Number of the next range.
-    part: u32,
-    lower: Option<KeyValues>,
-    rows_per_range: u64,
-}
-
-impl Cut {
-    async fn next(&mut self, source: &mut Conn) -> Result<Range, Failure> {
-        let upper = range::boundary(source, &self.table.source, self.lower.as_ref(), self.rows_per_range).await?;
-        let range = Range {
-            table: self.table.clone(),
-            part: self.part,
-            bounds: Bounds {
-                lower: self.lower.take(),
-                upper: upper.clone(),
-            },
-            last: upper.is_none(),
-        };
-        (self.lower, self.part) = (upper, self.part + 1);
-        Ok(range)
-    }
-}
-
-/// The source's estimates of how long a row is.
-async fn row_lengths(source: &mut Conn) -> Result<HashMap<TableName, u64>, Failure> {
-    let rows: Vec<(String, String, Option<u64>)> = source
-        .query(
-            "SELECT TABLE_SCHEMA, TABLE_NAME, AVG_ROW_LENGTH FROM information_schema.TABLES \
-             WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN \
-             ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway')",
-        )
-        .await
-        .map_err(|error| Failure::mysql("asking for the lengths of rows", &error))?;
-    let named = |(database, table, length): (String, String, Option<u64>)| {
-        (TableName::new(database, table), length.unwrap_or(0))
-    };
-    Ok(rows.into_iter().map(named).collect())
-}
-
-fn rows_per_range(row_length: u64) -> u64 {
-    (RANGE_BYTES / row_length.max(1)).clamp(50, RANGE_ROWS)
-}
-
-async fn work(
-    slot: usize,
-    mut reader: Conn,
-    mut writer: Conn,
-    receive: Arc<Mutex<mpsc::Receiver<Range>>>,
+/// Copies ranges.
+struct Worker {
+    reader: Conn,
+    writer: Conn,
+    /// `BEGIN`, and the update of its checkpoint row.
+    begin: String,
     fence: Fence,
-    progress: Arc<dyn Progress>,
-    done: Arc<watch::Sender<u64>>,
-) -> Result<(), Failure> {
-    let Some(begin) = fence.begin.get(slot) else {
-        return Ok(());
-    };
-    loop {
-        let range = receive.lock().await.recv().await;
-        let Some(range) = range else { return Ok(()) };
-        let name = range.table.source.name.clone();
-        progress.admit().await;
-        let gate = match &range.table.gate {
-            Some(gate) => Some(gate.clone().write_owned().await),
-            None => None,
-        };
-        let (rows, bytes) = copy_range(&range, &mut reader, &mut writer, begin, &fence).await?;
-        drop(gate);
-        progress.copied(&name, rows, bytes);
-        if range.last {
-            progress.finished(&name);
+    /// The destination takes LOAD DATA LOCAL.
+    loads: bool,
+}
+
+impl Worker {
+    async fn work(
+        mut self,
+        receive: Arc<Mutex<mpsc::Receiver<Range>>>,
+        progress: Arc<dyn Progress>,
+        done: Arc<watch::Sender<u64>>,
+    ) -> Result<(), Failure> {
+        loop {
+            let range = receive.lock().await.recv().await;
+            let Some(range) = range else { return Ok(()) };
+            let name = &range.table.source.name;
+            progress.admit().await;
+            let gate = match &range.table.gate {
+                Some(gate) => Some(gate.clone().write_owned().await),
+                None => None,
+            };
+            let (rows, bytes) = self.copy(&range).await?;
+            drop(gate);
+            progress.copied(name, rows, bytes);
+            if range.last {
+                progress.finished(name);
+            }
+            done.send_modify(|done| *done += 1);
         }
-        done.send_modify(|done| *done += 1);
+    }
+
+    /// Copies a range: rows, bytes.
+    async fn copy(&mut self, range: &Range) -> Result<(u64, u64), Failure> {
+        if self.loads && !range.insert_only.load(Ordering::Relaxed) {
+            if let Some(copied) = self.copy_as(range, Form::Lines).await? {
+                return Ok(copied);
+            }
+            let rolled_back = self.writer.query_drop("ROLLBACK").await;
+            rolled_back.map_err(|error| written(range, &error))?;
+            range.insert_only.store(true, Ordering::Relaxed);
+        }
+        let copied = self.copy_as(range, Form::Values).await?;
+        Ok(copied.unwrap_or_default())
+    }
+
+    /// `None`: not in this form, and the transaction is open.
+    async fn copy_as(&mut self, range: &Range, form: Form) -> Result<Option<(u64, u64)>, Failure> {
+        let written = |error: mysql_async::Error| written(range, &error);
+        let CopyTable {
+            source,
+            destination,
+            columns,
+            filter,
+            ..
+        } = &*range.table;
+        self.begin().await.map_err(written)??;
+        let columns = copied_columns(source, destination, columns);
+        let mut writer = Writer::new(&mut self.writer, destination, &columns);
+        let mut batch = Batch::new(form);
+        let mut reading = read::open(&mut self.reader, source, &columns, &range.bounds, filter.as_deref()).await?;
+        while reading.next(&mut batch).await? {
+            if batch.is_full() && !writer.write(&mut batch).await.map_err(written)? {
+                return Ok(None);
+            }
+        }
+        let held = reading.into_held();
+        if !writer.write(&mut batch).await.map_err(written)? {
+            return Ok(None);
+        }
+        // Documents are completed by expressions, which no data file can hold.
+        let mut batch = Batch::new(Form::Values);
+        for row in read::complete(&mut self.reader, source, held).await? {
+            batch.add(&row);
+            if batch.is_full() {
+                writer.write(&mut batch).await.map_err(written)?;
+            }
+        }
+        writer.write(&mut batch).await.map_err(written)?;
+        let (rows, bytes) = writer.written();
+        self.commit(range, rows).await.map_err(written)?;
+        Ok(Some((rows, bytes)))
+    }
+
+    async fn begin(&mut self) -> Result<Result<(), Failure>, mysql_async::Error> {
+        // Two statements; the second one's count is what matters.
+        let mut result = self.writer.query_iter(&self.begin).await?;
+        let mut matched = result.affected_rows();
+        while !result.is_empty() {
+            result.next().await?;
+            matched = result.affected_rows();
+        }
+        result.drop_result().await?;
+        Ok(match matched {
+            1 => Ok(()),
+            _ => Err(self.fence.lost.clone()),
+        })
+    }
+
+    async fn commit(&mut self, range: &Range, rows: u64) -> Result<(), mysql_async::Error> {
+        let name = &range.table.source.name;
+        let upper = range.bounds.upper.as_ref();
+        let upper = upper.map_or("NULL".to_owned(), |upper| literal::string(&upper.print()));
+        self.writer
+            .query_drop(format!(
+                "INSERT INTO causeway.copy (task, link, source_database, source_table, part, copied_rows, upper_key,                  finished) VALUES ({}, {}, {}, {}, {rows}, {upper}, {}); COMMIT",
+                self.fence.link_values,
+                literal::string(&name.database),
+                literal::string(&name.table),
+                range.part,
+                u8::from(range.last)
+            ))
+            .await
     }
 }
 
-async fn copy_range(
-    range: &Range,
-    reader: &mut Conn,
-    writer: &mut Conn,
-    begin: &str,
-    fence: &Fence,
-) -> Result<(u64, u64), Failure> {
-    let CopyTable {
-        source, destination, ..
-    } = &*range.table;
-    let written = |error: mysql_async::Error| {
-        let failure = Failure::mysql(format_args!("copying {} to {}", source.name, destination.name), &error);
-        failure.with_remedy(format_args!(
-            "make {} at the destination take the rows, then RESUME the task: full sync goes on where it was",
-            destination.name
-        ))
-    };
-    // `begin` is two statements; the second one's count is what matters.
-    let mut result = writer.query_iter(begin).await.map_err(written)?;
-    let mut matched = result.affected_rows();
-    while !result.is_empty() {
-        result.next().await.map_err(written)?;
-        matched = result.affected_rows();
-    }
-    result.drop_result().await.map_err(written)?;
-    if matched != 1 {
-        return Err(fence.lost.clone());
-    }
-    let columns = copied_columns(&range.table);
-    let mut insert = Insert::new(destination, &columns);
-    let mut reading = read::open(reader, source, &columns, &range.bounds, range.table.filter.as_deref()).await?;
-    while let Some(row) = reading.next().await? {
-        insert.add(writer, &row).await.map_err(written)?;
-    }
-    let held = reading.into_held();
-    for row in read::complete(reader, source, held).await? {
-        insert.add(writer, &row).await.map_err(written)?;
-    }
-    let (rows, bytes) = insert.finish(writer).await.map_err(written)?;
-    let upper = range
-        .bounds
-        .upper
-        .as_ref()
-        .map_or("NULL".to_owned(), |upper| literal::string(&upper.print()));
-    writer
-        .query_drop(format!(
-            "INSERT INTO causeway.copy (task, link, source_database, source_table, part, copied_rows, upper_key, finished) \
-             VALUES ({}, {}, {}, {}, {rows}, {upper}, {}); COMMIT",
-            fence.link_values,
-            literal::string(&source.name.database),
-            literal::string(&source.name.table),
-            range.part,
-            u8::from(range.last)
-        ))
-        .await
-        .map_err(written)?;
-    Ok((rows, bytes))
-}
-
-/// Writes the rows of a range, many in a statement.
-struct Insert {
-    /// What stands between the verb and the rows.
-    head: Vec<u8>,
-    tail: String,
-    values: Vec<u8>,
-    /// One of the rows holds an ENUM's error value.
-    error_value: bool,
-    rows: u64,
-    bytes: u64,
-}
-
-impl Insert {
-    fn new(destination: &Table, columns: &[(usize, usize)]) -> Self {
-        Self {
-            head: insert_head(destination, columns),
-            tail: insert_tail(destination),
-            values: Vec::new(),
-            error_value: false,
-            rows: 0,
-            bytes: 0,
-        }
-    }
-
-    async fn add(&mut self, writer: &mut Conn, row: &read::Literals) -> Result<(), mysql_async::Error> {
-        self.rows += 1;
-        self.bytes += row.text.len() as u64;
-        if !self.values.is_empty() {
-            self.values.push(b',');
-        }
-        self.values.extend_from_slice(&row.text);
-        self.error_value |= row.error_value;
-        if self.values.len() >= STATEMENT_BYTES {
-            self.flush(writer).await
-        } else {
-            Ok(())
-        }
-    }
-
-    /// The rows that were added, and their bytes.
-    async fn finish(mut self, writer: &mut Conn) -> Result<(u64, u64), mysql_async::Error> {
-        if !self.values.is_empty() {
-            self.flush(writer).await?;
-        }
-        Ok((self.rows, self.bytes))
-    }
-
-    async fn flush(&mut self, writer: &mut Conn) -> Result<(), mysql_async::Error> {
-        let hint = if std::mem::take(&mut self.error_value) {
-            LENIENT_HINT
-        } else {
-            ""
-        };
-        let statement = [
-            b"INSERT",
-            hint.as_bytes(),
-            &self.head,
-            &self.values,
-            self.tail.as_bytes(),
-        ]
-        .concat();
-        self.values.clear();
-        writer.query_drop(statement).await
-    }
+fn written(range: &Range, error: &mysql_async::Error) -> Failure {
+    let (source, destination) = (&range.table.source.name, &range.table.destination.name);
+    let failure = Failure::mysql(format_args!("copying {source} to {destination}"), error);
+    failure.with_remedy(format_args!(
+        "make {destination} at the destination take the rows, then RESUME the task: full sync goes on where it was"
+    ))
 }
 
 /// Columns that are copied: those that travel, that both sides have and neither computes. Positions at the source and at
 /// the destination.
-fn copied_columns(table: &CopyTable) -> Vec<(usize, usize)> {
-    let CopyTable {
-        source,
-        destination,
-        columns,
-        ..
-    } = table;
-    source
+fn copied_columns(source: &Table, destination: &Table, columns: &ColumnMap) -> Vec<(usize, usize)> {
+    let stored = source
         .columns
         .iter()
         .enumerate()
-        .filter(|(_, column)| !column.generated)
-        .filter_map(|(from, column)| {
-            let to = destination.position(columns.to(&column.name)?)?;
-            destination
-                .columns
-                .get(to)
-                .filter(|column| !column.generated)
-                .map(|_| (from, to))
-        })
-        .collect()
-}
-
-fn insert_head(destination: &Table, columns: &[(usize, usize)]) -> Vec<u8> {
-    let mut out = b" INTO ".to_vec();
-    ident::push_table(&mut out, &destination.name);
-    out.extend_from_slice(b" (");
-    for (place, (_, to)) in columns.iter().enumerate() {
-        if place > 0 {
-            out.push(b',');
-        }
-        if let Some(column) = destination.columns.get(*to) {
-            ident::push(&mut out, &column.name);
-        }
-    }
-    out.extend_from_slice(b") VALUES ");
-    out
-}
-
-/// Existing rows stay. IGNORE would do that too, and swallow values that do not fit besides.
-fn insert_tail(destination: &Table) -> String {
-    let key = destination.row_key().and_then(|key| key.columns()).unwrap_or_default();
-    let columns = key.into_iter().chain(0..destination.columns.len());
-    let column = columns
-        .filter_map(|place| destination.columns.get(place))
-        .find(|column| !column.generated)
-        .map_or_else(String::new, |column| ident::quoted(&column.name));
-    format!(
-        " ON DUPLICATE KEY UPDATE {column} = {}.{column}",
-        ident::quoted_table(&destination.name)
-    )
+        .filter(|(_, column)| !column.generated);
+    let copied = stored.filter_map(|(from, column)| {
+        let to = destination.position(columns.to(&column.name)?)?;
+        let column = destination.columns.get(to)?;
+        (!column.generated).then_some((from, to))
+    });
+    copied.collect()
 }

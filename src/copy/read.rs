@@ -1,6 +1,4 @@
-//! Reads the rows of a range, each as a list of literals ready to be written.
-
-use std::borrow::Cow;
+//! Reads the rows of a range.
 
 use mysql_async::{Conn, QueryResult, Row, TextProtocol, Value, prelude::Queryable};
 
@@ -10,10 +8,11 @@ use crate::{
         name::TableName,
         table::{Family, Table, TableColumn},
     },
-    sql::{ident, literal, set},
+    sql::{ident, set},
 };
 
 use super::{
+    batch::{Batch, is_error_value, push_literal},
     json::{self, Document},
     range::{Bounds, key_columns},
 };
@@ -51,7 +50,7 @@ pub(super) fn key_literal(value: &Value, column: &TableColumn) -> String {
             out.extend_from_slice(hex::encode(bytes).as_bytes());
             out.push(b'\'');
         }
-        value => push(out, value, column),
+        value => push_literal(out, value, column),
     });
     String::from_utf8_lossy(&out).into_owned()
 }
@@ -66,45 +65,13 @@ fn is_plain(family: &Family) -> bool {
     )
 }
 
-/// Appends a value that was read with [`expression`] as a literal.
-fn push(out: &mut Vec<u8>, value: &Value, column: &TableColumn) {
-    let bytes: Cow<'_, [u8]> = match value {
-        Value::NULL => {
-            out.extend_from_slice(b"NULL");
-            return;
-        }
-        Value::Bytes(bytes) => Cow::Borrowed(bytes),
-        // The text protocol has nothing else.
-        other => Cow::Owned(other.as_sql(true).into_bytes()),
-    };
-    match column.family {
-        Family::Integer | Family::Decimal | Family::Number => out.extend_from_slice(&bytes),
-        Family::Float => {
-            out.extend_from_slice(&bytes);
-            if !bytes.contains(&b'e') {
-                out.extend_from_slice(b"e0");
-            }
-        }
-        Family::Text { .. } | Family::Binary { .. } | Family::Blob | Family::Geometry | Family::Vector => {
-            literal::push_binary(out, &bytes, 0);
-        }
-        Family::Date | Family::Time { .. } | Family::DateTime { .. } | Family::Timestamp { .. } | Family::Json => {
-            literal::push_string(out, &String::from_utf8_lossy(&bytes));
-        }
-    }
-}
-
-/// A row, ready to be written.
+/// A row, written down for INSERT.
 #[derive(Debug, Default)]
 pub(super) struct Literals {
     /// `(literal,…)`.
     pub(super) text: Vec<u8>,
     /// It holds an ENUM's error value, see [`set::LENIENT_HINT`].
     pub(super) error_value: bool,
-}
-
-fn is_error_value(value: &Value, column: &TableColumn) -> bool {
-    column.column_type.starts_with("enum") && matches!(value, Value::Bytes(index) if index == b"0")
 }
 
 /// Rows of one range, as they come.
@@ -179,20 +146,24 @@ pub(super) async fn open<'c>(
 }
 
 impl Reading<'_> {
-    /// The next row, but for those that are held back.
-    pub(super) async fn next(&mut self) -> Result<Option<Literals>, Failure> {
+    /// Appends the next row to `batch`, but for those that are held back. `false`: there is none.
+    pub(super) async fn next(&mut self, batch: &mut Batch) -> Result<bool, Failure> {
         loop {
             let row: Option<Row> = self
                 .result
                 .next()
                 .await
                 .map_err(|error| Failure::reading(&self.table, &error))?;
-            let Some(row) = row else { return Ok(None) };
-            let (row, held) = self.literals(&row.unwrap())?;
-            match held {
-                None => return Ok(Some(row)),
-                Some(held) => self.held.push(held),
+            let Some(row) = row else { return Ok(false) };
+            let values = row.unwrap();
+            let (copied, rest) = values.split_at_checked(self.columns.len()).unwrap_or((&values, &[]));
+            let documents = self.documents(copied, rest)?;
+            if documents.is_empty() {
+                batch.push(copied, &self.columns);
+                return Ok(true);
             }
+            let held = self.hold(copied, documents);
+            self.held.push(held);
         }
     }
 
@@ -201,61 +172,61 @@ impl Reading<'_> {
         self.held
     }
 
-    /// A row; or nothing, and what is held back.
-    fn literals(&self, values: &[Value]) -> Result<(Literals, Option<Held>), Failure> {
-        let (plain, rest) = values.split_at_checked(self.columns.len()).unwrap_or((values, &[]));
-        let documents = self
-            .columns
-            .iter()
-            .filter(|column| column.family == Family::Json)
-            .count();
-        let (differs, keys) = rest.split_at_checked(documents).unwrap_or_default();
-        let mut differs = differs.iter();
-        let mut held = Held::default();
-        let mut out = Vec::with_capacity(256);
-        out.push(b'(');
-        for (place, (value, column)) in plain.iter().zip(&self.columns).enumerate() {
-            if place > 0 {
-                out.push(b',');
-            }
-            if column.family != Family::Json {
-                held.error_value |= is_error_value(value, column);
-                push(&mut out, value, column);
-                continue;
-            }
-            let differs = differs.next().is_none_or(|value| *value != Value::Bytes(b"0".to_vec()));
-            let Value::Bytes(text) = value else {
-                push(&mut out, value, column);
+    /// The documents of a row that hold something to be asked for, and their places. `rest` is what was selected behind the
+    /// columns.
+    fn documents(&self, copied: &[Value], rest: &[Value]) -> Result<Vec<(usize, Document)>, Failure> {
+        if rest.is_empty() {
+            return Ok(Vec::new());
+        }
+        let json = self.columns.iter().enumerate();
+        let json: Vec<(usize, &TableColumn)> = json.filter(|(_, column)| column.family == Family::Json).collect();
+        let (differs, keys) = rest.split_at_checked(json.len()).unwrap_or_default();
+        let mut documents = Vec::new();
+        for (number, (place, column)) in json.into_iter().enumerate() {
+            let Some(Value::Bytes(text)) = copied.get(place) else {
                 continue;
             };
             let failed =
                 |reason: String| Failure::data(format!("reading column {} of {}: {reason}", column.name, self.table));
             let text = str::from_utf8(text).map_err(|_| failed("a JSON document is not UTF-8".to_owned()))?;
-            let candidates = json::candidates(text, differs).map_err(failed)?;
-            if candidates.is_empty() {
-                literal::push_string(&mut out, text);
-                continue;
+            let same = matches!(differs.get(number), Some(Value::Bytes(differs)) if differs == b"0");
+            let candidates = json::candidates(text, !same).map_err(failed)?;
+            if !candidates.is_empty() {
+                documents.push((
+                    place,
+                    Document {
+                        column: column.name.clone(),
+                        key: self.key(keys),
+                        text: text.to_owned(),
+                        candidates,
+                    },
+                ));
             }
-            held.pieces.push(std::mem::take(&mut out));
-            held.documents.push(Document {
-                column: column.name.clone(),
-                key: self.key(keys),
-                text: text.to_owned(),
-                candidates,
-            });
+        }
+        Ok(documents)
+    }
+
+    /// A row whose `documents` are still to be completed.
+    fn hold(&self, copied: &[Value], documents: Vec<(usize, Document)>) -> Held {
+        let mut held = Held::default();
+        let mut documents = documents.into_iter().peekable();
+        let mut out = vec![b'('];
+        for (place, (value, column)) in copied.iter().zip(&self.columns).enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            held.error_value |= is_error_value(value, column);
+            match documents.next_if(|(of, _)| *of == place) {
+                Some((_, document)) => {
+                    held.pieces.push(std::mem::take(&mut out));
+                    held.documents.push(document);
+                }
+                None => push_literal(&mut out, value, column),
+            }
         }
         out.push(b')');
-        if held.documents.is_empty() {
-            return Ok((
-                Literals {
-                    text: out,
-                    error_value: held.error_value,
-                },
-                None,
-            ));
-        }
         held.pieces.push(out);
-        Ok((Literals::default(), Some(held)))
+        held
     }
 
     fn key(&self, values: &[Value]) -> Vec<String> {

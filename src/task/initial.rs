@@ -488,12 +488,12 @@ pub(super) async fn copy_all(
     };
     let pair = || async { tokio::try_join!(connect::open(&link.source), connect::open(&link.destination)) };
     let connections = future::try_join_all((0..writers).map(|_| pair())).await?;
-    let (boundaries, planner) = pair().await?;
+    let cutting = pair().await?;
     let progress = Arc::new(Shown {
         status: link.status.clone(),
         pace: link.pace.clone(),
     });
-    copy::copy(copied, boundaries, planner, connections, fence, progress).await
+    copy::copy(copied, cutting, connections, fence, progress).await
 }
 
 #[derive(Debug)]

@@ -114,6 +114,7 @@ async fn copied_at_least(proxy: &Proxy, wanted: u64) -> u64 {
 async fn tables_that_change_all_the_while_are_copied_through_a_pause_and_a_kill_without_starting_over() {
     let pair = Pair::start().await;
     fill(&pair).await;
+    sql(&pair.branch, "SET GLOBAL local_infile = ON").await;
     let mut proxy = Proxy::start().await;
     proxy.register(&pair).await;
     sql(&proxy, "CREATE SYNC TASK t BETWEEN hq AND branch OBJECTS (shop.*)").await;
@@ -146,6 +147,8 @@ async fn tables_that_change_all_the_while_are_copied_through_a_pause_and_a_kill_
         paused_at > 0 && paused_at < 3 * ROWS,
         "paused at {paused_at}, after {seen} were seen"
     );
+    // By another statement from here on.
+    sql(&pair.branch, "SET GLOBAL local_infile = OFF").await;
     sql(&proxy, "RESUME SYNC TASK t").await;
 
     copied_at_least(&proxy, (paused_at + ROWS / 2).min(2 * ROWS)).await;
@@ -159,6 +162,7 @@ async fn tables_that_change_all_the_while_are_copied_through_a_pause_and_a_kill_
         &format!("UPDATE causeway.copy SET copied_rows = copied_rows + {mark} WHERE part = 0"),
     )
     .await;
+    sql(&pair.branch, "SET GLOBAL local_infile = ON").await;
     proxy.restart().await.unwrap();
     proxy.wait_state("t", "running").await;
     let copied: u64 = cell(&proxy, COPIED).await.parse().unwrap();
@@ -219,6 +223,8 @@ async fn rows_that_exist_at_the_destination_stay_when_that_is_asked_for() {
          WITH (existing_tables = 'proceed', conflict_policy = 'overwrite')",
     )
     .await;
+    // The statement that is tried first would leave them alone with a warning, and others with them.
+    sql(&pair.branch, "SET GLOBAL local_infile = ON").await;
     sql(&proxy, "START SYNC TASK t").await;
     proxy.wait_state("t", "running").await;
     proxy.wait_synced("t").await;
