@@ -11,36 +11,42 @@ use causeway::demo::mysqld::{Installation, LocalServer};
 use tokio::process::Command;
 
 use super::{
-    Arguments,
+    Arguments, process,
     report::{Report, Table, median},
     site::{self, Task, sql},
 };
 
 const TABLES: u32 = 4;
 
+const WHO: [&str; 4] = [
+    "Causeway",
+    "mysqldump, mysql",
+    "mydumper, myloader, 4 threads",
+    "clone plugin",
+];
+
 pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
     let installation = site::installation();
     let source = site::server(&installation, false).await;
     let rows = arguments.thousands * 5000;
     fill(&source, rows, rows / 5).await;
-    let total = rows * u64::from(TABLES) + rows / 5;
-    let who: [&str; 4] = [
-        "Causeway",
-        "mysqldump | mysql",
-        "mydumper | myloader, 4 threads",
-        "clone plugin",
-    ];
-    let mut found: [Vec<f64>; 4] = Default::default();
+    let total = (rows * u64::from(TABLES) + rows / 5) as f64;
+    let asked = |who: &usize| WHO[*who].contains(&arguments.only);
+    // Seconds, and processor time of the destination.
+    let mut found: [(Vec<f64>, Vec<f64>); 4] = Default::default();
     for _ in 0..arguments.rounds {
-        for (who, found) in found.iter_mut().enumerate() {
+        for who in (0..WHO.len()).filter(asked) {
             let destination = site::server(&installation, true).await;
+            let used = || process::cpu(destination.pid().unwrap()).as_secs_f64();
+            let before = used();
             let took = match who {
                 0 => causeway(&source, &destination, &arguments.with).await,
                 1 => mysqldump(&installation, &source, &destination).await,
                 2 => mydumper(&installation, &source, &destination).await,
                 _ => clone(&source, &destination).await,
             };
-            found.push(took.as_secs_f64());
+            found[who].0.push(took.as_secs_f64());
+            found[who].1.push(used() - before);
         }
     }
     let mut table = Table::new(
@@ -48,15 +54,23 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
             "Full copy of {TABLES} tables of {rows} rows and one of {} wide rows",
             rows / 5
         ),
-        &["who", "seconds", "rows/s", "Causeway is so many times as fast"],
+        &[
+            "who",
+            "seconds",
+            "rows/s",
+            "destination CPU, µs/row",
+            "Causeway is so many times as fast",
+        ],
     );
-    let ours = median(found[0].clone());
-    for (who, found) in who.iter().zip(found) {
-        let seconds = median(found);
+    let found = found.map(|(seconds, used)| (median(seconds), median(used)));
+    let ours = found[0].0;
+    for who in (0..WHO.len()).filter(asked) {
+        let (seconds, used) = found[who];
         table.rows.push(vec![
-            (*who).to_owned(),
+            WHO[who].to_owned(),
             format!("{seconds:.1}"),
-            format!("{:.0}", total as f64 / seconds),
+            format!("{:.0}", total / seconds),
+            format!("{:.1}", used * 1e6 / total),
             format!("{:.2}", seconds / ours),
         ]);
     }

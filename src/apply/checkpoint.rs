@@ -25,7 +25,7 @@ pub const LINK_SLOT: u16 = 0;
 pub const COPY_SLOTS_FROM: u16 = 1000;
 
 /// The tables of the `causeway` schema. The order of columns is known to [`CHECKPOINT_COLUMNS`] and [`INTENT_COLUMNS`].
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 8] = [
     (
         "checkpoint",
         "CREATE TABLE IF NOT EXISTS causeway.checkpoint (
@@ -71,6 +71,21 @@ const TABLES: [(&str, &str); 7] = [
             finished TINYINT UNSIGNED NOT NULL,
             PRIMARY KEY (task, link, source_database, source_table, part)
         ) ENGINE=InnoDB COMMENT='Causeway: how far full sync has come'",
+    ),
+    (
+        "late_keys",
+        "CREATE TABLE IF NOT EXISTS causeway.late_keys (
+            task VARCHAR(96) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            link VARCHAR(7) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+            source_database VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            source_table VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            place INT UNSIGNED NOT NULL,
+            destination_database VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            destination_table VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            definition LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+            PRIMARY KEY (task, link, source_database, source_table, place)
+        ) ENGINE=InnoDB COMMENT='Causeway: keys that are made when full sync has copied the rows'",
     ),
     (
         "copied",

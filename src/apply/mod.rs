@@ -3,6 +3,7 @@
 //! - [`checkpoint`]: the rows in the destination's `causeway` schema that say what has been applied; written first in
 //!   every transaction, so that data and checkpoint are one.
 //! - [`copied`]: which tables were copied for themselves, and up to when changes meet the copy.
+//! - [`late_keys`]: keys that are made when full sync is over.
 //! - [`lineage`]: what tells a server from another one, so that a promoted replica can take its place.
 //! - [`source_files`]: which binlog files a link has come to, where the source has no GTIDs.
 //! - [`worker`]: one applier: takes transactions, merges them, writes them set-based and guarded.
@@ -13,6 +14,7 @@ pub mod checkpoint;
 pub mod conflict;
 pub mod copied;
 pub mod ddl;
+pub mod late_keys;
 pub mod lineage;
 pub mod session;
 pub mod source_files;

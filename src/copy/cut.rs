@@ -128,6 +128,23 @@ struct Place {
     discarded: bool,
 }
 
+/// The source tables that a link has copied some rows of.
+///
+/// # Errors
+/// [`Failure`] if the destination refuses.
+pub async fn begun(destination: &mut Conn, link_condition: &str) -> Result<Vec<TableName>, Failure> {
+    let names: Vec<(String, String)> = destination
+        .query(format!(
+            "SELECT DISTINCT source_database, source_table FROM causeway.copy WHERE {link_condition}"
+        ))
+        .await
+        .map_err(|error| Failure::mysql("reading how far full sync has come", &error))?;
+    Ok(names
+        .into_iter()
+        .map(|(database, table)| TableName::new(database, table))
+        .collect())
+}
+
 /// How far the copy of each table has come.
 async fn places(destination: &mut Conn, fence: &Fence) -> Result<HashMap<TableName, Place>, Failure> {
     let parts: Vec<(String, String, u32, u64, Option<String>, bool)> = destination

@@ -76,6 +76,8 @@ pub trait Progress: Send + Sync {
     fn finished(&self, table: &TableName);
 }
 
+pub use cut::begun;
+
 /// Copies `tables`. `connections` are pairs, one to the source and one to the destination: one to cut tables into ranges,
 /// the others to copy these.
 ///

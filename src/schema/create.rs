@@ -17,8 +17,8 @@ use super::{show_create_table, show_create_tables};
 /// Definitions that one packet asks for.
 const TOGETHER: usize = 100;
 
-/// Ends a CREATE TABLE of ours, so that the other link, which meets it in the binlog (MySQL logs it as it was sent), knows it
-/// for one that nobody else has made.
+/// Ends a CREATE TABLE or ALTER TABLE of ours, so that the other link, which meets it in the binlog (MySQL logs it as it was
+/// sent), knows it for one that nobody else has made.
 pub const MARK: &str = " /* causeway: schema sync */";
 
 /// A table to be made.
@@ -107,11 +107,11 @@ pub fn statement(
     }
 }
 
-/// Makes tables, side by side on these connections.
+/// Makes tables, or keys of tables, side by side on these connections. `statements`: what each does, and its text.
 ///
 /// # Errors
-/// [`Failure`] if the server refuses; tables that were made stay.
-pub async fn make(mut connections: Vec<Conn>, statements: Vec<(TableName, String)>) -> Result<(), Failure> {
+/// [`Failure`] if the server refuses; what was made stays.
+pub async fn make(mut connections: Vec<Conn>, statements: Vec<(String, String)>) -> Result<(), Failure> {
     // Parents and children lock each other: those that refer to others are made one after the other, at the end.
     let (referring, apart): (Vec<_>, Vec<_>) = statements
         .into_iter()
@@ -132,17 +132,17 @@ pub async fn make(mut connections: Vec<Conn>, statements: Vec<(TableName, String
     Ok(())
 }
 
-type Waiting = Arc<Mutex<std::vec::IntoIter<(TableName, String)>>>;
+type Waiting = Arc<Mutex<std::vec::IntoIter<(String, String)>>>;
 
 async fn make_all(mut conn: Conn, waiting: Waiting) -> Result<Conn, Failure> {
     loop {
         let next = waiting.lock().await.next();
-        let Some((table, statement)) = next else {
+        let Some((doing, statement)) = next else {
             return Ok(conn);
         };
         conn.query_drop(statement)
             .await
-            .map_err(|error| Failure::mysql(format_args!("making {table} at the destination"), &error))?;
+            .map_err(|error| Failure::mysql(doing, &error))?;
     }
 }
 

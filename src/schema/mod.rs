@@ -9,6 +9,7 @@ use crate::{
 };
 
 pub mod create;
+pub mod keys;
 pub mod stored;
 pub mod tables;
 

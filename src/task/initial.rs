@@ -1,6 +1,6 @@
 //! Schema sync and full sync of a link that has not followed changes yet.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::future;
@@ -30,7 +30,7 @@ use crate::{
 };
 
 use super::{
-    existing, join,
+    existing, join, late_keys,
     link::Link,
     pace::{Pace, Work},
     position::{self, Counting},
@@ -138,6 +138,7 @@ pub async fn run(link: &Link, mut taken: Taken) -> Result<Taken, Failure> {
         link.status.enter(State::Full, None);
         link.status.enter_phase(Phase::Full);
         copy_tables(link, &mut source, &mut destination, taken.epoch, None).await?;
+        late_keys::make(link, &mut destination).await?;
         let until = position::executed(&mut source, link.counting()).await?;
         complete.push(copied::complete(&link.key, &until));
         if forward {
@@ -278,7 +279,8 @@ pub(super) async fn make_tables(
     for definition in definitions {
         if !there.contains_key(&definition.destination) {
             let statement = create::statement(definition, version, &map, &columns)?;
-            statements.push((definition.destination.clone(), statement));
+            let doing = format!("making {} at the destination", definition.destination);
+            statements.push((doing, statement));
         }
     }
     let mut connections = Vec::new();
@@ -333,29 +335,39 @@ pub(super) async fn copy_tables(
     some: Option<&[TableName]>,
 ) -> Result<(), Failure> {
     let mut since = position::visible(source, link).await?;
-    let (mut tables, _) = tables_to_copy(link, source, destination, some).await?;
+    let mut next = tables_to_copy(link, source, destination, some).await?;
+    if some.is_none() {
+        late_keys::put_off(link, destination, &next.tables, &next.estimates).await?;
+    }
     loop {
-        copy_all(link, destination, epoch, tables).await?;
+        copy_all(link, destination, epoch, next.tables).await?;
         let now = position::visible(source, link).await?;
         if now == since {
             return Ok(());
         }
         since = now;
-        let again;
-        (tables, again) = tables_to_copy(link, source, destination, some).await?;
-        if !again {
+        next = tables_to_copy(link, source, destination, some).await?;
+        if !next.over {
             return Ok(());
         }
     }
 }
 
-/// The tables of the copy as they are now, and whether one had to start over.
+/// The tables of the copy as they are now.
+struct ToCopy {
+    tables: Vec<CopyTable>,
+    /// Rows at the source.
+    estimates: HashMap<TableName, u64>,
+    /// One of the tables had to start over.
+    over: bool,
+}
+
 async fn tables_to_copy(
     link: &Link,
     source: &mut Conn,
     destination: &mut Conn,
     some: Option<&[TableName]>,
-) -> Result<(Vec<CopyTable>, bool), Failure> {
+) -> Result<ToCopy, Failure> {
     let forward = link.key.direction == Direction::Forward;
     let mut pairs = selected_tables(source, &|table| link.copies(table)).await?;
     if let Some(some) = some {
@@ -372,15 +384,22 @@ async fn tables_to_copy(
         .await;
     }
     link.status.tables(pairs.iter().cloned(), Phase::Full);
+    let estimates = pairs
+        .iter()
+        .filter_map(|(from, _, rows)| Some((from.clone(), (*rows)?)));
+    let estimates = estimates.collect();
     let pairs: Vec<(TableName, TableName)> = pairs.into_iter().map(|(from, to, _)| (from, to)).collect();
-    let (mut copied, over) = fitting(link, source, destination, &pairs).await?;
-    if over.is_empty() {
-        return Ok((copied, false));
+    let (mut tables, over) = fitting(link, source, destination, &pairs).await?;
+    if !over.is_empty() {
+        join::start_over(link, source, destination, &over).await?;
+        let (anew, _) = fitting(link, source, destination, &over).await?;
+        tables.extend(anew);
     }
-    join::start_over(link, source, destination, &over).await?;
-    let (anew, _) = fitting(link, source, destination, &over).await?;
-    copied.extend(anew);
-    Ok((copied, true))
+    Ok(ToCopy {
+        tables,
+        estimates,
+        over: !over.is_empty(),
+    })
 }
 
 /// The tables that the destination has as they are at the source, and those whose copy has to start over.
@@ -435,8 +454,12 @@ async fn fitting(
 
 /// Whether a table whose copy has begun may be dropped at the destination, and begun anew.
 pub(super) fn may_start_over(link: &Link) -> bool {
+    makes_tables(link) && link.options.incremental_sync
+}
+
+/// Whether all tables at the destination are made by schema sync.
+pub(super) fn makes_tables(link: &Link) -> bool {
     link.options.schema_sync
-        && link.options.incremental_sync
         && link.options.existing_tables == ExistingTables::Error
         && link.key.direction == Direction::Forward
 }

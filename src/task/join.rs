@@ -104,13 +104,18 @@ pub(super) async fn start_over(
     for (table, to) in pairs {
         let message = format!("{table} was made or altered during full sync: its copy starts over");
         link.tell(Level::Info, message).await;
-        let drop = format!(
-            "DROP TABLE IF EXISTS {}; DELETE FROM causeway.copy WHERE {} AND source_database = {} AND source_table = {}",
-            ident::quoted_table(to),
+        let of_table = format!(
+            "{} AND source_database = {} AND source_table = {}",
             link.key.condition(),
             literal::string(&table.database),
             literal::string(&table.table)
         );
+        let drop = format!(
+            "DROP TABLE IF EXISTS {}; DELETE FROM causeway.copy WHERE {of_table}; \
+             DELETE FROM causeway.late_keys WHERE {of_table}",
+            ident::quoted_table(to),
+        );
+        link.shared.drops(to);
         destination
             .query_drop(drop)
             .await

@@ -4,7 +4,7 @@
 //! - [`link`]: one direction of a task, from taking over its checkpoint to following changes; retries.
 //! - [`ends`]: which host each server of a task is at, and that it still is the server that it was.
 //! - [`health`]: whether servers can be reached, as all tasks that use one know it together; the retry window.
-//! - [`initial`]: schema sync and full sync.
+//! - [`initial`]: schema sync and full sync; [`late_keys`]: which keys are made behind it.
 //! - [`additions`]: objects that a task gets or loses later; [`join`]: tables that a statement brings in; [`copier`]: copies
 //!   both while the link follows changes, and [`gates`] keeps the two apart.
 //! - [`pace`]: no more than so many rows a second.
@@ -34,6 +34,7 @@ pub mod health;
 pub mod history;
 pub mod initial;
 pub mod join;
+pub mod late_keys;
 pub mod link;
 pub mod narrow;
 pub mod objects;

@@ -162,7 +162,7 @@ pub fn judge(
         _ => {}
     }
     if direction == Direction::Reverse {
-        if matches!(parsed.kind, Kind::CreateTable { .. }) && statement.text.ends_with(MARK) {
+        if matches!(parsed.kind, Kind::CreateTable { .. } | Kind::AlterTable) && statement.text.ends_with(MARK) {
             return Verdict::Nothing;
         }
         // The server words a DROP TABLE anew, so it can't be marked.
@@ -705,6 +705,8 @@ mod tests {
         );
         let made_by_schema_sync = format!("CREATE TABLE `copy`.`t` (id INT PRIMARY KEY){MARK}");
         check(&made_by_schema_sync, Reverse, None, "nothing");
+        let late_key = format!("ALTER TABLE `copy`.`t` ADD KEY `k` (`id`){MARK}");
+        check(&late_key, Reverse, None, "nothing");
         check("INSERT INTO t VALUES (1)", Reverse, None, "stop");
         check("CREATE TABLE causeway.x (a INT)", Reverse, None, "nothing");
     }
