@@ -18,8 +18,9 @@ use super::{
 
 const TABLES: u32 = 4;
 
-const WHO: [&str; 4] = [
+const WHO: [&str; 5] = [
     "Causeway",
+    "Causeway, local_infile = OFF",
     "mysqldump, mysql",
     "mydumper, myloader, 4 threads",
     "clone plugin",
@@ -33,16 +34,17 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
     let total = (rows * u64::from(TABLES) + rows / 5) as f64;
     let asked = |who: &usize| WHO[*who].contains(&arguments.only);
     // Seconds, and processor time of the destination.
-    let mut found: [(Vec<f64>, Vec<f64>); 4] = Default::default();
+    let mut found: [(Vec<f64>, Vec<f64>); 5] = Default::default();
     for _ in 0..arguments.rounds {
         for who in (0..WHO.len()).filter(asked) {
             let destination = site::server(&installation, true).await;
             let used = || process::cpu(destination.pid().unwrap()).as_secs_f64();
             let before = used();
             let took = match who {
-                0 => causeway(&source, &destination, &arguments.with).await,
-                1 => mysqldump(&installation, &source, &destination).await,
-                2 => mydumper(&installation, &source, &destination).await,
+                0 => causeway(&source, &destination, true, &arguments.with).await,
+                1 => causeway(&source, &destination, false, &arguments.with).await,
+                2 => mysqldump(&installation, &source, &destination).await,
+                3 => mydumper(&installation, &source, &destination).await,
                 _ => clone(&source, &destination).await,
             };
             found[who].0.push(took.as_secs_f64());
@@ -112,7 +114,10 @@ async fn fill(source: &LocalServer, rows: u64, wide: u64) {
     .await;
 }
 
-async fn causeway(source: &LocalServer, destination: &LocalServer, with: &str) -> Duration {
+/// `loads`: the destination takes LOAD DATA LOCAL, which it does not by default.
+async fn causeway(source: &LocalServer, destination: &LocalServer, loads: bool, with: &str) -> Duration {
+    let mut conn = destination.connect().await.unwrap();
+    sql(&mut conn, &format!("SET GLOBAL local_infile = {loads}")).await;
     let began = Instant::now();
     let task = site::task("copied", with);
     let mut task = Task::start(source.port, destination.port, &task).await;
