@@ -9,8 +9,6 @@ use crate::{
     sql::literal,
 };
 
-use super::read::Literals;
-
 /// A batch is sent when it has this many bytes.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -47,9 +45,13 @@ impl Batch {
         self.bytes.len() >= BATCH_BYTES
     }
 
-    /// Appends a row that was read with [`super::read::expression`].
-    pub(super) fn push(&mut self, values: &[Value], columns: &[TableColumn]) {
+    /// Appends a row that was read with [`super::read::expression`]. `expressions`, which only [`Form::Values`] can hold,
+    /// stand for some of its values.
+    pub(super) fn push(&mut self, values: &[Value], columns: &[TableColumn], expressions: &[(usize, Vec<u8>)]) {
         let out = &mut self.bytes;
+        if out.is_empty() {
+            out.reserve(BATCH_BYTES + BATCH_BYTES / 8);
+        }
         let (before, between, behind): (&[u8], _, _) = match self.form {
             Form::Values if out.is_empty() => (b"(", b',', b')'),
             Form::Values => (b",(", b',', b')'),
@@ -63,7 +65,10 @@ impl Batch {
             match self.form {
                 Form::Values => {
                     self.error_value |= is_error_value(value, column);
-                    push_literal(out, value, column);
+                    match expressions.iter().find(|(of, _)| *of == place) {
+                        Some((_, expression)) => out.extend_from_slice(expression),
+                        None => push_literal(out, value, column),
+                    }
                 }
                 Form::Lines => push_field(out, value),
             }
@@ -71,20 +76,10 @@ impl Batch {
         out.push(behind);
         self.rows += 1;
     }
-
-    /// Appends a row that is written down already.
-    pub(super) fn add(&mut self, row: &Literals) {
-        if !self.bytes.is_empty() {
-            self.bytes.push(b',');
-        }
-        self.bytes.extend_from_slice(&row.text);
-        self.error_value |= row.error_value;
-        self.rows += 1;
-    }
 }
 
 /// Whether a value is what an ENUM holds where none of its members was given.
-pub(super) fn is_error_value(value: &Value, column: &TableColumn) -> bool {
+fn is_error_value(value: &Value, column: &TableColumn) -> bool {
     column.column_type.starts_with("enum") && matches!(value, Value::Bytes(index) if index == b"0")
 }
 
@@ -127,18 +122,15 @@ fn push_field(out: &mut Vec<u8>, value: &Value) {
         out.extend_from_slice(br"\N");
         return;
     };
-    let mut rest: &[u8] = &bytes;
-    let is_special = |byte: &u8| matches!(byte, b'\\' | b'\t' | b'\n');
-    while let Some(at) = rest.iter().position(is_special) {
-        let (plain, from) = rest.split_at(at);
-        let (special, behind) = from.split_at(1);
-        out.extend_from_slice(plain);
-        // Any byte but a few letters and digits stands for itself behind a backslash.
-        out.push(b'\\');
-        out.extend_from_slice(special);
-        rest = behind;
-    }
-    out.extend_from_slice(rest);
+    // Any byte but a few letters and digits stands for itself behind a backslash.
+    literal::push_escaping(
+        out,
+        &bytes,
+        |byte| matches!(byte, b'\\' | b'\t' | b'\n'),
+        |out, byte| {
+            out.extend_from_slice(&[b'\\', byte]);
+        },
+    );
 }
 
 #[cfg(test)]
@@ -175,7 +167,7 @@ mod tests {
         ];
         let check = |form: Form, expected: &[u8], error_value: bool| {
             let mut batch = Batch::new(form);
-            rows.iter().for_each(|row| batch.push(row, &columns));
+            rows.iter().for_each(|row| batch.push(row, &columns, &[]));
             assert_eq!(
                 batch.bytes.escape_ascii().to_string(),
                 expected.escape_ascii().to_string()

@@ -176,11 +176,15 @@ pub(super) struct Document {
     pub(super) candidates: Vec<Candidate>,
 }
 
-/// Asks for the types and gives each of `documents` as an expression.
+/// Asks for the types and gives each of `documents` as an expression; `None` where its text says it all.
 ///
 /// # Errors
 /// [`Failure`] if the source refuses, or a document holds a value that no expression makes.
-pub(super) async fn resolve(conn: &mut Conn, table: &Table, documents: &[Document]) -> Result<Vec<Vec<u8>>, Failure> {
+pub(super) async fn resolve(
+    conn: &mut Conn,
+    table: &Table,
+    documents: &[Document],
+) -> Result<Vec<Option<Vec<u8>>>, Failure> {
     let keys = key_columns(table)?;
     let question = Question { table, keys: &keys };
     // Without an answer the row has changed: what is written now does not last.
@@ -226,7 +230,7 @@ fn by_shape<'d>(keys: &[&TableColumn], documents: &'d [Document]) -> (Vec<Vec<Pl
 }
 
 impl Document {
-    fn expression(&self, table: &Table, types: &[String]) -> Result<Vec<u8>, Failure> {
+    fn expression(&self, table: &Table, types: &[String]) -> Result<Option<Vec<u8>>, Failure> {
         let mut typed = Vec::new();
         for (candidate, kind) in self.candidates.iter().zip(types) {
             let expression = expression(candidate, kind).map_err(|reason| {
@@ -241,9 +245,12 @@ impl Document {
                 expression,
             }));
         }
+        if typed.is_empty() {
+            return Ok(None);
+        }
         let mut out = Vec::new();
         json::push_document(&mut out, &self.text, &typed);
-        Ok(out)
+        Ok(Some(out))
     }
 }
 

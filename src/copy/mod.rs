@@ -209,19 +209,20 @@ impl Worker {
                 return Ok(None);
             }
         }
-        let held = reading.into_held();
-        if !writer.write(&mut batch).await.map_err(written)? {
-            return Ok(None);
-        }
-        // Documents are completed by expressions, which no data file can hold.
-        let mut batch = Batch::new(Form::Values);
-        for row in read::complete(&mut self.reader, source, held).await? {
-            batch.add(&row);
-            if batch.is_full() {
-                writer.write(&mut batch).await.map_err(written)?;
+        let (read, held) = reading.into_held();
+        let mut typed = Batch::new(Form::Values);
+        for (values, expressions) in read::complete(&mut self.reader, source, held).await? {
+            let batch = if expressions.is_empty() { &mut batch } else { &mut typed };
+            batch.push(&values, &read, &expressions);
+            if batch.is_full() && !writer.write(batch).await.map_err(written)? {
+                return Ok(None);
             }
         }
-        writer.write(&mut batch).await.map_err(written)?;
+        for batch in [&mut batch, &mut typed] {
+            if !writer.write(batch).await.map_err(written)? {
+                return Ok(None);
+            }
+        }
         let (rows, bytes) = writer.written();
         self.commit(range, rows).await.map_err(written)?;
         Ok(Some((rows, bytes)))

@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    batch::{Batch, is_error_value, push_literal},
+    batch::{Batch, push_literal},
     json::{self, Document},
     range::{Bounds, key_columns},
 };
@@ -65,15 +65,6 @@ fn is_plain(family: &Family) -> bool {
     )
 }
 
-/// A row, written down for INSERT.
-#[derive(Debug, Default)]
-pub(super) struct Literals {
-    /// `(literal,…)`.
-    pub(super) text: Vec<u8>,
-    /// It holds an ENUM's error value, see [`set::LENIENT_HINT`].
-    pub(super) error_value: bool,
-}
-
 /// Rows of one range, as they come.
 #[derive(Debug)]
 pub(super) struct Reading<'c> {
@@ -84,14 +75,16 @@ pub(super) struct Reading<'c> {
     held: Vec<Held>,
 }
 
-/// A row that is complete but for some JSON documents, see [`json`].
-#[derive(Debug, Default)]
+/// A row with JSON documents of which the text does not say all, see [`json`].
+#[derive(Debug)]
 pub(super) struct Held {
-    /// What stands before each of `documents`, and behind the last one.
-    pieces: Vec<Vec<u8>>,
-    documents: Vec<Document>,
-    error_value: bool,
+    values: Vec<Value>,
+    /// The documents, and which of the row's columns they are.
+    documents: Vec<(usize, Document)>,
 }
+
+/// A row that was held back, and what stands for those of its values whose text does not say all.
+pub(super) type Completed = (Vec<Value>, Vec<(usize, Vec<u8>)>);
 
 /// Asks for the rows of a range in key order.
 pub(super) async fn open<'c>(
@@ -155,21 +148,21 @@ impl Reading<'_> {
                 .await
                 .map_err(|error| Failure::reading(&self.table, &error))?;
             let Some(row) = row else { return Ok(false) };
-            let values = row.unwrap();
+            let mut values = row.unwrap();
             let (copied, rest) = values.split_at_checked(self.columns.len()).unwrap_or((&values, &[]));
             let documents = self.documents(copied, rest)?;
             if documents.is_empty() {
-                batch.push(copied, &self.columns);
+                batch.push(copied, &self.columns, &[]);
                 return Ok(true);
             }
-            let held = self.hold(copied, documents);
-            self.held.push(held);
+            values.truncate(self.columns.len());
+            self.held.push(Held { values, documents });
         }
     }
 
-    /// The rows that were held back, for [`complete`]. Call it behind the last row.
-    pub(super) fn into_held(self) -> Vec<Held> {
-        self.held
+    /// The columns, and the rows that were held back, for [`complete`]. Call it behind the last row.
+    pub(super) fn into_held(self) -> (Vec<TableColumn>, Vec<Held>) {
+        (self.columns, self.held)
     }
 
     /// The documents of a row that hold something to be asked for, and their places. `rest` is what was selected behind the
@@ -206,29 +199,6 @@ impl Reading<'_> {
         Ok(documents)
     }
 
-    /// A row whose `documents` are still to be completed.
-    fn hold(&self, copied: &[Value], documents: Vec<(usize, Document)>) -> Held {
-        let mut held = Held::default();
-        let mut documents = documents.into_iter().peekable();
-        let mut out = vec![b'('];
-        for (place, (value, column)) in copied.iter().zip(&self.columns).enumerate() {
-            if place > 0 {
-                out.push(b',');
-            }
-            held.error_value |= is_error_value(value, column);
-            match documents.next_if(|(of, _)| *of == place) {
-                Some((_, document)) => {
-                    held.pieces.push(std::mem::take(&mut out));
-                    held.documents.push(document);
-                }
-                None => push_literal(&mut out, value, column),
-            }
-        }
-        out.push(b')');
-        held.pieces.push(out);
-        held
-    }
-
     fn key(&self, values: &[Value]) -> Vec<String> {
         let keys = self.keys.iter().zip(values);
         keys.map(|(key, value)| key_literal(value, key)).collect()
@@ -236,22 +206,19 @@ impl Reading<'_> {
 }
 
 /// Completes rows that were held back.
-pub(super) async fn complete(conn: &mut Conn, source: &Table, held: Vec<Held>) -> Result<Vec<Literals>, Failure> {
+pub(super) async fn complete(conn: &mut Conn, source: &Table, held: Vec<Held>) -> Result<Vec<Completed>, Failure> {
     let mut documents = Vec::new();
-    let mut rows = Vec::with_capacity(held.len());
+    let mut rows: Vec<(Vec<Value>, Vec<usize>)> = Vec::with_capacity(held.len());
     for row in held {
-        documents.extend(row.documents);
-        rows.push((row.pieces, row.error_value));
+        let (places, of_row): (Vec<usize>, Vec<Document>) = row.documents.into_iter().unzip();
+        documents.extend(of_row);
+        rows.push((row.values, places));
     }
     let mut expressions = json::resolve(conn, source, &documents).await?.into_iter();
-    let complete = |(pieces, error_value): (Vec<Vec<u8>>, bool)| {
-        let mut pieces = pieces.into_iter();
-        let mut text = pieces.next().unwrap_or_default();
-        for piece in pieces {
-            text.extend(expressions.next().unwrap_or_default());
-            text.extend(piece);
-        }
-        Literals { text, error_value }
+    let complete = |(values, places): (Vec<Value>, Vec<usize>)| {
+        let of_row = places.into_iter().zip(expressions.by_ref());
+        let typed = of_row.filter_map(|(place, expression)| Some((place, expression?)));
+        (values, typed.collect())
     };
     Ok(rows.into_iter().map(complete).collect())
 }

@@ -215,16 +215,8 @@ pub fn string(text: &str) -> String {
 }
 
 fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.reserve(bytes.len() + 16);
-    let mut rest = bytes;
-    // What needs no escape, and that is nearly all, is taken as a whole.
-    let is_special = |byte: &u8| matches!(byte, 0 | b'\'' | b'\\' | b'\n' | b'\r' | 0x1a);
-    while let Some(at) = rest.iter().position(is_special) {
-        let (plain, from) = rest.split_at(at);
-        out.extend_from_slice(plain);
-        let Some((special, behind)) = from.split_first() else {
-            break;
-        };
+    let is_special = |byte| matches!(byte, 0 | b'\'' | b'\\' | b'\n' | b'\r' | 0x1a);
+    push_escaping(out, bytes, is_special, |out, special| {
         out.extend_from_slice(match special {
             0 => b"\\0",
             b'\'' => b"\\'",
@@ -233,9 +225,37 @@ fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
             b'\r' => b"\\r",
             _ => b"\\Z",
         });
-        rest = behind;
+    });
+}
+
+/// Appends `bytes`, and what `escape` appends in place of special ones. What is not special, and that is nearly all, is taken
+/// as a whole.
+pub(crate) fn push_escaping(
+    out: &mut Vec<u8>,
+    bytes: &[u8],
+    is_special: impl Fn(u8) -> bool,
+    escape: impl Fn(&mut Vec<u8>, u8),
+) {
+    out.reserve(bytes.len() + 16);
+    let mut rest = bytes;
+    while let Some((special, length)) = first(rest, &is_special) {
+        let (plain, behind) = rest.split_at(length);
+        out.extend_from_slice(plain);
+        escape(out, special);
+        rest = behind.get(1..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
+}
+
+/// The first special byte, and how many come before it.
+fn first(bytes: &[u8], is_special: &impl Fn(u8) -> bool) -> Option<(u8, usize)> {
+    let (blocks, _) = bytes.as_chunks::<32>();
+    // Without a way out in its middle a block is looked at as a whole.
+    let is_plain = |block: &&[u8; 32]| !block.iter().fold(false, |found, byte| found | is_special(*byte));
+    let start = blocks.iter().take_while(is_plain).count() * 32;
+    let rest = bytes.get(start..).unwrap_or_default();
+    let found = rest.iter().copied().enumerate().find(|(_, byte)| is_special(*byte));
+    found.map(|(place, byte)| (byte, start + place))
 }
 
 #[cfg(test)]
@@ -265,6 +285,22 @@ mod tests {
     fn the_session_is_the_one_that_guarded_triggers_know() {
         let set = format!("{} = 1,", crate::model::stored::APPLYING_VARIABLE);
         assert!(SESSION.contains(&set), "{SESSION}");
+    }
+
+    #[test]
+    fn special_bytes_are_escaped_wherever_they_stand() {
+        for length in [1, 31, 32, 33, 64, 70, 97] {
+            for special in 0..length {
+                let mut bytes = vec![b'a'; length];
+                bytes[special] = b'\'';
+                bytes[length - 1] = b'\\';
+                let mut out = Vec::new();
+                push_utf8(&mut out, &bytes);
+                let plain = String::from_utf8(bytes).unwrap();
+                let escaped = plain.replace('\\', r"\\").replace('\'', r"\'");
+                assert_eq!(String::from_utf8(out).unwrap(), format!("'{escaped}'"));
+            }
+        }
     }
 
     #[test]
