@@ -60,12 +60,15 @@ pub(crate) async fn cell(conn: &mut Conn, query: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Waits until a query answers something, asking fifty times a second.
+/// Whoever is measured is not to spend its time on answering whether it is done.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Waits until a query answers something, asking every [`POLL`].
 pub(crate) async fn until(conn: &mut Conn, query: &str, answer: &str) {
     let began = Instant::now();
     while cell(conn, query).await != answer {
         assert!(began.elapsed() < Duration::from_secs(3600), "{query} is not {answer}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(POLL).await;
     }
 }
 
@@ -190,7 +193,7 @@ impl Task {
                 began.elapsed() < Duration::from_secs(3600),
                 "the task does not come to an end"
             );
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 

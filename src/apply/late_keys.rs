@@ -75,12 +75,22 @@ pub async fn note(conn: &mut Conn, link: &LinkKey, keys: &[LateKey]) -> Result<(
     .map_err(|error| Failure::mysql("writing down which keys are made later", &error))
 }
 
-/// Forgets the keys of all tables of a link.
+/// Forgets the keys of all tables of a link, or of the one with this name at the source.
 ///
 /// # Errors
 /// [`Failure`] if the server refuses.
-pub async fn forget(conn: &mut Conn, link: &LinkKey) -> Result<(), Failure> {
-    conn.query_drop(format!("DELETE FROM causeway.late_keys WHERE {}", link.condition()))
-        .await
-        .map_err(|error| Failure::mysql("forgetting which keys were made later", &error))
+pub async fn forget(conn: &mut Conn, link: &LinkKey, table: Option<&TableName>) -> Result<(), Failure> {
+    let of_table = table.map_or_else(String::new, |table| {
+        format!(
+            " AND source_database = {} AND source_table = {}",
+            literal::string(&table.database),
+            literal::string(&table.table)
+        )
+    });
+    conn.query_drop(format!(
+        "DELETE FROM causeway.late_keys WHERE {}{of_table}",
+        link.condition()
+    ))
+    .await
+    .map_err(|error| Failure::mysql("forgetting which keys were made later", &error))
 }

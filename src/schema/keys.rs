@@ -14,6 +14,9 @@ use crate::{
 
 use super::{create::MARK, show_create_table};
 
+/// ER_TABLEACCESS_DENIED_ERROR.
+const COMMAND_DENIED: u16 = 1142;
+
 /// The keys of a table that nothing but queries needs.
 ///
 /// # Errors
@@ -55,18 +58,23 @@ async fn plain(conn: &mut Conn, table: &TableName) -> Result<Option<Vec<PlainKey
     Ok(Some(keys))
 }
 
-/// Takes keys off a table.
+/// Takes keys off a table. `false`: the account may not, which it need not where no DDL is carried.
 ///
 /// # Errors
-/// [`Failure`] if the server refuses.
-pub async fn drop(conn: &mut Conn, table: &TableName, keys: &[PlainKey]) -> Result<(), Failure> {
+/// [`Failure`] if the server refuses for another reason.
+pub async fn drop(conn: &mut Conn, table: &TableName, keys: &[PlainKey]) -> Result<bool, Failure> {
     let clauses: Vec<String> = keys
         .iter()
         .map(|key| format!("DROP KEY {}", ident::quoted(&key.name)))
         .collect();
-    conn.query_drop(alter(table, &clauses))
-        .await
-        .map_err(|error| Failure::mysql(format_args!("taking keys off {table} until its rows are there"), &error))
+    match conn.query_drop(alter(table, &clauses)).await {
+        Ok(()) => Ok(true),
+        Err(mysql_async::Error::Server(error)) if error.code == COMMAND_DENIED => Ok(false),
+        Err(error) => Err(Failure::mysql(
+            format_args!("taking keys off {table} until its rows are there"),
+            &error,
+        )),
+    }
 }
 
 /// The statement that makes those of `keys` (name, definition) that a table does not have; `None` if it has all, or is not

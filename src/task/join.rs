@@ -6,7 +6,7 @@
 use mysql_async::{Conn, prelude::Queryable};
 
 use crate::{
-    apply::copied,
+    apply::{copied, late_keys},
     connect,
     failure::Failure,
     model::{
@@ -104,16 +104,13 @@ pub(super) async fn start_over(
     for (table, to) in pairs {
         let message = format!("{table} was made or altered during full sync: its copy starts over");
         link.tell(Level::Info, message).await;
-        let of_table = format!(
-            "{} AND source_database = {} AND source_table = {}",
+        late_keys::forget(destination, &link.key, Some(table)).await?;
+        let drop = format!(
+            "DROP TABLE IF EXISTS {}; DELETE FROM causeway.copy WHERE {} AND source_database = {} AND source_table = {}",
+            ident::quoted_table(to),
             link.key.condition(),
             literal::string(&table.database),
             literal::string(&table.table)
-        );
-        let drop = format!(
-            "DROP TABLE IF EXISTS {}; DELETE FROM causeway.copy WHERE {of_table}; \
-             DELETE FROM causeway.late_keys WHERE {of_table}",
-            ident::quoted_table(to),
         );
         link.shared.drops(to);
         destination

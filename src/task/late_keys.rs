@@ -60,8 +60,11 @@ pub async fn put_off(
             })
             .collect();
         late_keys::note(destination, &link.key, &late).await?;
-        schema::keys::drop(destination, &table.destination.name, &keys).await?;
-        names.push(table.destination.name.clone());
+        if schema::keys::drop(destination, &table.destination.name, &keys).await? {
+            names.push(table.destination.name.clone());
+        } else {
+            late_keys::forget(destination, &link.key, Some(&table.source.name)).await?;
+        }
     }
     if !names.is_empty() {
         let message = format!(
@@ -104,5 +107,5 @@ pub async fn make(link: &Link, destination: &mut Conn) -> Result<(), Failure> {
         connections.push(conn);
     }
     schema::create::make(connections, statements).await?;
-    late_keys::forget(destination, &link.key).await
+    late_keys::forget(destination, &link.key, None).await
 }

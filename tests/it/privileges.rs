@@ -90,6 +90,49 @@ async fn a_row_filter_needs_one_privilege_more() {
     assert_eq!(cell(&pair.branch, ids).await, "1,2,4,5,6");
 }
 
+#[tokio::test]
+async fn keys_of_large_tables_are_made_with_the_rows_where_the_account_may_not_alter_them() {
+    let pair = Pair::start().await;
+    let large = |name: &str| {
+        format!(
+            "CREATE TABLE shop.{name} (id INT PRIMARY KEY, a INT, KEY a (a));
+             INSERT INTO shop.{name} WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 120000) SELECT n, n FROM n;
+             ANALYZE TABLE shop.{name};"
+        )
+    };
+    sql(
+        &pair.hq,
+        &format!(
+            "CREATE DATABASE shop; SET SESSION cte_max_recursion_depth = 1000000; {} {}",
+            large("one"),
+            large("two")
+        ),
+    )
+    .await;
+    for server in [&pair.hq, &pair.branch] {
+        make_account(server, &["Source", "Destination", "Causeway"]).await;
+    }
+    let more = "GRANT CREATE, REFERENCES ON shop.* TO sync; SET GLOBAL local_infile = ON";
+    sql(&pair.branch, more).await;
+    let proxy = Proxy::start().await;
+    register(&proxy, &pair).await;
+    let keys = "SELECT COUNT(*) FROM information_schema.statistics WHERE index_name = 'a'";
+    let told =
+        "SELECT COUNT(*) FROM sync.events WHERE message LIKE 'the keys of shop.% are made when the rows are there'";
+    for (table, expected) in [("one", ["1", "0"]), ("two", ["2", "1"])] {
+        let create =
+            format!("CREATE SYNC TASK {table} FROM hq TO branch OBJECTS (shop.{table}) WITH (incremental_sync = OFF)");
+        sql(&proxy, &create).await;
+        sql(&proxy, &format!("START SYNC TASK {table}")).await;
+        proxy.wait_state(table, "stopped").await;
+        let rows = cell(&pair.branch, &format!("SELECT COUNT(*) FROM shop.{table}")).await;
+        assert_eq!(rows, "120000");
+        let found = [cell(&pair.branch, keys).await, cell(&proxy, told).await];
+        assert_eq!(found, expected, "{table}");
+        sql(&pair.branch, "GRANT ALTER, INDEX ON shop.* TO sync").await;
+    }
+}
+
 const TABLES: &str = "CREATE DATABASE shop;
     CREATE TABLE shop.parent (id INT PRIMARY KEY, v VARCHAR(20));
     CREATE TABLE shop.child (id INT PRIMARY KEY, v VARCHAR(20), parent INT, FOREIGN KEY (parent) REFERENCES parent (id));
