@@ -8,7 +8,8 @@ use super::{
     statement::SqlMode,
 };
 
-/// A key that is neither unique nor FULLTEXT nor SPATIAL: it makes queries faster, and that is all.
+/// A key over columns that is neither unique nor FULLTEXT nor SPATIAL: it makes queries faster, and that is all. One over an
+/// expression is left out, as the server makes a whole new table to add it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlainKey {
     /// Its name.
@@ -31,21 +32,41 @@ pub fn plain_keys(create: &str, context: &StatementContext<'_>) -> Result<Vec<Pl
         let is_key = matches!(element.kind, ElementKind::Key { unique: false, .. });
         // The server writes no INDEX, and begins special ones with what they are.
         if is_key && definition.starts_with("KEY ") {
-            keys.push(PlainKey {
-                name: name(definition, context)?,
-                definition: definition.to_owned(),
-                columns: element.mentions.iter().map(|mention| mention.column.clone()).collect(),
-            });
+            keys.extend(plain(definition, context)?);
         }
     }
     Ok(keys)
 }
 
-fn name(definition: &str, context: &StatementContext<'_>) -> Shape<String> {
+/// The key of this definition; `None` if there is an expression in it.
+fn plain(definition: &str, context: &StatementContext<'_>) -> Shape<Option<PlainKey>> {
     let lexed = lex(definition, SqlMode(context.sql_mode), context.server_version)?;
     let mut cursor = Cursor::new(&lexed, None);
     cursor.expect("KEY")?;
-    Ok(cursor.identifier()?.0)
+    let (name, _) = cursor.identifier()?;
+    cursor.expect_symbol(b'(')?;
+    let mut columns = Vec::new();
+    loop {
+        if cursor.is_symbol(b'(') {
+            return Ok(None);
+        }
+        columns.push(cursor.identifier()?.0);
+        if cursor.accept_symbol(b'(') {
+            // Its first so many characters.
+            cursor.skip();
+            cursor.expect_symbol(b')')?;
+        }
+        cursor.accept_any(&["ASC", "DESC"]);
+        if cursor.accept_symbol(b')') {
+            break;
+        }
+        cursor.expect_symbol(b',')?;
+    }
+    Ok(Some(PlainKey {
+        name,
+        definition: definition.to_owned(),
+        columns,
+    }))
 }
 
 #[cfg(test)]
@@ -62,7 +83,8 @@ mod tests {
   PRIMARY KEY (`id`),
   UNIQUE KEY `u` (`a`),
   KEY `k``1` (`a`(5),`id` DESC) USING BTREE COMMENT 'with, comma',
-  KEY `f` ((cast(json_unquote(json_extract(`b`,_utf8mb4'$.x')) as char(10) charset utf8mb4)),`a`) /*!80000 INVISIBLE */,
+  KEY `hidden` (`a`) /*!80000 INVISIBLE */,
+  KEY `f` (`a`,(cast(json_unquote(json_extract(`b`,_utf8mb4'$.x')) as char(10) charset utf8mb4))),
   FULLTEXT KEY `words` (`a`),
   SPATIAL KEY `place` (`g`),
   CONSTRAINT `fk` FOREIGN KEY (`a`) REFERENCES `p` (`x`)
@@ -81,7 +103,7 @@ mod tests {
             shown,
             [
                 "k`1 | KEY `k``1` (`a`(5),`id` DESC) USING BTREE COMMENT 'with, comma' | a id",
-                "f | KEY `f` ((cast(json_unquote(json_extract(`b`,_utf8mb4'$.x')) as char(10) charset utf8mb4)),`a`)   INVISIBLE | b a"
+                "hidden | KEY `hidden` (`a`)   INVISIBLE | a"
             ]
         );
         assert!(plain_keys("CREATE TABLE `t` (`id` int, KEY `k` (`id`)", &context).is_err());
