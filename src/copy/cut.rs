@@ -8,7 +8,11 @@ use std::{
 
 use mysql_async::{Conn, prelude::Queryable};
 
-use crate::{failure::Failure, model::name::TableName, sql::literal};
+use crate::{
+    failure::Failure,
+    model::name::TableName,
+    sql::{NOT_SYSTEM, literal},
+};
 
 use super::{
     CopyTable, Fence, Progress,
@@ -216,11 +220,10 @@ impl Cut {
 /// The source's estimates of how long a row is.
 async fn row_lengths(source: &mut Conn) -> Result<HashMap<TableName, u64>, Failure> {
     let rows: Vec<(String, String, Option<u64>)> = source
-        .query(
+        .query(format!(
             "SELECT TABLE_SCHEMA, TABLE_NAME, AVG_ROW_LENGTH FROM information_schema.TABLES \
-             WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA NOT IN \
-             ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway')",
-        )
+             WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA {NOT_SYSTEM}"
+        ))
         .await
         .map_err(|error| Failure::mysql("asking for the lengths of rows", &error))?;
     let named = |(database, table, length): (String, String, Option<u64>)| {

@@ -12,7 +12,7 @@ use crate::{
     sql::ident,
 };
 
-use super::{create::MARK, show_create_table};
+use super::{create::MARK, show_create_table, version_number};
 
 /// ER_TABLEACCESS_DENIED_ERROR.
 const COMMAND_DENIED: u16 = 1142;
@@ -44,11 +44,10 @@ async fn plain(conn: &mut Conn, table: &TableName) -> Result<Option<Vec<PlainKey
     let Some(create) = show_create_table(conn, table).await? else {
         return Ok(None);
     };
-    let (major, minor, patch) = conn.server_version();
     let context = StatementContext {
         default_database: Some(&table.database),
         sql_mode: 0,
-        server_version: u32::from(major) * 10_000 + u32::from(minor) * 100 + u32::from(patch),
+        server_version: version_number(&conn.server_version()),
     };
     let keys = ddl::plain_keys(&create, &context).map_err(|reason| {
         Failure::data(format!(

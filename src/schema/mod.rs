@@ -5,13 +5,18 @@ use mysql_async::{Conn, Row, prelude::Queryable};
 use crate::{
     failure::Failure,
     model::{name::TableName, table::Table},
-    sql::{ident, literal},
+    sql::{NOT_SYSTEM, ident, literal},
 };
 
 pub mod create;
 pub mod keys;
 pub mod stored;
 pub mod tables;
+
+/// A server's version as MySQL's own comments have it: `9.7.4` as 90704.
+pub fn version_number((major, minor, patch): &(u16, u16, u16)) -> u32 {
+    u32::from(*major) * 10_000 + u32::from(*minor) * 100 + u32::from(*patch)
+}
 
 /// Reads the definition of one table; `None` if there is no such base table.
 ///
@@ -40,9 +45,6 @@ pub async fn tables_in_any_case(conn: &mut Conn, name: &TableName) -> Result<Vec
         .map(|(database, table)| TableName::new(database, table))
         .collect())
 }
-
-/// Outside of the server's own databases and Causeway's.
-pub const NOT_SYSTEM: &str = "NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway')";
 
 const BASE_TABLES: &str = "FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'";
 

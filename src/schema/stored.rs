@@ -8,10 +8,8 @@ use crate::{
         name::TableName,
         stored::{StoredKind, StoredName},
     },
-    sql::ident,
+    sql::{NOT_SYSTEM, ident},
 };
-
-use super::NOT_SYSTEM;
 
 /// A view, routine, trigger or event that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]

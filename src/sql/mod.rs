@@ -10,3 +10,6 @@ pub mod judge;
 pub mod literal;
 pub mod set;
 pub mod single;
+
+/// Outside of the server's own databases and Causeway's.
+pub const NOT_SYSTEM: &str = "NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema', 'causeway')";

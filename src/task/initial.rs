@@ -267,7 +267,7 @@ pub(super) async fn make_tables(
     definitions: &[Definition],
 ) -> Result<(), Failure> {
     create::databases(source, destination, definitions).await?;
-    let version = version_number(&source.server_version());
+    let version = schema::version_number(&source.server_version());
     let map = |name: &TableName| link.objects.map(name);
     let columns = |name: &TableName| link.objects.columns(name);
     let wanted: Vec<TableName> = definitions
@@ -283,16 +283,17 @@ pub(super) async fn make_tables(
             statements.push((doing, statement));
         }
     }
-    let mut connections = Vec::new();
-    for _ in 0..MAKERS.min(statements.len()) {
-        connections.push(connect::open(&link.destination).await?);
-    }
+    let connections = makers(link, statements.len()).await?;
     create::make(connections, statements).await
 }
 
-/// `9.7.4` as 90704.
-pub(super) fn version_number((major, minor, patch): &(u16, u16, u16)) -> u32 {
-    u32::from(*major) * 10_000 + u32::from(*minor) * 100 + u32::from(*patch)
+/// Connections to the destination that make so many tables, or the keys of as many.
+pub(super) async fn makers(link: &Link, tables: usize) -> Result<Vec<Conn>, Failure> {
+    let mut connections = Vec::new();
+    for _ in 0..MAKERS.min(tables) {
+        connections.push(connect::open(&link.destination).await?);
+    }
+    Ok(connections)
 }
 
 /// Changes at the destination are followed from here: the tables are made, no row has been copied.

@@ -104,7 +104,6 @@ pub(super) async fn start_over(
     for (table, to) in pairs {
         let message = format!("{table} was made or altered during full sync: its copy starts over");
         link.tell(Level::Info, message).await;
-        late_keys::forget(destination, &link.key, Some(table)).await?;
         let drop = format!(
             "DROP TABLE IF EXISTS {}; DELETE FROM causeway.copy WHERE {} AND source_database = {} AND source_table = {}",
             ident::quoted_table(to),
@@ -117,6 +116,8 @@ pub(super) async fn start_over(
             .query_drop(drop)
             .await
             .map_err(|error| Failure::mysql(format_args!("beginning the copy of {table} anew"), &error))?;
+        // Not before: a table that stays is to get its keys back.
+        late_keys::forget(destination, &link.key, Some(table)).await?;
     }
     let definitions = begin(link, source, destination, pairs).await?;
     initial::make_tables(link, source, destination, &definitions).await

@@ -9,7 +9,6 @@ use mysql_async::{Conn, prelude::Queryable};
 
 use crate::{
     apply::late_keys::{self, LateKey},
-    connect,
     copy::{self, CopyTable},
     failure::Failure,
     model::{name::TableName, status::Level},
@@ -20,9 +19,7 @@ use super::{initial, link::Link};
 
 /// Rows from which on it pays: each ALTER TABLE takes some 50 ms.
 const ROWS: u64 = 100_000;
-/// Tables whose keys are made side by side.
-const MAKERS: usize = 4;
-/// Room to sort in, of each of them: of the 1 MiB that is the default the server takes a quarter longer. Older servers know no
+/// Room to sort in, of each connection that makes keys: of the 1 MiB that is the default the server takes a quarter longer. Older servers know no
 /// such variable.
 const SORTING: &str = "SET @causeway_applying = 1 /*!80027 , SESSION innodb_ddl_buffer_size = 33554432 */";
 
@@ -98,13 +95,11 @@ pub async fn make(link: &Link, destination: &mut Conn) -> Result<(), Failure> {
             statements.push((format!("making the keys of {table} at the destination"), statement));
         }
     }
-    let mut connections = Vec::new();
-    for _ in 0..MAKERS.min(statements.len()) {
-        let mut conn = connect::open(&link.destination).await?;
+    let mut connections = initial::makers(link, statements.len()).await?;
+    for conn in &mut connections {
         conn.query_drop(SORTING)
             .await
             .map_err(|error| Failure::mysql("preparing to make keys at the destination", &error))?;
-        connections.push(conn);
     }
     schema::create::make(connections, statements).await?;
     late_keys::forget(destination, &link.key, None).await

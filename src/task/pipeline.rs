@@ -48,12 +48,12 @@ use crate::{
         merge::CommitTime,
         watermark::Watermark,
     },
+    schema,
     store::StoreError,
 };
 
 use super::{
     copier,
-    initial::version_number,
     link::Link,
     reader::{self, Dealt, Item},
     receiver::Receiver,
@@ -136,7 +136,7 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
         false => items,
     };
     link.status.clock(clock_offset(&mut probe).await?);
-    let version = version_number(&probe.server_version());
+    let version = schema::version_number(&probe.server_version());
     tasks.spawn(heartbeat(link.clone(), probe));
     tasks.spawn(copier::run(link.clone(), taken.epoch));
     let receiver = Receiver::read(session.conn()).await?;

@@ -43,7 +43,6 @@ use super::{
     charset,
     definitions::Definitions,
     history::{Fate, History},
-    initial::version_number,
     link::Link,
     narrow::narrowed,
     pace::Work,
@@ -116,7 +115,7 @@ pub struct Dealt {
 pub async fn run(link: Arc<Link>, taken: Taken, items: mpsc::Sender<Item>) -> Result<(), Failure> {
     let mut destination = connect::open(&link.destination).await?;
     let mut conn = connect::open_bare(&link.source).await?;
-    let version = version_number(&conn.server_version());
+    let version = schema::version_number(&conn.server_version());
     let mut stream = match link.counting() {
         Counting::Files(uuid) => position::open(&link, &mut destination, uuid, &taken.applied).await?,
         Counting::Gtids => {

@@ -12,10 +12,11 @@ use crate::{
         stored::{APPLYING_VARIABLE, Account},
     },
     plan::{assemble::Statement, objects::Objects},
+    schema,
     sql::literal,
 };
 
-use super::{charset, initial::version_number, link::Link, statements::Rewritten};
+use super::{charset, link::Link, statements::Rewritten};
 
 /// A receiving server and the account there.
 #[derive(Debug, Clone)]
@@ -60,7 +61,7 @@ impl Receiver {
             .await
             .map_err(|error| Failure::mysql("reading the account's name", &error))?;
         Ok(Self {
-            version: version_number(&conn.server_version()),
+            version: schema::version_number(&conn.server_version()),
             account: Account::parse(&account.unwrap_or_default()),
             grants: grants(conn).await?,
         })

@@ -32,7 +32,6 @@ use crate::{
 
 use super::{
     charset,
-    initial::version_number,
     link::Link,
     receiver::{self, Receiver},
 };
@@ -176,7 +175,7 @@ pub async fn make(
     }
     let mut maker = Maker {
         link,
-        version: version_number(&source.server_version()),
+        version: schema::version_number(&source.server_version()),
         receiver: Receiver::read(destination).await?,
         there: names(destination).await?,
         replaces: resumed && link.options.existing_tables == ExistingTables::Error,
@@ -326,7 +325,7 @@ impl Maker<'_> {
         let context = StatementContext {
             default_database: Some(&name.name.database),
             sql_mode: mode_bits(there.sql_mode.as_deref().unwrap_or_default()),
-            server_version: version_number(&destination.server_version()),
+            server_version: schema::version_number(&destination.server_version()),
         };
         let own = |_: Role, name: &TableName| Some(name.clone());
         let found = ddl::classify(&there.create, &context)
@@ -413,7 +412,7 @@ pub async fn unguarded_triggers(
     destination: &mut Conn,
     objects: &Objects,
 ) -> Result<Vec<(TableName, String)>, Failure> {
-    let version = version_number(&destination.server_version());
+    let version = schema::version_number(&destination.server_version());
     let mut listed = schema::stored::list(destination).await?;
     listed.retain(|listed| {
         listed

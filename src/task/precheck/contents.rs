@@ -6,7 +6,8 @@ use crate::{
     failure::Failure,
     model::name::TableName,
     precheck::facts::{Contents, ForeignKeySeen},
-    schema::{self, NOT_SYSTEM},
+    schema,
+    sql::NOT_SYSTEM,
 };
 
 /// Reads all there is, as far as the account may see it. `sizes`: also how large tables are, for which a server has to open
