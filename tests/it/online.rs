@@ -37,7 +37,7 @@ async fn pt_online_schema_change(server: &LocalServer, table: &str, alter: &str)
     let mut command = clients::pt_online_schema_change();
     command
         .args(["--execute", "--no-check-replication-filters", "--no-version-check", "--recursion-method=none"])
-        .args(["--chunk-size=20", "--chunk-time=0", "--sleep=0.02", "--set-vars=lock_wait_timeout=60", "--tries=swap_tables:50:0.2,create_triggers:50:0.2,drop_triggers:50:0.2,copy_rows:100:0.1,update_foreign_keys:50:0.2"])
+        .args(["--chunk-size=20", "--chunk-time=0", "--sleep=0.02", "--set-vars=lock_wait_timeout=5", "--tries=swap_tables:50:0.2,create_triggers:50:0.2,drop_triggers:50:0.2,copy_rows:100:0.1,update_foreign_keys:50:0.2"])
         .arg("--max-load=Threads_running=1000")
         .arg("--critical-load=Threads_running=2000")
         .args(["--alter", alter])
