@@ -1,5 +1,5 @@
-//! How long a commit at the source takes to be seen at the destination, at a steady rate: Causeway, then MySQL's own
-//! replica, one at a time.
+//! How long a commit at the source takes to be seen at the destination, at a steady rate: Causeway and MySQL's own
+//! replica, one at a time and in turn, so that a machine whose speed changes from minute to minute is the same for both.
 
 use std::{
     collections::HashMap,
@@ -20,6 +20,8 @@ use super::{
 const RATES: [u64; 3] = [200, 500, 1000];
 /// A minute at full size.
 const SECONDS_PER_THOUSAND: f64 = 60.0 / 200.0;
+/// Turns each gets, at each rate.
+const TURNS: u64 = 4;
 const WRITERS: u64 = 8;
 
 pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
@@ -37,7 +39,8 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
     let seconds = (arguments.thousands as f64 * SECONDS_PER_THOUSAND).max(5.0);
     let mut table = Table::new(
         format!(
-            "Delay from commit to visible, milliseconds, {seconds:.0} s each (all three servers flush every commit)"
+            "Delay from commit to visible, milliseconds, {seconds:.0} s each in {TURNS} turns (all three servers flush every \
+             commit)"
         ),
         &[
             "transactions/s",
@@ -53,10 +56,10 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
     );
     let mut first = 0;
     for rate in RATES {
-        let count = (rate as f64 * seconds) as u64;
-        let mut cells = vec![rate.to_string()];
-        let mut found = Vec::new();
-        for ours in [true, false] {
+        let count = (rate as f64 * seconds) as u64 / TURNS;
+        let mut found = [Vec::new(), Vec::new()];
+        for turn in 0..2 * TURNS {
+            let ours = turn % 2 == 0;
             let executed = site::executed(&mut conn).await;
             if ours {
                 replica.applied(&executed).await;
@@ -69,17 +72,20 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
                 replica.resume().await;
                 replica.applied(&executed).await;
             }
+            site::settled(&[&source, &branch, &replica.server]).await;
             let destination = if ours { &branch } else { &replica.server };
             let delays = measure(&source, destination, first, count, rate).await;
             first += count;
-            for percent in [50.0, 99.0, 100.0] {
-                cells.push(format!("{:.1}", percentile(&delays, percent)));
-            }
-            found.push(delays);
+            found[usize::from(!ours)].extend(delays);
             if !ours {
                 // Left as it is found: both apply.
                 task.resume_if_paused().await;
             }
+        }
+        let mut cells = vec![rate.to_string()];
+        for delays in &mut found {
+            delays.sort_by(f64::total_cmp);
+            cells.extend([50.0, 99.0, 100.0].map(|percent| format!("{:.1}", percentile(delays, percent))));
         }
         for percent in [50.0, 99.0] {
             cells.push(format!(
@@ -92,7 +98,7 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
     report.add(table);
 }
 
-/// Delays in milliseconds, sorted.
+/// Delays in milliseconds.
 async fn measure(source: &LocalServer, destination: &LocalServer, first: u64, count: u64, rate: u64) -> Vec<f64> {
     let committed: Arc<Mutex<HashMap<u64, Instant>>> = Arc::default();
     let began = Instant::now();
@@ -131,10 +137,8 @@ async fn measure(source: &LocalServer, destination: &LocalServer, first: u64, co
     }
     writers.join_all().await;
     let committed = committed.lock().await;
-    let mut delays: Vec<f64> = committed
+    committed
         .iter()
         .map(|(id, at)| seen[id].saturating_duration_since(*at).as_secs_f64() * 1e3)
-        .collect();
-    delays.sort_by(f64::total_cmp);
-    delays
+        .collect()
 }

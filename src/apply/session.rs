@@ -1,5 +1,7 @@
 //! A connection to the destination and what it does with several statements in one packet.
 
+use std::time::{Duration, Instant};
+
 use mysql_async::{Conn, prelude::Queryable};
 
 use crate::failure::Failure;
@@ -19,6 +21,10 @@ pub struct Outcome {
     pub rows: Vec<u64>,
     /// The error that stopped the statement after those.
     pub error: Option<mysql_async::Error>,
+    /// Until the first answer: the way there and back, and the packet's length. The server answers each statement at once.
+    pub first: Duration,
+    /// From the last answer but one to the last.
+    pub last: Duration,
 }
 
 /// The longest packet that a server takes, in bytes.
@@ -69,37 +75,39 @@ impl Session {
 
     /// Runs several statements, joined by `;`, none of which returns rows. The first error ends it.
     pub async fn run_all(&mut self, statements: &[u8]) -> Outcome {
+        let began = Instant::now();
+        let mut outcome = Outcome {
+            rows: Vec::new(),
+            error: None,
+            first: Duration::ZERO,
+            last: Duration::ZERO,
+        };
         let mut result = match self.conn.query_iter(statements).await {
             Ok(result) => result,
             Err(error) => {
-                return Outcome {
-                    rows: Vec::new(),
-                    error: Some(error),
-                };
+                outcome.error = Some(error);
+                return outcome;
             }
         };
-        let mut rows = vec![result.affected_rows()];
+        let mut answered = Instant::now();
+        outcome.first = answered - began;
+        outcome.rows.push(result.affected_rows());
         while !result.is_empty() {
             // Statements without rows have one empty result set each: this goes on to the next.
             if let Err(error) = result.next().await {
-                return Outcome {
-                    rows,
-                    error: Some(error),
-                };
+                outcome.error = Some(error);
+                return outcome;
             }
-            rows.push(result.affected_rows());
+            outcome.last = answered.elapsed();
+            answered = Instant::now();
+            outcome.rows.push(result.affected_rows());
         }
-        match result.drop_result().await {
-            Ok(()) => Outcome { rows, error: None },
-            Err(error) => {
-                // The error of any but the first statement is told only now; the last count was none of its.
-                rows.pop();
-                Outcome {
-                    rows,
-                    error: Some(error),
-                }
-            }
+        if let Err(error) = result.drop_result().await {
+            // The error of any but the first statement is told only now; the last count was none of its.
+            outcome.rows.pop();
+            outcome.error = Some(error);
         }
+        outcome
     }
 }
 

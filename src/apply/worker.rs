@@ -2,8 +2,9 @@
 //!
 //! Everything that waits in its queue and fits becomes one destination transaction, so a worker that is behind writes
 //! large transactions and one that is caught up writes small ones. The checkpoint row comes first, then the statements
-//! of each table. The counts that the server reports say whether every before image held; if one did not, all is
-//! rolled back and written again with that table's changes taken one by one ([`super::conflict`]).
+//! of each table, then COMMIT, in one packet if it fits: the server checks the count of each statement itself and stops
+//! before COMMIT when a before image did not hold. Then all is rolled back and written again with that table's changes
+//! taken one by one ([`super::conflict`]).
 
 use std::{
     collections::BTreeSet,
@@ -291,8 +292,11 @@ impl Worker {
         policy: ConflictPolicy,
     ) -> Result<Attempt, Failure> {
         let mut begin = Some(begin);
-        for batches in runs {
-            match self.write(begin.take(), batches, policy).await? {
+        let last = runs.len().saturating_sub(1);
+        for (place, batches) in runs.iter_mut().enumerate() {
+            let commits = place == last && batches.slow.is_empty();
+            match self.write(begin.take(), batches, policy, commits).await? {
+                Attempt::Committed if commits => return Ok(Attempt::Committed),
                 Attempt::Committed => {}
                 other => return Ok(other),
             }
@@ -310,19 +314,21 @@ impl Worker {
             .map_err(|error| Failure::mysql("committing", &error))
     }
 
-    /// Writes a batch without committing. `Committed` stands for "all held" here.
+    /// Writes a batch, and commits with it where told so. Else `Committed` stands for "all held".
     async fn write(
         &mut self,
         begin: Option<&[u8]>,
         batches: &mut Batches,
         policy: ConflictPolicy,
+        commits: bool,
     ) -> Result<Attempt, Failure> {
-        let mut plan = Plan::new(begin, std::mem::take(&mut self.buffer));
+        let mut plan = Plan::new(begin, std::mem::take(&mut self.buffer), commits);
         let tables = batches.tables.iter().enumerate();
         for (place, table) in tables.filter(|(place, _)| !batches.slow.contains(place)) {
             plan.add_table(place, table)
                 .map_err(|error| malformed(&table.target.source, &error))?;
         }
+        plan.close();
         let written = self.run(&plan, batches).await;
         self.buffer = plan.into_buffer();
         match written? {
@@ -331,7 +337,7 @@ impl Worker {
         }
     }
 
-    /// Runs a plan's packets. `Committed` stands for "all held" here.
+    /// Runs a plan's packets. `Committed` stands for "all held", and committed if the plan does that.
     async fn run(&mut self, plan: &Plan, batches: &mut Batches) -> Result<Attempt, Failure> {
         let max = self.session.max_allowed_packet();
         for packet in plan.packets.iter().filter(|packet| !packet.expectations.is_empty()) {
@@ -346,7 +352,7 @@ impl Worker {
             let mut differs = Vec::new();
             for (rows, expectation) in outcome.rows.iter().zip(&packet.expectations) {
                 match expectation {
-                    Expect::Anything => {}
+                    Expect::Anything | Expect::Checked | Expect::Commit => {}
                     Expect::Checkpoint if *rows == 1 => {}
                     Expect::Checkpoint => return Err(checkpoint::fenced(&self.link)),
                     Expect::Rows(table, expected) => {
@@ -357,14 +363,25 @@ impl Worker {
                     Expect::Table(_) => {}
                 }
             }
-            let Some(error) = outcome.error else {
-                if differs.is_empty() {
-                    continue;
-                }
-                return Ok(batches.differ(differs));
-            };
             let failed = packet.expectations.get(outcome.rows.len());
+            let commits = matches!(packet.expectations.last(), Some(Expect::Commit));
+            let Some(error) = outcome.error else {
+                if commits {
+                    self.commits.took(outcome.first + outcome.last);
+                }
+                return match differs.is_empty() {
+                    true => continue,
+                    false if commits => Err(Failure::data(
+                        "the destination committed changes whose before images did not hold, though told to stop before",
+                    )),
+                    false => Ok(batches.differ(differs)),
+                };
+            };
             let table = match failed {
+                // That is what made the server stop.
+                Some(Expect::Checked) if !differs.is_empty() => return Ok(batches.differ(differs)),
+                // The outcome is open: the link starts over and reads its checkpoint.
+                Some(Expect::Commit) => return Err(Failure::mysql("committing", &error)),
                 Some(Expect::Rows(table, _) | Expect::Table(table)) => Some(*table),
                 _ => None,
             };
@@ -470,7 +487,7 @@ impl Worker {
         batches: &mut Batches,
         policy: ConflictPolicy,
     ) -> Result<bool, Failure> {
-        match self.write(begin, batches, policy).await? {
+        match self.write(begin, batches, policy, false).await? {
             Attempt::Committed => Ok(true),
             Attempt::Differs => Ok(false),
             Attempt::Again(failure) => Err(failure),
@@ -654,6 +671,10 @@ enum Expect {
     Rows(usize, u64),
     /// A statement on the table at this place that may report any number.
     Table(usize),
+    /// The server's own check of the statement before ([`set::check`]).
+    Checked,
+    /// COMMIT.
+    Commit,
 }
 
 #[derive(Debug, Default)]
@@ -666,11 +687,13 @@ struct Packet {
 #[derive(Debug)]
 struct Plan {
     packets: Vec<Packet>,
+    /// It ends with COMMIT, so the server checks what its statements report.
+    commits: bool,
 }
 
 impl Plan {
     /// `buffer` becomes the first packet.
-    fn new(begin: Option<&[u8]>, mut buffer: Vec<u8>) -> Self {
+    fn new(begin: Option<&[u8]>, mut buffer: Vec<u8>, commits: bool) -> Self {
         buffer.clear();
         let mut packet = Packet {
             text: buffer,
@@ -679,8 +702,27 @@ impl Plan {
         if let Some(begin) = begin {
             packet.text.extend_from_slice(begin);
             packet.expectations.extend([Expect::Anything, Expect::Checkpoint]);
+            if commits {
+                packet.text.push(b';');
+                set::check(&mut packet.text, 1);
+                packet.expectations.push(Expect::Checked);
+            }
         }
-        Self { packets: vec![packet] }
+        Self {
+            packets: vec![packet],
+            commits,
+        }
+    }
+
+    /// Appends the COMMIT that ends it, if one does.
+    fn close(&mut self) {
+        if let Some(packet) = self.packets.last_mut().filter(|_| self.commits) {
+            if !packet.text.is_empty() {
+                packet.text.push(b';');
+            }
+            packet.text.extend_from_slice(b"COMMIT");
+            packet.expectations.push(Expect::Commit);
+        }
     }
 
     /// The first packet's memory, if it is of a size that may be kept.
@@ -732,20 +774,27 @@ impl Plan {
             packet.text.push(b';');
         }
         let begin = packet.text.len();
-        let expectation = match write(&mut packet.text)? {
-            Some(rows) => Expect::Rows(table, rows),
-            None => Expect::Table(table),
+        let mut expectations = match write(&mut packet.text)? {
+            Some(rows) => {
+                let statement = Expect::Rows(table, rows);
+                match self.commits {
+                    true => {
+                        packet.text.push(b';');
+                        set::check(&mut packet.text, rows);
+                        vec![statement, Expect::Checked]
+                    }
+                    false => vec![statement],
+                }
+            }
+            None => vec![Expect::Table(table)],
         };
         if before == 0 || packet.text.len() <= PACKET_BYTES {
-            packet.expectations.push(expectation);
+            packet.expectations.append(&mut expectations);
             return Ok(());
         }
         let text = packet.text.split_off(begin);
         packet.text.truncate(before);
-        self.packets.push(Packet {
-            text,
-            expectations: vec![expectation],
-        });
+        self.packets.push(Packet { text, expectations });
         Ok(())
     }
 }

@@ -1,12 +1,12 @@
 //! How much becomes one destination transaction.
 //!
 //! An applier takes whatever waits for it, so what it writes is small while the link is in step and grows with the
-//! backlog, up to a limit. A transaction costs two round trips and a flush whatever it holds: where that takes long, more is
+//! backlog, up to a limit. A transaction costs a round trip and a flush whatever it holds: where that takes long, more is
 //! taken at a time, so that the destination works most of the time and does not wait.
 
 use std::time::Duration;
 
-/// A commit that takes as long as this is taken to be a near server's.
+/// A round trip and a commit that take as long as this are taken to be a near server's.
 const NEAR: Duration = Duration::from_millis(10);
 /// Times as much is taken of a far one, at most. Bytes are memory, and grow less.
 const FAR: u32 = 8;
@@ -42,7 +42,7 @@ impl Limits {
     }
 }
 
-/// How long commits take: the shortest of late, so that one that waited for a lock or a busy disk does not count.
+/// How long commits take, with the way there and back: the shortest of late, so that one that waited for a lock or a busy disk does not count.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CommitTime(Option<Duration>);
 

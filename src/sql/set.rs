@@ -28,6 +28,13 @@ pub(crate) const LENIENT_HINT: &str = " /*+ SET_VAR(sql_mode='ALLOW_INVALID_DATE
 /// Rows that the server must report for a statement (with CLIENT_FOUND_ROWS) if every before image held; `None`: any number.
 pub type Expected = Option<u64>;
 
+/// Appends a statement that fails (error 1690) unless the one before it reported so many rows, so that the server itself does
+/// not go on to a COMMIT in the same packet. `ROW_COUNT()` is what the client is told, with CLIENT_FOUND_ROWS the rows that
+/// matched. A subquery of two rows fails as well, and costs the server three times as much to plan (27 µs instead of 8).
+pub fn check(out: &mut Vec<u8>, rows: u64) {
+    out.extend_from_slice(format!("DO IF(ROW_COUNT()={rows},0,EXP(1000))").as_bytes());
+}
+
 /// An update with its images decoded: each is read once, for what has changed, for the guard and for the new values.
 #[derive(Debug)]
 pub struct Update<'r> {
