@@ -107,6 +107,8 @@ fn options(server: &ServerDefinition, address: &Address, encrypted: bool) -> Opt
         .client_found_rows(true)
         .prefer_socket(false)
         .max_allowed_packet(Some(MAX_PACKET_BYTES))
+        // The library asks for it with each new connection, and needs it in pools alone, which we have none of.
+        .wait_timeout(Some(0))
         .stmt_cache_size(0)
         .tcp_nodelay(true)
         .tcp_keepalive(Some(Duration::from_secs(30)))
