@@ -7,6 +7,7 @@
 //! - [`lineage`]: what tells a server from another one, so that a promoted replica can take its place.
 //! - [`source_files`]: which binlog files a link has come to, where the source has no GTIDs.
 //! - [`worker`]: one applier: takes transactions, merges them, writes them set-based and guarded.
+//! - `packet`: the statements of a batch, and what the answers to them say.
 //! - [`conflict`]: what a worker does with a table whose before images did not hold: row by row, by the policy.
 //! - [`ddl`]: statements that commit by themselves, around which an intent row is kept.
 
@@ -16,6 +17,7 @@ pub mod copied;
 pub mod ddl;
 pub mod late_keys;
 pub mod lineage;
+mod packet;
 pub mod session;
 pub mod source_files;
 pub mod worker;

@@ -21,7 +21,6 @@ use crate::{
         change::{Change, ChangeKind, Mode, Target, Transaction, TransactionHeader},
         gtid::{Gtid, GtidSet},
         name::TableName,
-        row::Row,
         task::ConflictPolicy,
     },
     plan::path,
@@ -31,22 +30,15 @@ use crate::{
         keys::KeyUse,
         merge::{CommitTime, Limits},
     },
-    sql::set,
 };
 
 use super::{
     checkpoint::{self, LinkKey},
     conflict::{self, Recorder},
-    session::{Session, is_duplicate, is_lock_failure},
+    packet::{Plan, Verdict},
+    session::Session,
 };
 
-/// A statement takes in no more rows than this, or than come to [`STATEMENT_BYTES`].
-const STATEMENT_ROWS: usize = 1000;
-const STATEMENT_BYTES: usize = 1 << 20;
-/// Statements go together in one packet up to about this many bytes.
-const PACKET_BYTES: usize = 4 << 20;
-/// Memory for statements that a worker keeps, at most.
-const KEPT_BYTES: usize = 2 << 20;
 /// Times a transaction is tried again after a deadlock or a lock wait before the link starts over.
 const LOCK_ATTEMPTS: u32 = 10;
 
@@ -328,8 +320,7 @@ impl Worker {
             plan.add_table(place, table)
                 .map_err(|error| malformed(&table.target.source, &error))?;
         }
-        plan.close();
-        let written = self.run(&plan, batches).await;
+        let written = self.run(&mut plan, batches).await;
         self.buffer = plan.into_buffer();
         match written? {
             Attempt::Committed => self.write_one_by_one(batches, policy).await,
@@ -338,9 +329,9 @@ impl Worker {
     }
 
     /// Runs a plan's packets. `Committed` stands for "all held", and committed if the plan does that.
-    async fn run(&mut self, plan: &Plan, batches: &mut Batches) -> Result<Attempt, Failure> {
+    async fn run(&mut self, plan: &mut Plan, batches: &mut Batches) -> Result<Attempt, Failure> {
         let max = self.session.max_allowed_packet();
-        for packet in plan.packets.iter().filter(|packet| !packet.expectations.is_empty()) {
+        for packet in plan.finish() {
             if packet.text.len() >= max {
                 return Err(Failure::data(format!(
                     "a row change needs a packet of {} bytes, and the destination's max_allowed_packet is {max}; raise \
@@ -349,57 +340,28 @@ impl Worker {
                 )));
             }
             let outcome = self.session.run_all(&packet.text).await;
-            let mut differs = Vec::new();
-            for (rows, expectation) in outcome.rows.iter().zip(&packet.expectations) {
-                match expectation {
-                    Expect::Anything | Expect::Checked | Expect::Commit => {}
-                    Expect::Checkpoint if *rows == 1 => {}
-                    Expect::Checkpoint => return Err(checkpoint::fenced(&self.link)),
-                    Expect::Rows(table, expected) => {
-                        if rows != expected {
-                            differs.push(*table);
-                        }
-                    }
-                    Expect::Table(_) => {}
-                }
+            if packet.commits() && outcome.error.is_none() {
+                self.commits.took(outcome.first + outcome.last);
             }
-            let failed = packet.expectations.get(outcome.rows.len());
-            let commits = matches!(packet.expectations.last(), Some(Expect::Commit));
-            let Some(error) = outcome.error else {
-                if commits {
-                    self.commits.took(outcome.first + outcome.last);
-                }
-                return match differs.is_empty() {
-                    true => continue,
-                    false if commits => Err(Failure::data(
-                        "the destination committed changes whose before images did not hold, though told to stop before",
-                    )),
-                    false => Ok(batches.differ(differs)),
-                };
-            };
-            let table = match failed {
-                // That is what made the server stop.
-                Some(Expect::Checked) if !differs.is_empty() => return Ok(batches.differ(differs)),
-                // The outcome is open: the link starts over and reads its checkpoint.
-                Some(Expect::Commit) => return Err(Failure::mysql("committing", &error)),
-                Some(Expect::Rows(table, _) | Expect::Table(table)) => Some(*table),
-                _ => None,
-            };
-            if is_lock_failure(&error) {
-                return Ok(Attempt::Again(Failure::mysql("applying changes", &error)));
-            }
-            match table {
-                Some(table) if is_duplicate(&error) => {
-                    differs.push(table);
-                    return Ok(batches.differ(differs));
-                }
-                Some(table) => {
+            match packet.judge(outcome) {
+                Verdict::Holds => {}
+                Verdict::Differs(tables) => return Ok(batches.differ(tables)),
+                Verdict::Locked(error) => return Ok(Attempt::Again(Failure::mysql("applying changes", &error))),
+                Verdict::Fenced => return Err(checkpoint::fenced(&self.link)),
+                Verdict::Refused(table, error) => {
                     return Err(match batches.tables.get(table) {
                         Some(batch) => Failure::writing(&batch.target.table.name, &error),
                         None => Failure::mysql("writing to the destination", &error),
                     });
                 }
-                None => return Err(Failure::mysql("writing the checkpoint", &error)),
+                // Where it was COMMIT the outcome is open: the link starts over and reads its checkpoint.
+                Verdict::Failed(doing, error) => return Err(Failure::mysql(doing, &error)),
+                Verdict::Unchecked => {
+                    return Err(Failure::data(
+                        "the destination committed changes whose before images did not hold, though told to stop before; \
+                         compare the tables, and report it",
+                    ));
+                }
             }
         }
         Ok(Attempt::Committed)
@@ -661,180 +623,4 @@ fn merge_counts(into: &mut Vec<TableCounts>, from: Vec<TableCounts>) {
             None => into.push(counts),
         }
     }
-}
-
-#[derive(Debug)]
-enum Expect {
-    Anything,
-    Checkpoint,
-    /// The table at this place must report this many rows.
-    Rows(usize, u64),
-    /// A statement on the table at this place that may report any number.
-    Table(usize),
-    /// The server's own check of the statement before ([`set::check`]).
-    Checked,
-    /// COMMIT.
-    Commit,
-}
-
-#[derive(Debug, Default)]
-struct Packet {
-    text: Vec<u8>,
-    expectations: Vec<Expect>,
-}
-
-/// The packets that write a batch.
-#[derive(Debug)]
-struct Plan {
-    packets: Vec<Packet>,
-    /// It ends with COMMIT, so the server checks what its statements report.
-    commits: bool,
-}
-
-impl Plan {
-    /// `buffer` becomes the first packet.
-    fn new(begin: Option<&[u8]>, mut buffer: Vec<u8>, commits: bool) -> Self {
-        buffer.clear();
-        let mut packet = Packet {
-            text: buffer,
-            expectations: vec![],
-        };
-        if let Some(begin) = begin {
-            packet.text.extend_from_slice(begin);
-            packet.expectations.extend([Expect::Anything, Expect::Checkpoint]);
-            if commits {
-                packet.text.push(b';');
-                set::check(&mut packet.text, 1);
-                packet.expectations.push(Expect::Checked);
-            }
-        }
-        Self {
-            packets: vec![packet],
-            commits,
-        }
-    }
-
-    /// Appends the COMMIT that ends it, if one does.
-    fn close(&mut self) {
-        if let Some(packet) = self.packets.last_mut().filter(|_| self.commits) {
-            if !packet.text.is_empty() {
-                packet.text.push(b';');
-            }
-            packet.text.extend_from_slice(b"COMMIT");
-            packet.expectations.push(Expect::Commit);
-        }
-    }
-
-    /// The first packet's memory, if it is of a size that may be kept.
-    fn into_buffer(self) -> Vec<u8> {
-        let first = self.packets.into_iter().next();
-        let kept = first
-            .map(|packet| packet.text)
-            .filter(|text| text.capacity() <= KEPT_BYTES);
-        kept.unwrap_or_default()
-    }
-
-    fn add_table(&mut self, place: usize, table: &TableBatch) -> Result<(), BinlogError> {
-        let target = &*table.target;
-        let partial = target.leaves_out();
-        for rows in chunks(&table.deletes, |row| row.image.len()) {
-            self.add(place, |out| match target.mode {
-                Mode::Strict => set::delete(out, target, &rows),
-                Mode::Tolerant => set::delete_by_key(out, target, &rows),
-            })?;
-        }
-        // Decoded values take more memory than the images, so not all are there at a time.
-        for updates in table.updates.chunks(STATEMENT_ROWS) {
-            for (changed, updates) in by_changed_columns(target, updates)? {
-                for rows in chunks(&updates, |update| update.bytes) {
-                    self.add(place, |out| set::update(out, target, &rows, &changed))?;
-                }
-            }
-        }
-        for rows in chunks(&table.inserts, |row| row.image.len()) {
-            self.add(place, |out| match target.mode {
-                Mode::Strict => set::insert(out, target, &rows),
-                Mode::Tolerant if partial => set::upsert(out, target, &rows),
-                Mode::Tolerant => set::replace(out, target, &rows),
-            })?;
-        }
-        Ok(())
-    }
-
-    fn add(
-        &mut self,
-        table: usize,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<set::Expected, BinlogError>,
-    ) -> Result<(), BinlogError> {
-        let Some(packet) = self.packets.last_mut() else {
-            return Ok(());
-        };
-        let before = packet.text.len();
-        if before > 0 {
-            packet.text.push(b';');
-        }
-        let begin = packet.text.len();
-        let mut expectations = match write(&mut packet.text)? {
-            Some(rows) => {
-                let statement = Expect::Rows(table, rows);
-                match self.commits {
-                    true => {
-                        packet.text.push(b';');
-                        set::check(&mut packet.text, rows);
-                        vec![statement, Expect::Checked]
-                    }
-                    false => vec![statement],
-                }
-            }
-            None => vec![Expect::Table(table)],
-        };
-        if before == 0 || packet.text.len() <= PACKET_BYTES {
-            packet.expectations.append(&mut expectations);
-            return Ok(());
-        }
-        let text = packet.text.split_off(begin);
-        packet.text.truncate(before);
-        self.packets.push(Packet { text, expectations });
-        Ok(())
-    }
-}
-
-/// Runs of rows that fit one statement.
-fn chunks<T>(rows: &[T], bytes_of: impl Fn(&T) -> usize) -> Vec<Vec<&T>> {
-    let mut chunks: Vec<Vec<&T>> = Vec::new();
-    let mut bytes = usize::MAX;
-    for row in rows {
-        let size = bytes_of(row);
-        match chunks.last_mut() {
-            Some(chunk) if chunk.len() < STATEMENT_ROWS && bytes.saturating_add(size) <= STATEMENT_BYTES => {
-                chunk.push(row);
-                bytes += size;
-            }
-            _ => {
-                chunks.push(vec![row]);
-                bytes = size;
-            }
-        }
-    }
-    chunks
-}
-
-type ByColumns<'r> = Vec<(Vec<usize>, Vec<set::Update<'r>>)>;
-
-/// Updates that set the same columns go together. One that sets nothing (only columns that are not carried differ) is
-/// left out.
-fn by_changed_columns<'r>(target: &Target, updates: &'r [(Row, Row)]) -> Result<ByColumns<'r>, BinlogError> {
-    let mut groups: ByColumns<'r> = Vec::new();
-    for (before, after) in updates {
-        let update = set::Update::read(target, before, after)?;
-        let changed = set::changed_columns(target, &update);
-        if changed.is_empty() {
-            continue;
-        }
-        match groups.iter_mut().find(|(columns, _)| *columns == changed) {
-            Some((_, updates)) => updates.push(update),
-            None => groups.push((changed, vec![update])),
-        }
-    }
-    Ok(groups)
 }

@@ -1,0 +1,379 @@
+//! What an applier sends for a batch: packets of several statements, what each statement must report, and what the
+//! answers say.
+
+use crate::{
+    binlog::BinlogError,
+    model::{
+        change::{Mode, Target},
+        row::Row,
+    },
+    schedule::fold::TableBatch,
+    sql::set,
+};
+
+use super::session::{Outcome, is_duplicate, is_lock_failure};
+
+/// A statement takes in no more rows than this, or than come to [`STATEMENT_BYTES`].
+const STATEMENT_ROWS: usize = 1000;
+const STATEMENT_BYTES: usize = 1 << 20;
+/// Statements go together in one packet up to about this many bytes.
+const PACKET_BYTES: usize = 4 << 20;
+/// Memory for statements that is kept, at most.
+const KEPT_BYTES: usize = 2 << 20;
+
+#[derive(Debug)]
+enum Expect {
+    Anything,
+    Checkpoint,
+    /// The table at this place must report this many rows.
+    Rows(usize, u64),
+    /// A statement on the table at this place that may report any number.
+    Table(usize),
+    /// The server's own check of the statement before ([`set::check`]).
+    Checked,
+    Commit,
+}
+
+/// What the answers to a packet say.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Each statement has reported what it must. What the packet commits is committed.
+    Holds,
+    /// Before images of the tables at these places did not hold, or a unique value is taken. Nothing is committed.
+    Differs(Vec<usize>),
+    /// The checkpoint row is another process's.
+    Fenced,
+    /// A deadlock or a lock wait.
+    Locked(mysql_async::Error),
+    /// The table at this place can't be written to.
+    Refused(usize, mysql_async::Error),
+    /// The error came while this was done. During COMMIT the outcome is open.
+    Failed(&'static str, mysql_async::Error),
+    /// Committed, although before images did not hold.
+    Unchecked,
+}
+
+/// Statements that are sent together.
+#[derive(Debug, Default)]
+pub(super) struct Packet {
+    pub(super) text: Vec<u8>,
+    expectations: Vec<Expect>,
+}
+
+impl Packet {
+    pub(super) fn commits(&self) -> bool {
+        matches!(self.expectations.last(), Some(Expect::Commit))
+    }
+
+    pub(super) fn judge(&self, outcome: Outcome) -> Verdict {
+        let mut differs = Vec::new();
+        for (rows, expectation) in outcome.rows.iter().zip(&self.expectations) {
+            match expectation {
+                Expect::Checkpoint if *rows != 1 => return Verdict::Fenced,
+                Expect::Rows(table, expected) if rows != expected => differs.push(*table),
+                _ => {}
+            }
+        }
+        let Some(error) = outcome.error else {
+            return match differs.is_empty() {
+                true => Verdict::Holds,
+                false if self.commits() => Verdict::Unchecked,
+                false => Verdict::Differs(differs),
+            };
+        };
+        match self.expectations.get(outcome.rows.len()) {
+            Some(Expect::Commit) => Verdict::Failed("committing", error),
+            // That is what made the server stop.
+            Some(Expect::Checked) if !differs.is_empty() => Verdict::Differs(differs),
+            _ if is_lock_failure(&error) => Verdict::Locked(error),
+            Some(Expect::Rows(table, _) | Expect::Table(table)) if is_duplicate(&error) => {
+                differs.push(*table);
+                Verdict::Differs(differs)
+            }
+            Some(Expect::Rows(table, _) | Expect::Table(table)) => Verdict::Refused(*table, error),
+            Some(Expect::Checked) => Verdict::Failed("checking what was written", error),
+            Some(Expect::Anything | Expect::Checkpoint) | None => Verdict::Failed("writing the checkpoint", error),
+        }
+    }
+}
+
+/// The packets that write a batch.
+#[derive(Debug)]
+pub(super) struct Plan {
+    packets: Vec<Packet>,
+    /// It ends with COMMIT, so the server checks what its statements report.
+    commits: bool,
+}
+
+impl Plan {
+    /// `begin` opens the transaction and writes the checkpoint row. `buffer` becomes the first packet.
+    pub(super) fn new(begin: Option<&[u8]>, mut buffer: Vec<u8>, commits: bool) -> Self {
+        buffer.clear();
+        let mut packet = Packet {
+            text: buffer,
+            expectations: vec![],
+        };
+        if let Some(begin) = begin {
+            packet.text.extend_from_slice(begin);
+            packet.expectations.extend([Expect::Anything, Expect::Checkpoint]);
+            if commits {
+                packet.text.push(b';');
+                set::check(&mut packet.text, 1);
+                packet.expectations.push(Expect::Checked);
+            }
+        }
+        Self {
+            packets: vec![packet],
+            commits,
+        }
+    }
+
+    /// The packets, with the COMMIT that ends them if one does.
+    pub(super) fn finish(&mut self) -> impl Iterator<Item = &Packet> {
+        if let Some(packet) = self
+            .packets
+            .last_mut()
+            .filter(|packet| self.commits && !packet.commits())
+        {
+            if !packet.text.is_empty() {
+                packet.text.push(b';');
+            }
+            packet.text.extend_from_slice(b"COMMIT");
+            packet.expectations.push(Expect::Commit);
+        }
+        self.packets.iter().filter(|packet| !packet.expectations.is_empty())
+    }
+
+    /// The first packet's memory, if it is of a size that may be kept.
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        let first = self.packets.into_iter().next();
+        let kept = first
+            .map(|packet| packet.text)
+            .filter(|text| text.capacity() <= KEPT_BYTES);
+        kept.unwrap_or_default()
+    }
+
+    /// Adds the statements that write a table's changes; it is at this place of the batch.
+    ///
+    /// # Errors
+    /// If a row image is malformed.
+    pub(super) fn add_table(&mut self, place: usize, table: &TableBatch) -> Result<(), BinlogError> {
+        let target = &*table.target;
+        let partial = target.leaves_out();
+        for rows in chunks(&table.deletes, |row| row.image.len()) {
+            self.add(place, |out| match target.mode {
+                Mode::Strict => set::delete(out, target, &rows),
+                Mode::Tolerant => set::delete_by_key(out, target, &rows),
+            })?;
+        }
+        // Decoded values take more memory than the images, so not all are there at a time.
+        for updates in table.updates.chunks(STATEMENT_ROWS) {
+            for (changed, updates) in by_changed_columns(target, updates)? {
+                for rows in chunks(&updates, |update| update.bytes) {
+                    self.add(place, |out| set::update(out, target, &rows, &changed))?;
+                }
+            }
+        }
+        for rows in chunks(&table.inserts, |row| row.image.len()) {
+            self.add(place, |out| match target.mode {
+                Mode::Strict => set::insert(out, target, &rows),
+                Mode::Tolerant if partial => set::upsert(out, target, &rows),
+                Mode::Tolerant => set::replace(out, target, &rows),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        table: usize,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<set::Expected, BinlogError>,
+    ) -> Result<(), BinlogError> {
+        let Some(packet) = self.packets.last_mut() else {
+            return Ok(());
+        };
+        let before = packet.text.len();
+        if before > 0 {
+            packet.text.push(b';');
+        }
+        let begin = packet.text.len();
+        let mut expectations = match write(&mut packet.text)? {
+            Some(rows) => {
+                let statement = Expect::Rows(table, rows);
+                match self.commits {
+                    true => {
+                        packet.text.push(b';');
+                        set::check(&mut packet.text, rows);
+                        vec![statement, Expect::Checked]
+                    }
+                    false => vec![statement],
+                }
+            }
+            None => vec![Expect::Table(table)],
+        };
+        if before == 0 || packet.text.len() <= PACKET_BYTES {
+            packet.expectations.append(&mut expectations);
+            return Ok(());
+        }
+        let text = packet.text.split_off(begin);
+        packet.text.truncate(before);
+        self.packets.push(Packet { text, expectations });
+        Ok(())
+    }
+}
+
+/// Runs of rows that fit one statement.
+fn chunks<T>(rows: &[T], bytes_of: impl Fn(&T) -> usize) -> Vec<Vec<&T>> {
+    let mut chunks: Vec<Vec<&T>> = Vec::new();
+    let mut bytes = usize::MAX;
+    for row in rows {
+        let size = bytes_of(row);
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() < STATEMENT_ROWS && bytes.saturating_add(size) <= STATEMENT_BYTES => {
+                chunk.push(row);
+                bytes += size;
+            }
+            _ => {
+                chunks.push(vec![row]);
+                bytes = size;
+            }
+        }
+    }
+    chunks
+}
+
+type ByColumns<'r> = Vec<(Vec<usize>, Vec<set::Update<'r>>)>;
+
+/// Updates that set the same columns go together. One that sets nothing (only columns that are not carried differ) is
+/// left out.
+fn by_changed_columns<'r>(target: &Target, updates: &'r [(Row, Row)]) -> Result<ByColumns<'r>, BinlogError> {
+    let mut groups: ByColumns<'r> = Vec::new();
+    for (before, after) in updates {
+        let update = set::Update::read(target, before, after)?;
+        let changed = set::changed_columns(target, &update);
+        if changed.is_empty() {
+            continue;
+        }
+        match groups.iter_mut().find(|(columns, _)| *columns == changed) {
+            Some((_, updates)) => updates.push(update),
+            None => groups.push((changed, vec![update])),
+        }
+    }
+    Ok(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const BEGIN: &[u8] = b"BEGIN;UPDATE slot";
+
+    /// A plan that writes two rows to the table at place 7 and any number to that at place 8.
+    fn plan(commits: bool) -> Plan {
+        let mut plan = Plan::new(Some(BEGIN), Vec::new(), commits);
+        let statement = |text: &'static str, rows| {
+            move |out: &mut Vec<u8>| {
+                out.extend_from_slice(text.as_bytes());
+                Ok(rows)
+            }
+        };
+        plan.add(7, statement("INSERT two", Some(2))).unwrap();
+        plan.add(8, statement("REPLACE some", None)).unwrap();
+        plan
+    }
+
+    fn outcome(rows: &[u64], code: Option<u16>) -> Outcome {
+        let error = |code| {
+            mysql_async::Error::Server(mysql_async::ServerError {
+                code,
+                message: String::new(),
+                state: String::new(),
+            })
+        };
+        Outcome {
+            rows: rows.to_vec(),
+            error: code.map(error),
+            first: Duration::ZERO,
+            last: Duration::ZERO,
+        }
+    }
+
+    fn verdict(commits: bool, rows: &[u64], code: Option<u16>) -> String {
+        let mut plan = plan(commits);
+        let packets: Vec<&Packet> = plan.finish().collect();
+        assert_eq!(packets.len(), 1);
+        match packets[0].judge(outcome(rows, code)) {
+            Verdict::Refused(table, _) => format!("refused at {table}"),
+            Verdict::Failed(doing, _) => doing.to_owned(),
+            Verdict::Locked(_) => "locked".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_commits_is_checked_by_the_server_statement_for_statement() {
+        let text = |commits| {
+            let mut plan = plan(commits);
+            let packets: Vec<&Packet> = plan.finish().collect();
+            String::from_utf8(packets[0].text.clone()).unwrap()
+        };
+        assert_eq!(text(false), "BEGIN;UPDATE slot;INSERT two;REPLACE some");
+        assert_eq!(
+            text(true),
+            "BEGIN;UPDATE slot;DO IF(ROW_COUNT()=1,0,EXP(1000));INSERT two;DO IF(ROW_COUNT()=2,0,EXP(1000));REPLACE some;COMMIT"
+        );
+        let mut empty = Plan::new(None, Vec::new(), true);
+        let packets: Vec<&Packet> = empty.finish().collect();
+        assert_eq!(packets[0].text, b"COMMIT");
+        assert_eq!(Plan::new(None, Vec::new(), false).finish().count(), 0);
+    }
+
+    #[test]
+    fn a_statement_that_does_not_fit_goes_into_a_packet_of_its_own_with_its_check() {
+        let mut plan = Plan::new(Some(BEGIN), Vec::new(), true);
+        for _ in 0..2 {
+            plan.add(0, |out| {
+                out.resize(out.len() + PACKET_BYTES - 100, b' ');
+                Ok(Some(1))
+            })
+            .unwrap();
+        }
+        let packets: Vec<&Packet> = plan.finish().collect();
+        let ends: Vec<bool> = packets.iter().map(|packet| packet.commits()).collect();
+        assert_eq!(ends, [false, true]);
+        for packet in packets {
+            assert_eq!(
+                packet
+                    .expectations
+                    .iter()
+                    .filter(|e| matches!(e, Expect::Rows(..)))
+                    .count(),
+                1
+            );
+            assert!(packet.text.windows(18).any(|text| text == b"IF(ROW_COUNT()=1,0"));
+        }
+    }
+
+    #[test]
+    fn counts_and_errors_say_what_has_happened() {
+        // BEGIN, checkpoint, two rows, any number.
+        assert_eq!(verdict(false, &[0, 1, 2, 5], None), "Holds");
+        assert_eq!(verdict(false, &[0, 1, 1, 5], None), "Differs([7])");
+        assert_eq!(verdict(false, &[0, 0, 2, 5], None), "Fenced");
+        assert_eq!(verdict(false, &[0, 1], Some(1062)), "Differs([7])");
+        assert_eq!(verdict(false, &[0, 1], Some(1213)), "locked");
+        assert_eq!(verdict(false, &[0, 1], Some(1048)), "refused at 7");
+        assert_eq!(verdict(false, &[0, 1, 2], Some(1048)), "refused at 8");
+        assert_eq!(verdict(false, &[0], Some(1048)), "writing the checkpoint");
+        // With checks between, and COMMIT.
+        assert_eq!(verdict(true, &[0, 1, 0, 2, 0, 5, 0], None), "Holds");
+        assert_eq!(verdict(true, &[0, 1, 0, 1], Some(1690)), "Differs([7])");
+        assert_eq!(verdict(true, &[0, 0], Some(1690)), "Fenced");
+        assert_eq!(verdict(true, &[0, 1, 0, 2], Some(1317)), "checking what was written");
+        assert_eq!(verdict(true, &[0, 1, 0, 2, 0], Some(1048)), "refused at 8");
+        assert_eq!(verdict(true, &[0, 1, 0, 2, 0, 5], Some(1213)), "committing");
+        assert_eq!(verdict(true, &[0, 1, 0, 1, 0, 5, 0], None), "Unchecked");
+    }
+}
