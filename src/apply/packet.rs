@@ -16,8 +16,13 @@ use super::session::{Outcome, is_duplicate, is_lock_failure};
 /// A statement takes in no more rows than this, or than come to [`STATEMENT_BYTES`].
 const STATEMENT_ROWS: usize = 1000;
 const STATEMENT_BYTES: usize = 1 << 20;
-/// Statements go together in one packet up to about this many bytes.
+/// Statements go together in one packet up to this many bytes.
 const PACKET_BYTES: usize = 4 << 20;
+/// Of a packet, for what ends it.
+const END_BYTES: usize = 64;
+/// Times as long as its rows' images a statement may be, or nearly so: bytes are written as hexadecimal digits, and updates
+/// and deletes carry the before image, too. It says what fits a server that takes short packets only.
+const TEXT_PER_IMAGE: usize = 4;
 /// Memory for statements that is kept, at most.
 const KEPT_BYTES: usize = 2 << 20;
 
@@ -47,7 +52,8 @@ pub(super) enum Verdict {
     Locked(mysql_async::Error),
     /// The table at this place can't be written to.
     Refused(usize, mysql_async::Error),
-    /// The error came while this was done. During COMMIT the outcome is open.
+    /// The error came while this was done. At COMMIT, or when the connection was lost under a packet that commits, the
+    /// outcome is open.
     Failed(&'static str, mysql_async::Error),
     /// Committed, although before images did not hold.
     Unchecked,
@@ -81,6 +87,9 @@ impl Packet {
                 false => Verdict::Differs(differs),
             };
         };
+        if !matches!(error, mysql_async::Error::Server(_)) {
+            return Verdict::Failed("applying changes", error);
+        }
         match self.expectations.get(outcome.rows.len()) {
             Some(Expect::Commit) => Verdict::Failed("committing", error),
             // That is what made the server stop.
@@ -103,11 +112,14 @@ pub(super) struct Plan {
     packets: Vec<Packet>,
     /// It ends with COMMIT, so the server checks what its statements report.
     commits: bool,
+    packet_bytes: usize,
+    statement_bytes: usize,
 }
 
 impl Plan {
-    /// `begin` opens the transaction and writes the checkpoint row. `buffer` becomes the first packet.
-    pub(super) fn new(begin: Option<&[u8]>, mut buffer: Vec<u8>, commits: bool) -> Self {
+    /// `begin` opens the transaction and writes the checkpoint row. `buffer` becomes the first packet. The server takes packets
+    /// of less than `max_packet` bytes.
+    pub(super) fn new(begin: Option<&[u8]>, mut buffer: Vec<u8>, commits: bool, max_packet: usize) -> Self {
         buffer.clear();
         let mut packet = Packet {
             text: buffer,
@@ -125,7 +137,13 @@ impl Plan {
         Self {
             packets: vec![packet],
             commits,
+            packet_bytes: PACKET_BYTES.min(max_packet.saturating_sub(END_BYTES)),
+            statement_bytes: STATEMENT_BYTES.min(max_packet / TEXT_PER_IMAGE),
         }
+    }
+
+    pub(super) fn commits(&self) -> bool {
+        self.commits
     }
 
     /// The packets, with the COMMIT that ends them if one does.
@@ -160,8 +178,8 @@ impl Plan {
     pub(super) fn add_table(&mut self, place: usize, table: &TableBatch) -> Result<(), BinlogError> {
         let target = &*table.target;
         let partial = target.leaves_out();
-        for rows in chunks(&table.deletes, |row| row.image.len()) {
-            self.add(place, |out| match target.mode {
+        for rows in chunks(&table.deletes, self.statement_bytes, |row| row.image.len()) {
+            self.add(place, true, |out| match target.mode {
                 Mode::Strict => set::delete(out, target, &rows),
                 Mode::Tolerant => set::delete_by_key(out, target, &rows),
             })?;
@@ -169,13 +187,14 @@ impl Plan {
         // Decoded values take more memory than the images, so not all are there at a time.
         for updates in table.updates.chunks(STATEMENT_ROWS) {
             for (changed, updates) in by_changed_columns(target, updates)? {
-                for rows in chunks(&updates, |update| update.bytes) {
-                    self.add(place, |out| set::update(out, target, &rows, &changed))?;
+                for rows in chunks(&updates, self.statement_bytes, |update| update.bytes) {
+                    self.add(place, true, |out| set::update(out, target, &rows, &changed))?;
                 }
             }
         }
-        for rows in chunks(&table.inserts, |row| row.image.len()) {
-            self.add(place, |out| match target.mode {
+        for rows in chunks(&table.inserts, self.statement_bytes, |row| row.image.len()) {
+            // It takes all its rows or fails: there is nothing to check.
+            self.add(place, false, |out| match target.mode {
                 Mode::Strict => set::insert(out, target, &rows),
                 Mode::Tolerant if partial => set::upsert(out, target, &rows),
                 Mode::Tolerant => set::replace(out, target, &rows),
@@ -187,6 +206,7 @@ impl Plan {
     fn add(
         &mut self,
         table: usize,
+        checked: bool,
         write: impl FnOnce(&mut Vec<u8>) -> Result<set::Expected, BinlogError>,
     ) -> Result<(), BinlogError> {
         let Some(packet) = self.packets.last_mut() else {
@@ -200,7 +220,7 @@ impl Plan {
         let mut expectations = match write(&mut packet.text)? {
             Some(rows) => {
                 let statement = Expect::Rows(table, rows);
-                match self.commits {
+                match self.commits && checked {
                     true => {
                         packet.text.push(b';');
                         set::check(&mut packet.text, rows);
@@ -211,7 +231,7 @@ impl Plan {
             }
             None => vec![Expect::Table(table)],
         };
-        if before == 0 || packet.text.len() <= PACKET_BYTES {
+        if before == 0 || packet.text.len() <= self.packet_bytes {
             packet.expectations.append(&mut expectations);
             return Ok(());
         }
@@ -223,13 +243,13 @@ impl Plan {
 }
 
 /// Runs of rows that fit one statement.
-fn chunks<T>(rows: &[T], bytes_of: impl Fn(&T) -> usize) -> Vec<Vec<&T>> {
+fn chunks<T>(rows: &[T], most_bytes: usize, bytes_of: impl Fn(&T) -> usize) -> Vec<Vec<&T>> {
     let mut chunks: Vec<Vec<&T>> = Vec::new();
     let mut bytes = usize::MAX;
     for row in rows {
         let size = bytes_of(row);
         match chunks.last_mut() {
-            Some(chunk) if chunk.len() < STATEMENT_ROWS && bytes.saturating_add(size) <= STATEMENT_BYTES => {
+            Some(chunk) if chunk.len() < STATEMENT_ROWS && bytes.saturating_add(size) <= most_bytes => {
                 chunk.push(row);
                 bytes += size;
             }
@@ -269,18 +289,19 @@ mod tests {
     use super::*;
 
     const BEGIN: &[u8] = b"BEGIN;UPDATE slot";
+    const MAX: usize = 1 << 26;
 
     /// A plan that writes two rows to the table at place 7 and any number to that at place 8.
     fn plan(commits: bool) -> Plan {
-        let mut plan = Plan::new(Some(BEGIN), Vec::new(), commits);
+        let mut plan = Plan::new(Some(BEGIN), Vec::new(), commits, MAX);
         let statement = |text: &'static str, rows| {
             move |out: &mut Vec<u8>| {
                 out.extend_from_slice(text.as_bytes());
                 Ok(rows)
             }
         };
-        plan.add(7, statement("INSERT two", Some(2))).unwrap();
-        plan.add(8, statement("REPLACE some", None)).unwrap();
+        plan.add(7, true, statement("UPDATE two", Some(2))).unwrap();
+        plan.add(8, true, statement("REPLACE some", None)).unwrap();
         plan
     }
 
@@ -295,7 +316,6 @@ mod tests {
         Outcome {
             rows: rows.to_vec(),
             error: code.map(error),
-            first: Duration::ZERO,
             last: Duration::ZERO,
         }
     }
@@ -319,41 +339,47 @@ mod tests {
             let packets: Vec<&Packet> = plan.finish().collect();
             String::from_utf8(packets[0].text.clone()).unwrap()
         };
-        assert_eq!(text(false), "BEGIN;UPDATE slot;INSERT two;REPLACE some");
+        assert_eq!(text(false), "BEGIN;UPDATE slot;UPDATE two;REPLACE some");
         assert_eq!(
             text(true),
-            "BEGIN;UPDATE slot;DO IF(ROW_COUNT()=1,0,EXP(1000));INSERT two;DO IF(ROW_COUNT()=2,0,EXP(1000));REPLACE some;COMMIT"
+            "BEGIN;UPDATE slot;DO IF(ROW_COUNT()=1,0,EXP(1000));UPDATE two;DO IF(ROW_COUNT()=2,0,EXP(1000));REPLACE some;COMMIT"
         );
-        let mut empty = Plan::new(None, Vec::new(), true);
+        let mut empty = Plan::new(None, Vec::new(), true, MAX);
         let packets: Vec<&Packet> = empty.finish().collect();
         assert_eq!(packets[0].text, b"COMMIT");
-        assert_eq!(Plan::new(None, Vec::new(), false).finish().count(), 0);
+        assert_eq!(Plan::new(None, Vec::new(), false, MAX).finish().count(), 0);
     }
 
     #[test]
     fn a_statement_that_does_not_fit_goes_into_a_packet_of_its_own_with_its_check() {
-        let mut plan = Plan::new(Some(BEGIN), Vec::new(), true);
-        for _ in 0..2 {
-            plan.add(0, |out| {
-                out.resize(out.len() + PACKET_BYTES - 100, b' ');
-                Ok(Some(1))
-            })
-            .unwrap();
+        for (max, length) in [(MAX, PACKET_BYTES - 100), (1 << 16, 40_000)] {
+            let mut plan = Plan::new(Some(BEGIN), Vec::new(), true, max);
+            for _ in 0..2 {
+                plan.add(0, true, |out| {
+                    out.resize(out.len() + length, b' ');
+                    Ok(Some(1))
+                })
+                .unwrap();
+            }
+            let packets: Vec<&Packet> = plan.finish().collect();
+            let ends: Vec<bool> = packets.iter().map(|packet| packet.commits()).collect();
+            assert_eq!(ends, [false, true]);
+            for packet in packets {
+                let statements = packet.expectations.iter().filter(|e| matches!(e, Expect::Rows(..)));
+                assert_eq!(statements.count(), 1);
+                assert!(packet.text.windows(18).any(|text| text == b"IF(ROW_COUNT()=1,0"));
+                assert!(packet.text.len() < max);
+            }
         }
-        let packets: Vec<&Packet> = plan.finish().collect();
-        let ends: Vec<bool> = packets.iter().map(|packet| packet.commits()).collect();
-        assert_eq!(ends, [false, true]);
-        for packet in packets {
-            assert_eq!(
-                packet
-                    .expectations
-                    .iter()
-                    .filter(|e| matches!(e, Expect::Rows(..)))
-                    .count(),
-                1
-            );
-            assert!(packet.text.windows(18).any(|text| text == b"IF(ROW_COUNT()=1,0"));
-        }
+    }
+
+    #[test]
+    fn a_lost_connection_says_nothing_of_the_statement_it_was_lost_at() {
+        let mut plan = plan(true);
+        let mut lost = outcome(&[0, 1, 0], None);
+        lost.error = Some(mysql_async::Error::Driver(mysql_async::DriverError::ConnectionClosed));
+        let packet = plan.finish().next().unwrap();
+        assert!(matches!(packet.judge(lost), Verdict::Failed("applying changes", _)));
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub struct Session {
     conn: Conn,
     /// Longest packet the server takes, in bytes.
     max_allowed_packet: usize,
+    /// The way to the server and back, as the quickest answer shows it.
+    round_trip: Duration,
 }
 
 /// What the statements of one packet reported.
@@ -21,9 +23,7 @@ pub struct Outcome {
     pub rows: Vec<u64>,
     /// The error that stopped the statement after those.
     pub error: Option<mysql_async::Error>,
-    /// Until the first answer: the way there and back, and the packet's length. The server answers each statement at once.
-    pub first: Duration,
-    /// From the last answer but one to the last.
+    /// From the last answer but one to the last: the server answers each statement at once.
     pub last: Duration,
 }
 
@@ -45,10 +45,12 @@ impl Session {
     /// # Errors
     /// If the server does not answer.
     pub async fn new(mut conn: Conn) -> Result<Self, Failure> {
+        let began = Instant::now();
         let max_allowed_packet = max_allowed_packet(&mut conn).await?;
         Ok(Self {
             conn,
             max_allowed_packet,
+            round_trip: began.elapsed(),
         })
     }
 
@@ -60,6 +62,11 @@ impl Session {
     /// Longest packet the server takes, in bytes.
     pub fn max_allowed_packet(&self) -> usize {
         self.max_allowed_packet
+    }
+
+    /// The way to the server and back.
+    pub fn round_trip(&self) -> Duration {
+        self.round_trip
     }
 
     /// Runs one statement without result rows.
@@ -79,7 +86,6 @@ impl Session {
         let mut outcome = Outcome {
             rows: Vec::new(),
             error: None,
-            first: Duration::ZERO,
             last: Duration::ZERO,
         };
         let mut result = match self.conn.query_iter(statements).await {
@@ -90,7 +96,7 @@ impl Session {
             }
         };
         let mut answered = Instant::now();
-        outcome.first = answered - began;
+        self.round_trip = self.round_trip.min(answered - began);
         outcome.rows.push(result.affected_rows());
         while !result.is_empty() {
             // Statements without rows have one empty result set each: this goes on to the next.

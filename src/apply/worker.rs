@@ -138,13 +138,15 @@ pub struct Worker {
     pub watermark: watch::Receiver<Arc<GtidSet>>,
     /// What this worker's slot says.
     pub applied: GtidSet,
-    /// How long the destination takes to commit.
+    /// How long the destination takes to commit, with the way there and back.
     pub commits: CommitTime,
     /// Memory that statements are written to, used again and again: fresh pages cost more than what is written to them.
     pub buffer: Vec<u8>,
 }
 
 enum Attempt {
+    /// All is written as it should be, and not committed yet.
+    Holds,
     Committed,
     /// Before images of some tables did not hold: their changes are to be taken one by one.
     Differs,
@@ -156,8 +158,8 @@ impl Worker {
     /// Applies what comes until the queue is closed.
     ///
     /// # Errors
-    /// [`Failure`]: what was not reported as done is not applied, except where the connection was lost during a
-    /// commit; the checkpoint tells.
+    /// [`Failure`]: what was not reported as done is not applied, except where the connection was lost under a packet
+    /// that commits; the checkpoint tells.
     pub async fn serve(
         mut self,
         mut queue: mpsc::Receiver<Work>,
@@ -246,7 +248,7 @@ impl Worker {
         let mut attempts = 0;
         loop {
             match self.attempt(&begin, &mut runs, policy).await? {
-                Attempt::Committed => break,
+                Attempt::Holds | Attempt::Committed => break,
                 Attempt::Differs => self.rollback().await?,
                 Attempt::Again(failure) => {
                     self.rollback().await?;
@@ -288,8 +290,7 @@ impl Worker {
         for (place, batches) in runs.iter_mut().enumerate() {
             let commits = place == last && batches.slow.is_empty();
             match self.write(begin.take(), batches, policy, commits).await? {
-                Attempt::Committed if commits => return Ok(Attempt::Committed),
-                Attempt::Committed => {}
+                Attempt::Holds => {}
                 other => return Ok(other),
             }
         }
@@ -306,7 +307,7 @@ impl Worker {
             .map_err(|error| Failure::mysql("committing", &error))
     }
 
-    /// Writes a batch, and commits with it where told so. Else `Committed` stands for "all held".
+    /// Writes a batch, and commits with it where told so: no table of it is taken one by one then.
     async fn write(
         &mut self,
         begin: Option<&[u8]>,
@@ -314,7 +315,12 @@ impl Worker {
         policy: ConflictPolicy,
         commits: bool,
     ) -> Result<Attempt, Failure> {
-        let mut plan = Plan::new(begin, std::mem::take(&mut self.buffer), commits);
+        let mut plan = Plan::new(
+            begin,
+            std::mem::take(&mut self.buffer),
+            commits,
+            self.session.max_allowed_packet(),
+        );
         let tables = batches.tables.iter().enumerate();
         for (place, table) in tables.filter(|(place, _)| !batches.slow.contains(place)) {
             plan.add_table(place, table)
@@ -323,12 +329,12 @@ impl Worker {
         let written = self.run(&mut plan, batches).await;
         self.buffer = plan.into_buffer();
         match written? {
-            Attempt::Committed => self.write_one_by_one(batches, policy).await,
+            Attempt::Holds => self.write_one_by_one(batches, policy).await,
             other => Ok(other),
         }
     }
 
-    /// Runs a plan's packets. `Committed` stands for "all held", and committed if the plan does that.
+    /// Runs a plan's packets.
     async fn run(&mut self, plan: &mut Plan, batches: &mut Batches) -> Result<Attempt, Failure> {
         let max = self.session.max_allowed_packet();
         for packet in plan.finish() {
@@ -341,7 +347,7 @@ impl Worker {
             }
             let outcome = self.session.run_all(&packet.text).await;
             if packet.commits() && outcome.error.is_none() {
-                self.commits.took(outcome.first + outcome.last);
+                self.commits.took(self.session.round_trip() + outcome.last);
             }
             match packet.judge(outcome) {
                 Verdict::Holds => {}
@@ -354,7 +360,7 @@ impl Worker {
                         None => Failure::mysql("writing to the destination", &error),
                     });
                 }
-                // Where it was COMMIT the outcome is open: the link starts over and reads its checkpoint.
+                // The outcome may be open: the link starts over and reads its checkpoint.
                 Verdict::Failed(doing, error) => return Err(Failure::mysql(doing, &error)),
                 Verdict::Unchecked => {
                     return Err(Failure::data(
@@ -364,10 +370,14 @@ impl Worker {
                 }
             }
         }
-        Ok(Attempt::Committed)
+        Ok(if plan.commits() {
+            Attempt::Committed
+        } else {
+            Attempt::Holds
+        })
     }
 
-    /// The tables whose changes are not written in sets. `Committed` stands for "all held" here.
+    /// The tables whose changes are not written in sets.
     async fn write_one_by_one(&mut self, batches: &mut Batches, policy: ConflictPolicy) -> Result<Attempt, Failure> {
         for place in batches.slow.clone() {
             let gtids = batches.gtids_of(place);
@@ -390,7 +400,7 @@ impl Worker {
                 Err(conflict::Stop::Failure(failure)) => return Err(failure),
             }
         }
-        Ok(Attempt::Committed)
+        Ok(Attempt::Holds)
     }
 
     /// Streams a large transaction into one destination transaction.
@@ -450,7 +460,7 @@ impl Worker {
         policy: ConflictPolicy,
     ) -> Result<bool, Failure> {
         match self.write(begin, batches, policy, false).await? {
-            Attempt::Committed => Ok(true),
+            Attempt::Holds | Attempt::Committed => Ok(true),
             Attempt::Differs => Ok(false),
             Attempt::Again(failure) => Err(failure),
         }

@@ -42,7 +42,8 @@ impl Limits {
     }
 }
 
-/// How long commits take, with the way there and back: the shortest of late, so that one that waited for a lock or a busy disk does not count.
+/// How long commits take, with the way there and back: the shortest of late, so that one that waited for a lock or a busy
+/// disk does not count.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CommitTime(Option<Duration>);
 
