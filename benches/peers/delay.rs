@@ -77,10 +77,6 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
             let delays = measure(&source, destination, first, count, rate).await;
             first += count;
             found[usize::from(!ours)].extend(delays);
-            if !ours {
-                // Left as it is found: both apply.
-                task.resume_if_paused().await;
-            }
         }
         let mut cells = vec![rate.to_string()];
         for delays in &mut found {

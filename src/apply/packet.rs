@@ -60,7 +60,7 @@ pub(super) enum Verdict {
 }
 
 /// Statements that are sent together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Packet {
     pub(super) text: Vec<u8>,
     expectations: Vec<Expect>,
@@ -146,13 +146,9 @@ impl Plan {
         self.commits
     }
 
-    /// The packets, with the COMMIT that ends them if one does.
+    /// The packets, with the COMMIT that ends them if one does. To be called once.
     pub(super) fn finish(&mut self) -> impl Iterator<Item = &Packet> {
-        if let Some(packet) = self
-            .packets
-            .last_mut()
-            .filter(|packet| self.commits && !packet.commits())
-        {
+        if let Some(packet) = self.packets.last_mut().filter(|_| self.commits) {
             if !packet.text.is_empty() {
                 packet.text.push(b';');
             }
@@ -217,20 +213,13 @@ impl Plan {
             packet.text.push(b';');
         }
         let begin = packet.text.len();
-        let mut expectations = match write(&mut packet.text)? {
-            Some(rows) => {
-                let statement = Expect::Rows(table, rows);
-                match self.commits && checked {
-                    true => {
-                        packet.text.push(b';');
-                        set::check(&mut packet.text, rows);
-                        vec![statement, Expect::Checked]
-                    }
-                    false => vec![statement],
-                }
-            }
-            None => vec![Expect::Table(table)],
-        };
+        let expected = write(&mut packet.text)?;
+        let mut expectations = vec![expected.map_or(Expect::Table(table), |rows| Expect::Rows(table, rows))];
+        if let Some(rows) = expected.filter(|_| checked && self.commits) {
+            packet.text.push(b';');
+            set::check(&mut packet.text, rows);
+            expectations.push(Expect::Checked);
+        }
         if before == 0 || packet.text.len() <= self.packet_bytes {
             packet.expectations.append(&mut expectations);
             return Ok(());

@@ -19,8 +19,8 @@ use super::{initial, link::Link};
 
 /// Rows from which on it pays: each ALTER TABLE takes some 50 ms.
 const ROWS: u64 = 100_000;
-/// Room to sort in, of each connection that makes keys: of the 1 MiB that is the default the server takes a quarter longer. Older servers know no
-/// such variable.
+/// Room to sort in, of each connection that makes keys: of the 1 MiB that is the default the server takes a quarter longer.
+/// Older servers know no such variable.
 const SORTING: &str = "SET @causeway_applying = 1 /*!80027 , SESSION innodb_ddl_buffer_size = 33554432 */";
 
 /// Takes the keys off large tables whose copy has not begun. `estimates`: how many rows there are at the source.
