@@ -77,7 +77,8 @@ impl Work {
 }
 
 /// Makes tables, brings the sides into step, makes a backlog, and sees how it is worked off: once behind RESUME, when the link
-/// knows no table yet, and once more while it goes on, for which the destination is locked until the backlog is made.
+/// knows no table yet, and once more while it goes on, for which the appliers' checkpoint rows are locked until the backlog is
+/// made. (A global read lock would close the destination's tables, and their opening would be measured.)
 async fn measure(installation: &Arc<Installation>, work: &Work, rows: u64) -> Vec<String> {
     let tables = match work {
         Work::Tables { tables } => *tables,
@@ -107,14 +108,19 @@ async fn measure(installation: &Arc<Installation>, work: &Work, rows: u64) -> Ve
         if again {
             replica.pause().await;
             let mut locking = branch.connect().await.unwrap();
-            sql(&mut locking, "FLUSH TABLES WITH READ LOCK").await;
+            sql(&mut locking, "BEGIN").await;
+            sql(
+                &mut locking,
+                "SELECT slot FROM causeway.checkpoint WHERE slot > 0 FOR UPDATE",
+            )
+            .await;
             work.make(&mut conn, rows).await;
             lock = Some(locking);
         }
         let executed = site::executed(&mut conn).await;
         let began = Instant::now();
         match &mut lock {
-            Some(locking) => sql(locking, "UNLOCK TABLES").await,
+            Some(locking) => sql(locking, "COMMIT").await,
             None => task.resume().await,
         }
         task.applied(&executed, &mut conn).await;
