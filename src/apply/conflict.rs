@@ -4,8 +4,6 @@
 //! conflict is taken down before the transaction that settles it commits: after a crash in between it is met again and
 //! taken down under the same identity.
 
-use std::sync::Arc;
-
 use mysql_async::prelude::Queryable;
 use tokio::sync::{mpsc, oneshot};
 
@@ -64,13 +62,13 @@ struct Finding {
 }
 
 impl Path<'_> {
-    /// Applies the changes of `table`; `gtids` are their transactions. Returns the number of conflicts.
+    /// Applies the changes of `table`. Returns the number of conflicts.
     ///
     /// # Errors
     /// [`Stop`]; the transaction must be rolled back then.
-    pub async fn apply(mut self, table: &TableBatch, gtids: &[Arc<Gtid>]) -> Result<u64, Stop> {
+    pub async fn apply(mut self, table: &TableBatch) -> Result<u64, Stop> {
         let mut conflicts = 0;
-        for (change, gtid) in table.changes.iter().zip(gtids) {
+        for (gtid, change) in &table.changes {
             conflicts += u64::from(self.apply_change(change, gtid).await?);
         }
         Ok(conflicts)
@@ -82,7 +80,7 @@ impl Path<'_> {
     /// # Errors
     /// See [`Path::apply`].
     pub async fn write_over(mut self, table: &TableBatch) -> Result<(), Stop> {
-        for change in &table.changes {
+        for (_, change) in &table.changes {
             if let Some(before) = change.before()
                 && cascade::acts(change).map_err(|error| malformed(change, &error))?
             {

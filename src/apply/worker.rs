@@ -20,7 +20,6 @@ use crate::{
     model::{
         change::{Change, ChangeKind, Mode, Target, Transaction, TransactionHeader},
         gtid::{Gtid, GtidSet},
-        name::TableName,
         task::ConflictPolicy,
     },
     plan::path,
@@ -28,7 +27,7 @@ use crate::{
         cascade,
         fold::{self, TableBatch},
         keys::KeyUse,
-        merge::{CommitTime, Limits},
+        merge::{CommitTime, Limits, Merged},
     },
 };
 
@@ -104,17 +103,15 @@ pub struct Done {
     pub applier: usize,
     /// The transactions: number, keys, weight.
     pub transactions: Vec<(u64, Vec<KeyUse>, usize)>,
-    /// Changes per table.
+    /// Changes per table; one may be there several times.
     pub tables: Vec<TableCounts>,
 }
 
 /// Changes applied to a table.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct TableCounts {
-    /// The table at the source.
-    pub source: TableName,
-    /// The table at the destination.
-    pub destination: TableName,
+    /// The table.
+    pub target: Arc<Target>,
     /// Inserts, updates, deletes, conflicts.
     pub counts: [u64; 4],
 }
@@ -261,9 +258,7 @@ impl Worker {
             }
         }
         self.applied = applied;
-        let mut tables = Vec::new();
-        runs.iter()
-            .for_each(|batches| merge_counts(&mut tables, batches.counts()));
+        let tables = runs.iter().flat_map(Batches::counts).collect();
         Ok(Done {
             applier: self.applier,
             transactions,
@@ -380,7 +375,6 @@ impl Worker {
     /// The tables whose changes are not written in sets.
     async fn write_one_by_one(&mut self, batches: &mut Batches, policy: ConflictPolicy) -> Result<Attempt, Failure> {
         for place in batches.slow.clone() {
-            let gtids = batches.gtids_of(place);
             let (Some(table), Some(count)) = (batches.tables.get(place), batches.conflicts.get_mut(place)) else {
                 continue;
             };
@@ -391,7 +385,7 @@ impl Worker {
                 recorder: &self.recorder,
             };
             let applied = match table.target.mode {
-                Mode::Strict => path.apply(table, &gtids).await,
+                Mode::Strict => path.apply(table).await,
                 Mode::Tolerant => path.write_over(table).await.map(|()| 0),
             };
             match applied {
@@ -436,7 +430,7 @@ impl Worker {
                         .await
                         .map_err(|error| Failure::mysql("rolling back to a savepoint", &error))?;
                 }
-                merge_counts(&mut tables, batches.counts());
+                tables.extend(batches.counts());
             }
             if part.last {
                 break part.hold;
@@ -473,23 +467,10 @@ fn malformed(place: &impl std::fmt::Display, error: &BinlogError) -> Failure {
 
 /// Takes more transactions from the queue, as long as they can be merged. Returns the first that can't.
 fn fill(jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Work>, limits: Limits) -> Option<Work> {
-    let mut bytes: usize = jobs.iter().map(|job| job.transaction.bytes).sum();
-    let mut changes: usize = jobs.iter().map(|job| job.transaction.changes.len()).sum();
-    while bytes < limits.bytes && changes < limits.changes && jobs.len() < limits.transactions {
+    let mut merged = Merged::of(&jobs.first()?.transaction);
+    while merged.takes_more(limits) {
         match queue.try_recv() {
-            Ok(Work::Transaction(job)) => {
-                let fits = jobs.first().is_some_and(|first| {
-                    let (one, other) = (&first.transaction.header, &job.transaction.header);
-                    (&one.path, one.ddl, one.returning) == (&other.path, other.ddl, other.returning)
-                        && same_targets(jobs, &job.transaction)
-                });
-                if !fits {
-                    return Some(Work::Transaction(job));
-                }
-                bytes += job.transaction.bytes;
-                changes += job.transaction.changes.len();
-                jobs.push(*job);
-            }
+            Ok(Work::Transaction(job)) if merged.add(&job.transaction) => jobs.push(*job),
             Ok(work) => return Some(work),
             Err(_) => return None,
         }
@@ -497,32 +478,10 @@ fn fill(jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Work>, limits: Limits) -
     None
 }
 
-/// Two definitions of one table can't be folded together.
-fn same_targets(jobs: &[Job], transaction: &Transaction) -> bool {
-    let known = || {
-        jobs.iter()
-            .flat_map(|job| &job.transaction.changes)
-            .map(|change| &change.target)
-    };
-    let mut seen: Option<&Arc<Target>> = None;
-    for change in &transaction.changes {
-        if seen.is_some_and(|seen| Arc::ptr_eq(seen, &change.target)) {
-            continue;
-        }
-        seen = Some(&change.target);
-        if known().any(|target| target.table.name == change.target.table.name && !Arc::ptr_eq(target, &change.target)) {
-            return false;
-        }
-    }
-    true
-}
-
-/// Folded changes with what is needed to name a change's origin.
+/// Folded changes.
 #[derive(Debug, Default)]
 struct Batches {
     tables: Vec<TableBatch>,
-    /// Per table the GTIDs of its changes, in order.
-    gtids: Vec<Vec<Arc<Gtid>>>,
     /// The tables (by place) whose changes are taken one by one.
     slow: BTreeSet<usize>,
     /// Per table the conflicts that were met.
@@ -534,8 +493,7 @@ impl Batches {
     fn runs(changes: impl IntoIterator<Item = (Arc<Gtid>, Change)>) -> Result<Vec<Self>, BinlogError> {
         let mut batches = Vec::new();
         for run in cascade::runs(changes)? {
-            let (gtids, changes) = run.changes.into_iter().unzip();
-            let mut batch = Self::new(gtids, changes)?;
+            let mut batch = Self::of(fold::fold(run.changes)?);
             if run.acts {
                 batch.slow.extend(0..batch.tables.len());
             }
@@ -548,30 +506,14 @@ impl Batches {
         Ok(batches)
     }
 
-    fn new(gtids: Vec<Arc<Gtid>>, changes: Vec<Change>) -> Result<Self, BinlogError> {
-        let mut targets: Vec<Arc<Target>> = Vec::new();
-        let mut per_table: Vec<Vec<Arc<Gtid>>> = Vec::new();
-        for (gtid, change) in gtids.into_iter().zip(&changes) {
-            let place = targets
-                .iter()
-                .position(|target| Arc::ptr_eq(target, &change.target))
-                .unwrap_or_else(|| {
-                    targets.push(change.target.clone());
-                    per_table.push(Vec::new());
-                    targets.len() - 1
-                });
-            if let Some(list) = per_table.get_mut(place) {
-                list.push(gtid);
-            }
-        }
+    fn of(tables: Vec<TableBatch>) -> Self {
         let mut batches = Self {
-            tables: fold::fold(changes)?,
-            gtids: per_table,
+            conflicts: vec![0; tables.len()],
+            tables,
             slow: BTreeSet::new(),
-            conflicts: vec![0; targets.len()],
         };
         batches.slow = batches.in_order();
-        Ok(batches)
+        batches
     }
 
     /// The tables whose changes are taken one by one from the start.
@@ -597,40 +539,20 @@ impl Batches {
         Attempt::Differs
     }
 
-    fn gtids_of(&self, table: usize) -> Vec<Arc<Gtid>> {
-        self.gtids.get(table).cloned().unwrap_or_default()
-    }
-
-    fn counts(&self) -> Vec<TableCounts> {
-        self.tables
-            .iter()
-            .enumerate()
-            .map(|(place, table)| {
-                let count = |kind| table.changes.iter().filter(|change| change.kind() == kind).count() as u64;
-                TableCounts {
-                    source: table.target.source.clone(),
-                    destination: table.target.table.name.clone(),
-                    counts: [
-                        count(ChangeKind::Insert),
-                        count(ChangeKind::Update),
-                        count(ChangeKind::Delete),
-                        self.conflicts.get(place).copied().unwrap_or(0),
-                    ],
-                }
-            })
-            .collect()
-    }
-}
-
-fn merge_counts(into: &mut Vec<TableCounts>, from: Vec<TableCounts>) {
-    for counts in from {
-        match into.iter_mut().find(|known| known.destination == counts.destination) {
-            Some(known) => known
-                .counts
-                .iter_mut()
-                .zip(counts.counts)
-                .for_each(|(sum, count)| *sum += count),
-            None => into.push(counts),
-        }
+    fn counts(&self) -> impl Iterator<Item = TableCounts> {
+        self.tables.iter().zip(&self.conflicts).map(|(table, conflicts)| {
+            let [mut inserts, mut updates, mut deletes] = [0; 3];
+            for (_, change) in &table.changes {
+                *match change.kind() {
+                    ChangeKind::Insert => &mut inserts,
+                    ChangeKind::Update => &mut updates,
+                    ChangeKind::Delete => &mut deletes,
+                } += 1;
+            }
+            TableCounts {
+                target: table.target.clone(),
+                counts: [inserts, updates, deletes, *conflicts],
+            }
+        })
     }
 }

@@ -4,7 +4,12 @@
 //! backlog, up to a limit. A transaction costs a round trip and a flush whatever it holds: where that takes long, more is
 //! taken at a time, so that the destination works most of the time and does not wait.
 
-use std::time::Duration;
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use crate::model::{
+    change::{Site, Target, Transaction},
+    name::TableName,
+};
 
 /// A round trip and a commit that take as long as this are taken to be a near server's.
 const NEAR: Duration = Duration::from_millis(10);
@@ -42,6 +47,69 @@ impl Limits {
     }
 }
 
+/// Source transactions that become one destination transaction, with one checkpoint row.
+#[derive(Debug)]
+pub struct Merged {
+    path: Vec<Site>,
+    ddl: u64,
+    returning: bool,
+    bytes: usize,
+    changes: usize,
+    transactions: usize,
+    /// Definitions of tables that the changes are bound to.
+    targets: HashSet<*const Target>,
+    /// The names of these tables.
+    names: HashSet<TableName>,
+}
+
+impl Merged {
+    /// Of one transaction.
+    pub fn of(first: &Transaction) -> Self {
+        let mut merged = Self {
+            path: first.header.path.clone(),
+            ddl: first.header.ddl,
+            returning: first.header.returning,
+            bytes: 0,
+            changes: 0,
+            transactions: 0,
+            targets: HashSet::new(),
+            names: HashSet::new(),
+        };
+        merged.bind(first);
+        merged.count(first);
+        merged
+    }
+
+    /// Whether there may be more.
+    pub fn takes_more(&self, limits: Limits) -> bool {
+        self.bytes < limits.bytes && self.changes < limits.changes && self.transactions < limits.transactions
+    }
+
+    /// Adds a transaction, if it can be folded with what is there. One that can't begins another destination transaction.
+    pub fn add(&mut self, transaction: &Transaction) -> bool {
+        let header = &transaction.header;
+        let fits = (&self.path, self.ddl, self.returning) == (&header.path, header.ddl, header.returning)
+            && self.bind(transaction);
+        if fits {
+            self.count(transaction);
+        }
+        fits
+    }
+
+    /// Takes down which definitions there are, unless there are two of one table.
+    fn bind(&mut self, transaction: &Transaction) -> bool {
+        transaction.changes.iter().all(|change| {
+            !self.targets.insert(Arc::as_ptr(&change.target)) || self.names.insert(change.target.table.name.clone())
+        })
+    }
+
+    fn count(&mut self, transaction: &Transaction) {
+        self.bytes += transaction.bytes;
+        self.changes += transaction.changes.len();
+        self.transactions += 1;
+    }
+}
+
 /// How long commits take, with the way there and back: the shortest of late, so that one that waited for a lock or a busy
 /// disk does not count.
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,7 +133,65 @@ impl CommitTime {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::fixtures::{changes, row, target},
+        *,
+    };
+    use crate::model::change::{Images, Mode, TransactionHeader};
+
+    /// A transaction that inserts a row into each of these.
+    fn inserts(targets: &[&Arc<Target>]) -> Transaction {
+        let insert = |target: &&Arc<Target>| changes(target, vec![Images::Insert(row(target, (1, 1)))]);
+        Transaction {
+            header: TransactionHeader {
+                gtid: "3e11fa47-71ca-11e1-9e33-c80aa9429562:7".parse().unwrap(),
+                prepared: None,
+                commit_us: 0,
+                position: String::new(),
+                path: vec!["3e11fa47-71ca-11e1-9e33-c80aa9429562".to_owned()],
+                ddl: 0,
+                returning: false,
+            },
+            changes: targets.iter().flat_map(insert).collect(),
+            bytes: 1000,
+        }
+    }
+
+    #[test]
+    fn transactions_are_merged_up_to_a_limit() {
+        let one = target("one", Mode::Strict, false);
+        let transaction = inserts(&[&one, &one]);
+        let mut merged = Merged::of(&transaction);
+        let limits = |bytes, changes, transactions| Limits {
+            bytes,
+            changes,
+            transactions,
+        };
+        assert!(merged.add(&transaction));
+        assert!(merged.takes_more(limits(2001, 5, 3)));
+        for full in [limits(2000, 5, 3), limits(2001, 4, 3), limits(2001, 5, 2)] {
+            assert!(!merged.takes_more(full));
+        }
+    }
+
+    #[test]
+    fn two_definitions_of_one_table_are_not_merged_nor_what_came_another_way() {
+        let (one, other) = (target("one", Mode::Strict, false), target("other", Mode::Strict, false));
+        let altered = target("one", Mode::Strict, true);
+        let mut merged = Merged::of(&inserts(&[&one]));
+        assert!(merged.add(&inserts(&[&other, &one])));
+        assert!(!merged.add(&inserts(&[&other, &altered])));
+        assert!(merged.add(&inserts(&[])));
+        let change = |change: fn(&mut TransactionHeader)| {
+            let mut transaction = inserts(&[&one]);
+            change(&mut transaction.header);
+            transaction
+        };
+        assert!(!merged.add(&change(|header| header.path.clear())));
+        assert!(!merged.add(&change(|header| header.ddl = 1)));
+        assert!(!merged.add(&change(|header| header.returning = true)));
+        assert!(merged.add(&change(|header| header.commit_us = 1)));
+    }
 
     #[test]
     fn more_is_taken_where_commits_take_long() {

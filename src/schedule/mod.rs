@@ -18,3 +18,6 @@ pub mod merge;
 pub mod pace;
 pub mod rate;
 pub mod watermark;
+
+#[cfg(test)]
+mod fixtures;

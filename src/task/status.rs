@@ -431,25 +431,24 @@ impl LinkStatus {
         ];
         metrics::counter!("causeway_transactions_applied_total", &labels).increment(transactions);
         self.transactions_applied.fetch_add(transactions, Ordering::Relaxed);
-        let mut rows_applied = 0;
-        for table in tables {
-            let [inserts, updates, deletes, conflicts] = table.counts;
-            let rows = inserts + updates + deletes;
-            metrics::counter!("causeway_rows_applied_total", &labels).increment(rows);
-            metrics::counter!("causeway_conflicts_total", &labels).increment(conflicts);
-            self.rows_applied.fetch_add(rows, Ordering::Relaxed);
-            self.conflicts.fetch_add(conflicts, Ordering::Relaxed);
-            rows_applied += rows;
-            let mut status = self
-                .tables
-                .entry(table.source)
-                .or_insert_with(|| TableStatus::new(table.destination.clone(), Phase::Incremental, None));
-            status
-                .counts
-                .iter_mut()
-                .zip(table.counts)
-                .for_each(|(sum, count)| *sum += count);
+        let (mut rows_applied, mut conflicts) = (0, 0);
+        for TableCounts { target, counts } in tables {
+            let [inserts, updates, deletes, found] = counts;
+            rows_applied += inserts + updates + deletes;
+            conflicts += found;
+            let new = || TableStatus::new(target.table.name.clone(), Phase::Incremental, None);
+            let known = self.tables.get_mut(&target.source);
+            let mut status = match known {
+                Some(status) => status,
+                None => self.tables.entry(target.source.clone()).or_insert_with(new),
+            };
+            let sums = status.counts.iter_mut().zip(counts);
+            sums.for_each(|(sum, count)| *sum += count);
         }
+        self.rows_applied.fetch_add(rows_applied, Ordering::Relaxed);
+        self.conflicts.fetch_add(conflicts, Ordering::Relaxed);
+        metrics::counter!("causeway_rows_applied_total", &labels).increment(rows_applied);
+        metrics::counter!("causeway_conflicts_total", &labels).increment(conflicts);
         let now_s = now_ms() / 1000;
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
         rates.rows.add(now_s, rows_applied);
