@@ -175,17 +175,14 @@ impl Task {
     pub(crate) async fn applied(&mut self, executed: &str, judge: &mut Conn) {
         let began = Instant::now();
         loop {
-            let query = "SELECT CONCAT(state, ' ', last_error) FROM sync.status WHERE direction = 'forward'";
-            let state = cell(&mut self.admin, query).await;
+            let query = "SELECT CONCAT(applied_position, '|', state, ' ', last_error) FROM sync.status
+                         WHERE direction = 'forward'";
+            let answer = cell(&mut self.admin, query).await;
+            let (applied, state) = answer.split_once('|').unwrap_or_default();
             assert!(
                 !state.starts_with("failed") && !state.starts_with("paused"),
                 "the task has stopped: {state}"
             );
-            let applied = cell(
-                &mut self.admin,
-                "SELECT applied_position FROM sync.status WHERE direction = 'forward'",
-            )
-            .await;
             if cell(judge, &format!("SELECT GTID_SUBSET('{executed}', '{applied}')")).await == "1" {
                 return;
             }

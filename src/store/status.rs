@@ -11,36 +11,25 @@ use crate::model::status::{CopyProgress, LagParts, ObjectRow, Phase, State, Stat
 use crate::model::task::{Direction, Wanted};
 
 impl Store {
-    /// Replaces `sync.status` and `sync.objects` by these rows, and derives the states in `sync.tasks` from them.
+    /// Replaces `sync.status`, and `sync.objects` where they are given, by these rows, and derives the states in `sync.tasks`
+    /// from them.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn publish(&self, status: &[StatusRow], objects: &[ObjectRow]) -> Result<()> {
+    pub fn publish(&self, status: &[StatusRow], objects: Option<&[ObjectRow]>) -> Result<()> {
         let mut writer = self.writer();
         let transaction = writer.transaction()?;
         transaction.execute_batch("DELETE FROM status")?;
         write_status(&transaction, status)?;
-        // Thousands of tables, most of which rest.
+        refresh_task_states(&transaction)?;
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         let before = published.take();
-        if before.is_none() {
-            transaction.execute_batch("DELETE FROM objects")?;
-        }
-        let mut before = before.unwrap_or_default();
-        let mut now = Published::with_capacity(objects.len());
-        let mut changed = Vec::new();
-        for object in objects {
-            let key = place(object);
-            if before.remove(&key).is_none_or(|known| known != *object) {
-                changed.push(object);
-            }
-            now.insert(key, object.clone());
-        }
-        remove_objects(&transaction, before.keys())?;
-        write_objects(&transaction, &changed)?;
-        refresh_task_states(&transaction)?;
+        let now = match objects {
+            Some(objects) => Some(replace_objects(&transaction, before, objects)?),
+            None => before,
+        };
         transaction.commit()?;
-        *published = Some(now);
+        *published = now;
         Ok(())
     }
 
@@ -136,6 +125,26 @@ fn place(row: &ObjectRow) -> ObjectPlace {
         row.source_table.clone(),
         row.destination_table.clone(),
     )
+}
+
+/// Writes what is another than `before`: of thousands of tables most rest.
+fn replace_objects(connection: &Connection, before: Option<Published>, objects: &[ObjectRow]) -> Result<Published> {
+    if before.is_none() {
+        connection.execute_batch("DELETE FROM objects")?;
+    }
+    let mut before = before.unwrap_or_default();
+    let mut now = Published::with_capacity(objects.len());
+    let mut changed = Vec::new();
+    for object in objects {
+        let key = place(object);
+        if before.remove(&key).is_none_or(|known| known != *object) {
+            changed.push(object);
+        }
+        now.insert(key, object.clone());
+    }
+    remove_objects(connection, before.keys())?;
+    write_objects(connection, &changed)?;
+    Ok(now)
 }
 
 fn remove_objects<'a>(connection: &Connection, places: impl Iterator<Item = &'a ObjectPlace>) -> Result<()> {

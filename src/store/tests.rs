@@ -152,7 +152,7 @@ fn what_was_kept_is_there_after_a_restart() {
     store.set_wanted(&name, Wanted::Failed, "no such thing").unwrap();
     store.create_account("root", &[7; 32], &admin()).unwrap();
     store
-        .publish(&[status(Direction::Forward, State::Retrying)], &[])
+        .publish(&[status(Direction::Forward, State::Retrying)], Some(&[]))
         .unwrap();
     drop(store);
 
@@ -423,9 +423,9 @@ fn a_tasks_state_is_that_of_the_link_that_fares_worst() {
             status(Direction::Reverse, reverse),
         ]
     };
-    store.publish(&both(State::Retrying), &[]).unwrap();
+    store.publish(&both(State::Retrying), Some(&[])).unwrap();
     assert_eq!(state(&store), "retrying");
-    store.publish(&both(State::Running), &[]).unwrap();
+    store.publish(&both(State::Running), Some(&[])).unwrap();
     assert_eq!(state(&store), "running");
     store.set_wanted(&orders, Wanted::Paused, "").unwrap();
     assert_eq!(state(&store), "paused");
@@ -513,14 +513,14 @@ fn objects_come_back_as_published() {
         copy_rows_per_second: 0,
         copy_seconds_left: None,
     };
-    store.publish(&[], std::slice::from_ref(&object)).unwrap();
+    store.publish(&[], Some(std::slice::from_ref(&object))).unwrap();
     let last = store.last_objects().unwrap();
     assert_eq!(
         (last[0].rows_copied, last[0].phase, last[0].updates),
         (5, Phase::Full, 2)
     );
     assert_eq!(last[0].deletes, i64::MAX as u64, "the largest number the store has");
-    store.publish(&[], &[]).unwrap();
+    store.publish(&[], Some(&[])).unwrap();
     assert!(store.last_objects().unwrap().is_empty());
 }
 
@@ -529,7 +529,7 @@ fn selects_are_answered_with_mysqls_functions() {
     let dir = TempDir::new();
     let store = filled(&dir);
     store
-        .publish(&[status(Direction::Forward, State::Running)], &[])
+        .publish(&[status(Direction::Forward, State::Running)], Some(&[]))
         .unwrap();
     let check = |sql: &str, expected: &str| assert_eq!(ask(&store, sql).as_deref(), Ok(expected), "{sql}");
     check(

@@ -134,7 +134,7 @@ impl Supervisor {
         for entry in &entries {
             end(entry).await;
         }
-        self.publish().await;
+        self.publish(true).await;
     }
 
     fn entry(&self, task: &StoredTask) -> Arc<Entry> {
@@ -736,8 +736,8 @@ impl Control for Controller {
         tokio::time::timeout(timeout, waiting).await.unwrap_or(Ok(false))
     }
 
-    async fn publish(&self) {
-        self.0.publish().await;
+    async fn publish(&self, tables: bool) {
+        self.0.publish(tables).await;
     }
 }
 
@@ -756,8 +756,8 @@ fn can_come_in_step(task: &TaskName, status: &LinkStatus) -> Result<(), ControlE
 }
 
 impl Supervisor {
-    /// Brings the live status into the store.
-    pub async fn publish(&self) {
+    /// Brings the live status into the store, that of each table where told so.
+    pub async fn publish(&self, tables: bool) {
         // A task has its rows from the moment it is made.
         match self.store.tasks() {
             Ok(stored) => {
@@ -775,8 +775,8 @@ impl Supervisor {
         let store = self.store.clone();
         let written = tokio::task::spawn_blocking(move || {
             let rows: Vec<_> = statuses.iter().map(|status| status.row()).collect();
-            let objects: Vec<_> = statuses.iter().flat_map(|status| status.objects()).collect();
-            store.publish(&rows, &objects)
+            let objects: Option<Vec<_>> = tables.then(|| statuses.iter().flat_map(|status| status.objects()).collect());
+            store.publish(&rows, objects.as_deref())
         })
         .await;
         if let Ok(Err(cause)) = written {

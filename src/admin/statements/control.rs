@@ -64,6 +64,7 @@ pub trait Control: Send + Sync {
     async fn server_changed(&self, server: &ServerName) -> Result<(), ControlError>;
     /// Waits until all that was committed on the task's sources before the call is applied; false after `timeout`.
     async fn wait_synced(&self, task: &TaskName, timeout: Duration) -> Result<bool, ControlError>;
-    /// Brings the live status into the store ([`crate::store::Store::publish`]).
-    async fn publish(&self);
+    /// Brings the live status into the store ([`crate::store::Store::publish`]), that of each table only where told so:
+    /// there may be thousands.
+    async fn publish(&self, tables: bool);
 }

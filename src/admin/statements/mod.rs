@@ -283,8 +283,9 @@ impl Statements {
 
     async fn answer(&self, question: Question) -> Result<Reply> {
         // A SELECT without FROM asks nothing of the tables: no need to bring them up to date.
-        if question.sql.to_ascii_lowercase().contains("from") {
-            self.control.publish().await;
+        let text = question.sql.to_ascii_lowercase();
+        if text.contains("from") {
+            self.control.publish(text.contains("objects")).await;
         }
         let result = self.blocking(move |store| store.answer(&question)).await?;
         result.map(rows).map_err(told)

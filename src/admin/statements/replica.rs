@@ -5,7 +5,7 @@ use crate::admin::reply::SqlError;
 
 impl Statements {
     pub(super) async fn show_replica_status(&self, old_names: bool, channel: Option<String>) -> Result<Reply> {
-        self.control.publish().await;
+        self.control.publish(false).await;
         let asked = channel.clone();
         let found = self
             .blocking(move |store| store.replica_status(asked.as_deref()))

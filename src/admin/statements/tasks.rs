@@ -161,7 +161,7 @@ impl Statements {
         let wanted = self.task(&name).await?.wanted;
         allowed(TaskVerb::Resume, &name, wanted)?;
         let asked = name.clone();
-        self.control.publish().await;
+        self.control.publish(false).await;
         if !self.stored(move |store| store.decide(&asked, &decision)).await? {
             return Err(SqlError::new(
                 code::TASK_STATE,

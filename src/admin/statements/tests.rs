@@ -100,7 +100,7 @@ impl Control for Supervisor {
         self.call("wait", task.as_str())?;
         Ok(timeout > Duration::from_secs(1))
     }
-    async fn publish(&self) {}
+    async fn publish(&self, _: bool) {}
 }
 
 pub(super) struct Operator {
@@ -493,7 +493,7 @@ fn status_and_conflicts_can_be_asked_for() {
         throughput: Throughput::default(),
         copy: CopyProgress::default(),
     };
-    operator.supervisor.store.publish(&[status], &[]).unwrap();
+    operator.supervisor.store.publish(&[status], Some(&[])).unwrap();
     operator.check(
         "SHOW SYNC TASK STATUS",
         "orders,forward,running,12,NULL,0,1,11-22 14:00:00,|orders,reverse,running,NULL,NULL,NULL,NULL,NULL,NULL",
@@ -629,7 +629,7 @@ fn with_links() -> Operator {
         by_file,
         row("Archive", Direction::Forward, State::Failed, "a conflict"),
     ];
-    operator.supervisor.store.publish(&rows, &[]).unwrap();
+    operator.supervisor.store.publish(&rows, Some(&[])).unwrap();
     operator
 }
 
