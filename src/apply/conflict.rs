@@ -66,7 +66,7 @@ impl Path<'_> {
     ///
     /// # Errors
     /// [`Stop`]; the transaction must be rolled back then.
-    pub async fn apply(mut self, table: &TableBatch) -> Result<u64, Stop> {
+    pub async fn apply(mut self, table: &TableBatch<'_>) -> Result<u64, Stop> {
         let mut conflicts = 0;
         for (gtid, change) in &table.changes {
             conflicts += u64::from(self.apply_change(change, gtid).await?);
@@ -79,7 +79,7 @@ impl Path<'_> {
     ///
     /// # Errors
     /// See [`Path::apply`].
-    pub async fn write_over(mut self, table: &TableBatch) -> Result<(), Stop> {
+    pub async fn write_over(mut self, table: &TableBatch<'_>) -> Result<(), Stop> {
         for (_, change) in &table.changes {
             if let Some(before) = change.before()
                 && cascade::acts(change).map_err(|error| malformed(change, &error))?

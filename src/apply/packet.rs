@@ -171,29 +171,29 @@ impl Plan {
     ///
     /// # Errors
     /// If a row image is malformed.
-    pub(super) fn add_table(&mut self, place: usize, table: &TableBatch) -> Result<(), BinlogError> {
-        let target = &*table.target;
+    pub(super) fn add_table(&mut self, place: usize, table: &TableBatch<'_>) -> Result<(), BinlogError> {
+        let target = &**table.target;
         let partial = target.leaves_out();
         for rows in chunks(&table.deletes, self.statement_bytes, |row| row.image.len()) {
             self.add(place, true, |out| match target.mode {
-                Mode::Strict => set::delete(out, target, &rows),
-                Mode::Tolerant => set::delete_by_key(out, target, &rows),
+                Mode::Strict => set::delete(out, target, rows),
+                Mode::Tolerant => set::delete_by_key(out, target, rows),
             })?;
         }
         // Decoded values take more memory than the images, so not all are there at a time.
         for updates in table.updates.chunks(STATEMENT_ROWS) {
             for (changed, updates) in by_changed_columns(target, updates)? {
                 for rows in chunks(&updates, self.statement_bytes, |update| update.bytes) {
-                    self.add(place, true, |out| set::update(out, target, &rows, &changed))?;
+                    self.add(place, true, |out| set::update(out, target, rows, &changed))?;
                 }
             }
         }
         for rows in chunks(&table.inserts, self.statement_bytes, |row| row.image.len()) {
             // It takes all its rows or fails: there is nothing to check.
             self.add(place, false, |out| match target.mode {
-                Mode::Strict => set::insert(out, target, &rows),
-                Mode::Tolerant if partial => set::upsert(out, target, &rows),
-                Mode::Tolerant => set::replace(out, target, &rows),
+                Mode::Strict => set::insert(out, target, rows),
+                Mode::Tolerant if partial => set::upsert(out, target, rows),
+                Mode::Tolerant => set::replace(out, target, rows),
             })?;
         }
         Ok(())
@@ -232,30 +232,25 @@ impl Plan {
 }
 
 /// Runs of rows that fit one statement.
-fn chunks<T>(rows: &[T], most_bytes: usize, bytes_of: impl Fn(&T) -> usize) -> Vec<Vec<&T>> {
-    let mut chunks: Vec<Vec<&T>> = Vec::new();
-    let mut bytes = usize::MAX;
-    for row in rows {
-        let size = bytes_of(row);
-        match chunks.last_mut() {
-            Some(chunk) if chunk.len() < STATEMENT_ROWS && bytes.saturating_add(size) <= most_bytes => {
-                chunk.push(row);
-                bytes += size;
-            }
-            _ => {
-                chunks.push(vec![row]);
-                bytes = size;
-            }
-        }
-    }
-    chunks
+fn chunks<T>(mut rows: &[T], most_bytes: usize, bytes_of: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0usize;
+        let fits = |row: &&T| {
+            bytes = bytes.saturating_add(bytes_of(row));
+            bytes <= most_bytes
+        };
+        let count = rows.iter().take(STATEMENT_ROWS).take_while(fits).count();
+        let (chunk, rest) = rows.split_at_checked(count.max(1))?;
+        rows = rest;
+        Some(chunk)
+    })
 }
 
 type ByColumns<'r> = Vec<(Vec<usize>, Vec<set::Update<'r>>)>;
 
 /// Updates that set the same columns go together. One that sets nothing (only columns that are not carried differ) is
 /// left out.
-fn by_changed_columns<'r>(target: &Target, updates: &'r [(Row, Row)]) -> Result<ByColumns<'r>, BinlogError> {
+fn by_changed_columns<'r>(target: &Target, updates: &[(&'r Row, &'r Row)]) -> Result<ByColumns<'r>, BinlogError> {
     let mut groups: ByColumns<'r> = Vec::new();
     for (before, after) in updates {
         let update = set::Update::read(target, before, after)?;

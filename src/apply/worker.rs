@@ -224,11 +224,6 @@ impl Worker {
         let applied = self.applied_with(jobs.iter().flat_map(|job| job.transaction.header.gtids()));
         let begin = self.begin(&first.transaction.header, &applied);
         let policy = self.policy_for(&first.transaction.header);
-        // Changes carry their ordinal in their own transaction; conflicts name both.
-        let origins: Vec<(Gtid, usize)> = jobs
-            .iter()
-            .map(|job| (job.transaction.header.gtid.clone(), job.transaction.changes.len()))
-            .collect();
         let transactions: Vec<_> = jobs
             .iter_mut()
             .map(|job| {
@@ -236,11 +231,10 @@ impl Worker {
                 (job.number, std::mem::take(&mut job.keys), weight)
             })
             .collect();
-        let mut changes = Vec::with_capacity(origins.iter().map(|(_, count)| count).sum());
-        for job in &mut jobs {
-            let gtid = Arc::new(job.transaction.header.gtid.clone());
-            changes.extend(job.transaction.changes.drain(..).map(|change| (gtid.clone(), change)));
-        }
+        let changes = jobs.iter().flat_map(|job| {
+            let Transaction { header, changes, .. } = &job.transaction;
+            changes.iter().map(|change| (&header.gtid, change))
+        });
         let mut runs = Batches::runs(changes).map_err(|error| malformed(&position, &error))?;
         let mut attempts = 0;
         loop {
@@ -277,7 +271,7 @@ impl Worker {
     async fn attempt(
         &mut self,
         begin: &[u8],
-        runs: &mut [Batches],
+        runs: &mut [Batches<'_>],
         policy: ConflictPolicy,
     ) -> Result<Attempt, Failure> {
         let mut begin = Some(begin);
@@ -306,7 +300,7 @@ impl Worker {
     async fn write(
         &mut self,
         begin: Option<&[u8]>,
-        batches: &mut Batches,
+        batches: &mut Batches<'_>,
         policy: ConflictPolicy,
         commits: bool,
     ) -> Result<Attempt, Failure> {
@@ -330,7 +324,7 @@ impl Worker {
     }
 
     /// Runs a plan's packets.
-    async fn run(&mut self, plan: &mut Plan, batches: &mut Batches) -> Result<Attempt, Failure> {
+    async fn run(&mut self, plan: &mut Plan, batches: &mut Batches<'_>) -> Result<Attempt, Failure> {
         let max = self.session.max_allowed_packet();
         for packet in plan.finish() {
             if packet.text.len() >= max {
@@ -373,7 +367,11 @@ impl Worker {
     }
 
     /// The tables whose changes are not written in sets.
-    async fn write_one_by_one(&mut self, batches: &mut Batches, policy: ConflictPolicy) -> Result<Attempt, Failure> {
+    async fn write_one_by_one(
+        &mut self,
+        batches: &mut Batches<'_>,
+        policy: ConflictPolicy,
+    ) -> Result<Attempt, Failure> {
         for place in batches.slow.clone() {
             let (Some(table), Some(count)) = (batches.tables.get(place), batches.conflicts.get_mut(place)) else {
                 continue;
@@ -399,7 +397,6 @@ impl Worker {
 
     /// Streams a large transaction into one destination transaction.
     async fn apply_large(&mut self, mut job: LargeJob) -> Result<Done, Failure> {
-        let gtid = Arc::new(job.header.gtid.clone());
         let applied = self.applied_with(job.header.gtids());
         let mut begin = Some(self.begin(&job.header, &applied));
         let policy = self.policy_for(&job.header);
@@ -414,7 +411,7 @@ impl Worker {
             if let Some(begin) = begin.take() {
                 self.write_large(Some(&begin), &mut Batches::default(), policy).await?;
             }
-            let changes = part.changes.into_iter().map(|change| (gtid.clone(), change));
+            let changes = part.changes.iter().map(|change| (&job.header.gtid, change));
             let runs = Batches::runs(changes).map_err(|error| malformed(&job.header.position, &error))?;
             for mut batches in runs {
                 loop {
@@ -450,7 +447,7 @@ impl Worker {
     async fn write_large(
         &mut self,
         begin: Option<&[u8]>,
-        batches: &mut Batches,
+        batches: &mut Batches<'_>,
         policy: ConflictPolicy,
     ) -> Result<bool, Failure> {
         match self.write(begin, batches, policy, false).await? {
@@ -480,17 +477,17 @@ fn fill(jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Work>, limits: Limits) -
 
 /// Folded changes.
 #[derive(Debug, Default)]
-struct Batches {
-    tables: Vec<TableBatch>,
+struct Batches<'c> {
+    tables: Vec<TableBatch<'c>>,
     /// The tables (by place) whose changes are taken one by one.
     slow: BTreeSet<usize>,
     /// Per table the conflicts that were met.
     conflicts: Vec<u64>,
 }
 
-impl Batches {
+impl<'c> Batches<'c> {
     /// The batches that are to be written one after the other: but for changes that act on other rows, there is one.
-    fn runs(changes: impl IntoIterator<Item = (Arc<Gtid>, Change)>) -> Result<Vec<Self>, BinlogError> {
+    fn runs(changes: impl IntoIterator<Item = (&'c Gtid, &'c Change)>) -> Result<Vec<Self>, BinlogError> {
         let mut batches = Vec::new();
         for run in cascade::runs(changes)? {
             let mut batch = Self::of(fold::fold(run.changes)?);
@@ -506,7 +503,7 @@ impl Batches {
         Ok(batches)
     }
 
-    fn of(tables: Vec<TableBatch>) -> Self {
+    fn of(tables: Vec<TableBatch<'c>>) -> Self {
         let mut batches = Self {
             conflicts: vec![0; tables.len()],
             tables,
@@ -518,7 +515,7 @@ impl Batches {
 
     /// The tables whose changes are taken one by one from the start.
     fn in_order(&self) -> BTreeSet<usize> {
-        let in_order = |table: &TableBatch| {
+        let in_order = |table: &TableBatch<'_>| {
             // What one statement writes over whatever is there must have but one key to find it by.
             let several_keys = || table.target.table.unique_keys.len() > 1 && table.target.leaves_out();
             table.in_order || table.target.mode == Mode::Tolerant && several_keys()
@@ -539,7 +536,7 @@ impl Batches {
         Attempt::Differs
     }
 
-    fn counts(&self) -> impl Iterator<Item = TableCounts> {
+    fn counts(&self) -> impl Iterator<Item = TableCounts> + use<'_, 'c> {
         self.tables.iter().zip(&self.conflicts).map(|(table, conflicts)| {
             let [mut inserts, mut updates, mut deletes] = [0; 3];
             for (_, change) in &table.changes {

@@ -11,6 +11,7 @@ use crate::{
     binlog::BinlogError,
     model::{
         change::{Change, Images, Target},
+        gtid::Gtid,
         row::Row,
     },
 };
@@ -60,24 +61,24 @@ fn differs(target: &Target, column: usize, before: &Row, after: &Row) -> Result<
     Ok(before.value(binding.source)? != after.value(binding.source)?)
 }
 
-/// Changes that are applied together.
+/// Changes that are applied together, each with its transaction.
 #[derive(Debug)]
-pub struct Run<T> {
+pub struct Run<'c> {
     /// They act, all on one table: one by one, in their order. Otherwise they may be folded.
     pub acts: bool,
-    /// The changes, each with what came with it.
-    pub changes: Vec<(T, Change)>,
+    /// The changes.
+    pub changes: Vec<(&'c Gtid, &'c Change)>,
 }
 
 /// Cuts changes into runs that are to be applied one after the other.
 ///
 /// # Errors
 /// See [`acts`].
-pub fn runs<T>(changes: impl IntoIterator<Item = (T, Change)>) -> Result<Vec<Run<T>>, BinlogError> {
-    let mut runs: Vec<Run<T>> = Vec::new();
-    for (with, change) in changes {
-        let acts = acts(&change)?;
-        let goes_on = |run: &Run<T>| {
+pub fn runs<'c>(changes: impl IntoIterator<Item = (&'c Gtid, &'c Change)>) -> Result<Vec<Run<'c>>, BinlogError> {
+    let mut runs: Vec<Run<'c>> = Vec::new();
+    for (gtid, change) in changes {
+        let acts = acts(change)?;
+        let goes_on = |run: &Run<'_>| {
             let same_table = || {
                 run.changes
                     .last()
@@ -86,10 +87,10 @@ pub fn runs<T>(changes: impl IntoIterator<Item = (T, Change)>) -> Result<Vec<Run
             run.acts == acts && (!acts || same_table())
         };
         match runs.last_mut() {
-            Some(run) if goes_on(run) => run.changes.push((with, change)),
+            Some(run) if goes_on(run) => run.changes.push((gtid, change)),
             _ => runs.push(Run {
                 acts,
-                changes: vec![(with, change)],
+                changes: vec![(gtid, change)],
             }),
         }
     }

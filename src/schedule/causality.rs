@@ -3,7 +3,9 @@
 //! Where no key decides, a table's changes go to the applier that had those before: appliers then do not meet in the pages of
 //! one index, changes of one table fall into larger statements, and a connection has fewer tables open.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
+
+use rustc_hash::FxHashMap;
 
 use super::keys::KeyUse;
 use crate::model::name::TableName;
@@ -17,29 +19,50 @@ pub enum Assignment {
     Wait,
 }
 
+/// An applier, and how many of its unfinished transactions hold a key.
+type Holder = (usize, u32);
+
+/// Who holds a key. While one applier changes the row, no other holds the key at all.
 #[derive(Debug, Default)]
 struct Holders {
-    /// Appliers that change the row, with the number of their unfinished transactions that do.
-    exclusive: Vec<(usize, u32)>,
+    /// The applier that changes the row.
+    exclusive: Option<Holder>,
     /// Appliers that refer to the row.
-    shared: Vec<(usize, u32)>,
+    shared: Vec<Holder>,
 }
 
-fn add(holders: &mut Vec<(usize, u32)>, applier: usize) {
-    match holders.iter_mut().find(|(holder, _)| *holder == applier) {
-        Some((_, count)) => *count += 1,
-        None => holders.push((applier, 1)),
-    }
-}
-
-fn remove(holders: &mut Vec<(usize, u32)>, applier: usize) {
-    if let Some(place) = holders.iter().position(|(holder, _)| *holder == applier)
-        && let Some((_, count)) = holders.get_mut(place)
-    {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            holders.swap_remove(place);
+impl Holders {
+    fn add(&mut self, applier: usize, shared: bool) {
+        let known = match shared {
+            true => self.shared.iter_mut().find(|(holder, _)| *holder == applier),
+            false => self.exclusive.as_mut(),
+        };
+        match known {
+            Some((_, count)) => *count += 1,
+            None if shared => self.shared.push((applier, 1)),
+            None => self.exclusive = Some((applier, 1)),
         }
+    }
+
+    fn remove(&mut self, applier: usize, shared: bool) {
+        let left = |(holder, count): Holder| match holder == applier {
+            true => Some((holder, count.saturating_sub(1))).filter(|(_, count)| *count > 0),
+            false => Some((holder, count)),
+        };
+        if !shared {
+            self.exclusive = self.exclusive.and_then(left);
+        } else if let Some(place) = self.shared.iter().position(|(holder, _)| *holder == applier)
+            && let Some(holder) = self.shared.get_mut(place)
+        {
+            match left(*holder) {
+                Some(less) => *holder = less,
+                None => drop(self.shared.swap_remove(place)),
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.exclusive.is_none() && self.shared.is_empty()
     }
 }
 
@@ -53,7 +76,7 @@ const HOME_SLACK: usize = 1000;
 /// it) is given to the same applier, which works in order.
 #[derive(Debug)]
 pub struct Causality {
-    keys: HashMap<u64, Holders>,
+    keys: FxHashMap<u64, Holders>,
     /// Unfinished row changes per applier.
     load: Vec<usize>,
     /// The applier that the last changes of a table went to.
@@ -64,7 +87,7 @@ impl Causality {
     /// For this many appliers, at least one.
     pub fn new(appliers: usize) -> Self {
         Self {
-            keys: HashMap::new(),
+            keys: FxHashMap::default(),
             load: vec![0; appliers.max(1)],
             homes: HashMap::new(),
         }
@@ -78,7 +101,7 @@ impl Causality {
             let Some(holders) = self.keys.get(&key.hash) else {
                 continue;
             };
-            let shared: &[(usize, u32)] = if key.shared { &[] } else { &holders.shared };
+            let shared: &[Holder] = if key.shared { &[] } else { &holders.shared };
             for &(applier, _) in holders.exclusive.iter().chain(shared) {
                 match bound {
                     None => bound = Some(applier),
@@ -95,15 +118,7 @@ impl Causality {
             }
         }
         for key in keys {
-            let holders = self.keys.entry(key.hash).or_default();
-            add(
-                if key.shared {
-                    &mut holders.shared
-                } else {
-                    &mut holders.exclusive
-                },
-                applier,
-            );
+            self.keys.entry(key.hash).or_default().add(applier, key.shared);
         }
         if let Some(load) = self.load.get_mut(applier) {
             *load += weight;
@@ -127,17 +142,10 @@ impl Causality {
     /// The applier has committed a transaction that was assigned to it with these keys and this weight.
     pub fn finished(&mut self, applier: usize, keys: &[KeyUse], weight: usize) {
         for key in keys {
-            if let Some(holders) = self.keys.get_mut(&key.hash) {
-                remove(
-                    if key.shared {
-                        &mut holders.shared
-                    } else {
-                        &mut holders.exclusive
-                    },
-                    applier,
-                );
-                if holders.exclusive.is_empty() && holders.shared.is_empty() {
-                    self.keys.remove(&key.hash);
+            if let Entry::Occupied(mut holders) = self.keys.entry(key.hash) {
+                holders.get_mut().remove(applier, key.shared);
+                if holders.get().is_empty() {
+                    holders.remove();
                 }
             }
         }

@@ -15,28 +15,29 @@ use super::keys::row_key;
 
 /// What is left of a table's changes: at most one entry per row key.
 #[derive(Debug)]
-pub struct TableBatch {
+pub struct TableBatch<'c> {
     /// The table.
-    pub target: Arc<Target>,
+    pub target: &'c Arc<Target>,
     /// The changes as they came, each with its transaction, for the row-by-row path.
-    pub changes: Vec<(Arc<Gtid>, Change)>,
+    pub changes: Vec<(&'c Gtid, &'c Change)>,
     /// Rows that go, with their first before image.
-    pub deletes: Vec<Row>,
+    pub deletes: Vec<&'c Row>,
     /// Rows that change: first before image, last after image.
-    pub updates: Vec<(Row, Row)>,
+    pub updates: Vec<(&'c Row, &'c Row)>,
     /// Rows that come.
-    pub inserts: Vec<Row>,
+    pub inserts: Vec<&'c Row>,
     /// A row went and came again, under the same key or (by an update) under another one, and the destination has columns
     /// that the changes say nothing of: only the changes one by one, in their order, leave in them what belongs there.
     pub in_order: bool,
 }
 
 /// The net effect of a series of changes on one row key.
-enum Net {
+#[derive(Clone, Copy)]
+enum Net<'c> {
     Nothing,
-    Insert(Row),
-    Update(Row, Row),
-    Delete(Row),
+    Insert(&'c Row),
+    Update(&'c Row, &'c Row),
+    Delete(&'c Row),
 }
 
 /// Folds `changes`, table by table, in the order in which tables first appear.
@@ -50,12 +51,12 @@ enum Net {
 ///
 /// # Errors
 /// If a row image is malformed.
-pub fn fold(changes: impl IntoIterator<Item = (Arc<Gtid>, Change)>) -> Result<Vec<TableBatch>, BinlogError> {
-    let mut tables: Vec<Folding> = Vec::new();
+pub fn fold<'c>(changes: impl IntoIterator<Item = (&'c Gtid, &'c Change)>) -> Result<Vec<TableBatch<'c>>, BinlogError> {
+    let mut tables: Vec<Folding<'c>> = Vec::new();
     let mut places: HashMap<*const Target, usize> = HashMap::new();
     for (gtid, change) in changes {
         let place = places.entry(Arc::as_ptr(&change.target)).or_insert_with(|| {
-            tables.push(Folding::of(change.target.clone()));
+            tables.push(Folding::of(&change.target));
             tables.len() - 1
         });
         if let Some(table) = tables.get_mut(*place) {
@@ -66,30 +67,30 @@ pub fn fold(changes: impl IntoIterator<Item = (Arc<Gtid>, Change)>) -> Result<Ve
 }
 
 /// A table's changes, while they are folded.
-struct Folding {
-    target: Arc<Target>,
-    changes: Vec<(Arc<Gtid>, Change)>,
+struct Folding<'c> {
+    target: &'c Arc<Target>,
+    changes: Vec<(&'c Gtid, &'c Change)>,
     in_order: bool,
     /// [`Target::leaves_out`].
     partial: bool,
     /// Where in `nets` the effect on a row key is.
     index: HashMap<Vec<u8>, usize>,
-    nets: Vec<Net>,
+    nets: Vec<Net<'c>>,
 }
 
-impl Folding {
-    fn of(target: Arc<Target>) -> Self {
+impl<'c> Folding<'c> {
+    fn of(target: &'c Arc<Target>) -> Self {
         Self {
-            partial: target.leaves_out(),
             target,
             changes: Vec::new(),
             in_order: false,
+            partial: target.leaves_out(),
             index: HashMap::new(),
             nets: Vec::new(),
         }
     }
 
-    fn add(&mut self, gtid: Arc<Gtid>, change: Change) -> Result<(), BinlogError> {
+    fn add(&mut self, gtid: &'c Gtid, change: &'c Change) -> Result<(), BinlogError> {
         match &change.images {
             Images::Insert(after) | Images::Enter(_, after) => {
                 let slot = self.slot(after)?;
@@ -119,45 +120,43 @@ impl Folding {
     /// Where the effect on the key of `row` stands.
     fn slot(&mut self, row: &Row) -> Result<usize, BinlogError> {
         let nets = &mut self.nets;
-        Ok(*self.index.entry(row_key(&self.target, row)?).or_insert_with(|| {
+        Ok(*self.index.entry(row_key(self.target, row)?).or_insert_with(|| {
             nets.push(Net::Nothing);
             nets.len() - 1
         }))
     }
 
-    fn replace(&mut self, slot: usize, with: impl FnOnce(Net) -> Net) {
+    fn replace(&mut self, slot: usize, with: impl FnOnce(Net<'c>) -> Net<'c>) {
         if let Some(net) = self.nets.get_mut(slot) {
-            *net = with(std::mem::replace(net, Net::Nothing));
+            *net = with(*net);
         }
     }
 
-    fn put(&mut self, slot: usize, after: &Row) {
-        let after = after.clone();
+    fn put(&mut self, slot: usize, after: &'c Row) {
         self.replace(slot, |net| match net {
             Net::Delete(before) | Net::Update(before, _) => Net::Update(before, after),
             Net::Nothing | Net::Insert(_) => Net::Insert(after),
         });
     }
 
-    fn change_in_place(&mut self, slot: usize, before: &Row, after: &Row) {
-        let after = after.clone();
+    fn change_in_place(&mut self, slot: usize, before: &'c Row, after: &'c Row) {
         self.replace(slot, |net| match net {
             Net::Insert(_) => Net::Insert(after),
             Net::Update(first, _) | Net::Delete(first) => Net::Update(first, after),
-            Net::Nothing => Net::Update(before.clone(), after),
+            Net::Nothing => Net::Update(before, after),
         });
     }
 
-    fn take(&mut self, slot: usize, before: &Row) {
+    fn take(&mut self, slot: usize, before: &'c Row) {
         let mode = self.target.mode;
         self.replace(slot, |net| match net {
             Net::Insert(_) if mode == Mode::Strict => Net::Nothing,
             Net::Update(first, _) | Net::Delete(first) => Net::Delete(first),
-            Net::Insert(_) | Net::Nothing => Net::Delete(before.clone()),
+            Net::Insert(_) | Net::Nothing => Net::Delete(before),
         });
     }
 
-    fn finish(self) -> TableBatch {
+    fn finish(self) -> TableBatch<'c> {
         let mode = self.target.mode;
         let mut batch = TableBatch {
             target: self.target,
@@ -181,7 +180,7 @@ impl Folding {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, sync::LazyLock};
 
     use proptest::prelude::*;
 
@@ -201,15 +200,15 @@ mod tests {
         (value(0), value(1))
     }
 
-    fn of_one(changes: Vec<Change>) -> impl Iterator<Item = (Arc<Gtid>, Change)> {
-        let gtid: Arc<Gtid> = Arc::new("3e11fa47-71ca-11e1-9e33-c80aa9429562:7".parse().unwrap());
-        changes.into_iter().map(move |change| (gtid.clone(), change))
+    fn fold_all(changes: &[Change]) -> Vec<TableBatch<'_>> {
+        static GTID: LazyLock<Gtid> = LazyLock::new(|| "3e11fa47-71ca-11e1-9e33-c80aa9429562:7".parse().unwrap());
+        fold(changes.iter().map(|change| (&*GTID, change))).unwrap()
     }
 
     /// Runs a folded batch as a server does: deletes, updates, inserts, each with its guard.
-    fn execute(batch: &TableBatch, rows: &mut BTreeMap<i32, i32>) {
+    fn execute(batch: &TableBatch<'_>, rows: &mut BTreeMap<i32, i32>) {
         let tolerant = batch.target.mode == Mode::Tolerant;
-        for (id, v) in batch.deletes.iter().map(values) {
+        for (id, v) in batch.deletes.iter().map(|row| values(row)) {
             let held = rows.remove(&id);
             assert!(tolerant || held == Some(v), "{id} was {held:?}, not {v}");
         }
@@ -221,7 +220,7 @@ mod tests {
             assert_eq!(before.0, after.0, "an update keeps its key");
             assert_eq!(rows.insert(after.0, after.1), Some(before.1));
         }
-        for (id, v) in batch.inserts.iter().map(values) {
+        for (id, v) in batch.inserts.iter().map(|row| values(row)) {
             let held = rows.insert(id, v);
             assert!(tolerant || held.is_none(), "{id} was there: {held:?}");
         }
@@ -232,7 +231,8 @@ mod tests {
         let (one, other) = (target("one", Mode::Strict, false), target("other", Mode::Strict, false));
         let insert = |target: &Arc<Target>, id| changes(target, vec![Images::Insert(row(target, (id, 0)))]);
         let mixed = [(&other, 1), (&one, 1), (&other, 2)].map(|(target, id)| insert(target, id));
-        let batches = fold(of_one(mixed.concat())).unwrap();
+        let mixed = mixed.concat();
+        let batches = fold_all(&mixed);
         let found: Vec<_> = batches
             .iter()
             .map(|batch| {
@@ -254,7 +254,7 @@ mod tests {
             let again = vec![Images::Delete(row((1, 1))), Images::Insert(row((1, 2)))];
             let moved = vec![Images::Update(row((1, 1)), row((2, 1)))];
             let changed = vec![Images::Update(row((1, 1)), row((1, 2)))];
-            let in_order = |images| fold(of_one(changes(&target, images))).unwrap()[0].in_order;
+            let in_order = |images| fold_all(&changes(&target, images))[0].in_order;
             assert_eq!([again, moved].map(in_order), [expected; 2]);
             assert!(!in_order(changed));
         }
@@ -291,7 +291,8 @@ mod tests {
                 }
             }
             let count = images.len();
-            let batches = fold(of_one(changes(&target, images))).unwrap();
+            let changes = changes(&target, images);
+            let batches = fold_all(&changes);
             prop_assert_eq!(batches.len(), usize::from(count > 0));
             let mut destination = there;
             for batch in &batches {

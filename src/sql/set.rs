@@ -292,7 +292,7 @@ pub fn delete_by_key(out: &mut Vec<u8>, target: &Target, rows: &[&Row]) -> Resul
 pub fn update(
     out: &mut Vec<u8>,
     target: &Target,
-    rows: &[&Update<'_>],
+    rows: &[Update<'_>],
     changed: &[usize],
 ) -> Result<Expected, BinlogError> {
     let guards = Guards::choose(target, rows.iter().map(|row| row.before.as_slice()));

@@ -336,7 +336,7 @@ impl Follower {
                             .map(|(before, after)| {
                                 let update = set::Update::read(&target, before, after).unwrap();
                                 let changed = set::changed_columns(&target, &update);
-                                written(|out| set::update(out, &target, &[&update], &changed))
+                                written(|out| set::update(out, &target, &[update], &changed))
                             })
                             .collect(),
                     };
