@@ -54,6 +54,20 @@ impl Session {
         })
     }
 
+    /// As [`Session::new`], for transactions alone: a statement belongs to one until it is committed or rolled back, and none
+    /// has to begin it.
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub async fn transactional(conn: Conn) -> Result<Self, Failure> {
+        let mut session = Self::new(conn).await?;
+        session
+            .run("SET SESSION autocommit = 0")
+            .await
+            .map_err(|error| Failure::mysql("setting up an applier's session", &error))?;
+        Ok(session)
+    }
+
     /// The connection itself.
     pub fn conn(&mut self) -> &mut Conn {
         &mut self.conn

@@ -129,7 +129,7 @@ pub struct Worker {
     pub policy: ConflictPolicy,
     /// Takes conflicts down before they are committed.
     pub recorder: Recorder,
-    /// The connection to the destination.
+    /// The connection to the destination ([`Session::transactional`]).
     pub session: Session,
     /// The watermark as it stands in slot 0: what it covers need not stand in this worker's slot.
     pub watermark: watch::Receiver<Arc<GtidSet>>,
@@ -206,10 +206,10 @@ impl Worker {
         u16::try_from(self.applier + 1).unwrap_or(u16::MAX)
     }
 
-    fn begin(&self, header: &TransactionHeader, applied: &GtidSet) -> Vec<u8> {
+    fn checkpoint(&self, header: &TransactionHeader, applied: &GtidSet) -> Vec<u8> {
         let path = path::print(&header.path);
         let update = checkpoint::update_slot(&self.link, self.slot(), self.epoch, &path, header.ddl, applied);
-        format!("BEGIN;{update}").into_bytes()
+        update.into_bytes()
     }
 
     async fn apply(&mut self, mut jobs: Vec<Job>) -> Result<Done, Failure> {
@@ -222,7 +222,7 @@ impl Worker {
         };
         let position = first.transaction.header.gtid.to_string();
         let applied = self.applied_with(jobs.iter().flat_map(|job| job.transaction.header.gtids()));
-        let begin = self.begin(&first.transaction.header, &applied);
+        let checkpoint = self.checkpoint(&first.transaction.header, &applied);
         let policy = self.policy_for(&first.transaction.header);
         let transactions: Vec<_> = jobs
             .iter_mut()
@@ -238,7 +238,7 @@ impl Worker {
         let mut runs = Batches::runs(changes).map_err(|error| malformed(&position, &error))?;
         let mut attempts = 0;
         loop {
-            match self.attempt(&begin, &mut runs, policy).await? {
+            match self.attempt(&checkpoint, &mut runs, policy).await? {
                 Attempt::Holds | Attempt::Committed => break,
                 Attempt::Differs => self.rollback().await?,
                 Attempt::Again(failure) => {
@@ -270,15 +270,15 @@ impl Worker {
 
     async fn attempt(
         &mut self,
-        begin: &[u8],
+        checkpoint: &[u8],
         runs: &mut [Batches<'_>],
         policy: ConflictPolicy,
     ) -> Result<Attempt, Failure> {
-        let mut begin = Some(begin);
+        let mut checkpoint = Some(checkpoint);
         let last = runs.len().saturating_sub(1);
         for (place, batches) in runs.iter_mut().enumerate() {
             let commits = place == last && batches.slow.is_empty();
-            match self.write(begin.take(), batches, policy, commits).await? {
+            match self.write(checkpoint.take(), batches, policy, commits).await? {
                 Attempt::Holds => {}
                 other => return Ok(other),
             }
@@ -299,13 +299,13 @@ impl Worker {
     /// Writes a batch, and commits with it where told so: no table of it is taken one by one then.
     async fn write(
         &mut self,
-        begin: Option<&[u8]>,
+        checkpoint: Option<&[u8]>,
         batches: &mut Batches<'_>,
         policy: ConflictPolicy,
         commits: bool,
     ) -> Result<Attempt, Failure> {
         let mut plan = Plan::new(
-            begin,
+            checkpoint,
             std::mem::take(&mut self.buffer),
             commits,
             self.session.max_allowed_packet(),
@@ -398,7 +398,7 @@ impl Worker {
     /// Streams a large transaction into one destination transaction.
     async fn apply_large(&mut self, mut job: LargeJob) -> Result<Done, Failure> {
         let applied = self.applied_with(job.header.gtids());
-        let mut begin = Some(self.begin(&job.header, &applied));
+        let mut checkpoint = Some(self.checkpoint(&job.header, &applied));
         let policy = self.policy_for(&job.header);
         let mut tables: Vec<TableCounts> = Vec::new();
         let held_to_the_end = loop {
@@ -408,8 +408,9 @@ impl Worker {
                     "the source's connection was lost within a transaction",
                 ));
             };
-            if let Some(begin) = begin.take() {
-                self.write_large(Some(&begin), &mut Batches::default(), policy).await?;
+            if let Some(checkpoint) = checkpoint.take() {
+                self.write_large(Some(&checkpoint), &mut Batches::default(), policy)
+                    .await?;
             }
             let changes = part.changes.iter().map(|change| (&job.header.gtid, change));
             let runs = Batches::runs(changes).map_err(|error| malformed(&job.header.position, &error))?;
@@ -446,11 +447,11 @@ impl Worker {
     /// As [`Worker::write`]; a deadlock has undone what came before, so it ends the transaction. Returns whether all held.
     async fn write_large(
         &mut self,
-        begin: Option<&[u8]>,
+        checkpoint: Option<&[u8]>,
         batches: &mut Batches<'_>,
         policy: ConflictPolicy,
     ) -> Result<bool, Failure> {
-        match self.write(begin, batches, policy, false).await? {
+        match self.write(checkpoint, batches, policy, false).await? {
             Attempt::Holds | Attempt::Committed => Ok(true),
             Attempt::Differs => Ok(false),
             Attempt::Again(failure) => Err(failure),

@@ -100,11 +100,11 @@ pub async fn run(link: &Arc<Link>, taken: Taken, stop: &CancellationToken) -> Re
     let (watermark_sender, watermark) = watch::channel(Arc::new(taken.applied.clone()));
     let recorder = recorder(link, &mut tasks);
     let mut queues = Vec::new();
-    let session = || async { Session::new(connect::open(&link.destination).await?).await };
+    let open = || connect::open(&link.destination);
     // Far away a connection takes many round trips: they are opened side by side.
     let (sessions, mut session, mut probe) = tokio::try_join!(
-        future::try_join_all((0..link.options.workers).map(|_| session())),
-        session(),
+        future::try_join_all((0..link.options.workers).map(|_| async { Session::transactional(open().await?).await })),
+        async { Session::new(open().await?).await },
         connect::open(&link.source)
     )?;
     for (applier, session) in sessions.into_iter().enumerate() {
