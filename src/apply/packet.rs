@@ -1,6 +1,8 @@
 //! What an applier sends for a batch: packets of several statements, what each statement must report, and what the
 //! answers say.
 
+use std::time::Duration;
+
 use crate::{
     binlog::BinlogError,
     model::{
@@ -16,8 +18,11 @@ use super::session::{Outcome, is_duplicate, is_lock_failure};
 /// A statement takes in no more rows than this, or than come to [`STATEMENT_BYTES`].
 const STATEMENT_ROWS: usize = 1000;
 const STATEMENT_BYTES: usize = 1 << 20;
-/// Statements go together in one packet up to this many bytes.
-const PACKET_BYTES: usize = 4 << 20;
+/// Statements go together in one packet up to this many bytes. What is sent is in memory three times over.
+const PACKET_BYTES: usize = 1 << 20;
+/// So many go to a server this far away, for which each packet is waited for.
+const FAR_PACKET_BYTES: usize = 4 << 20;
+const FAR: Duration = Duration::from_millis(5);
 /// Of a packet, for what ends it.
 const END_BYTES: usize = 64;
 /// Times as long as its rows' images a statement may be, or nearly so: bytes are written as hexadecimal digits, and updates
@@ -105,20 +110,40 @@ impl Packet {
     }
 }
 
+/// How long packets and statements become.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lengths {
+    packet_bytes: usize,
+    statement_bytes: usize,
+}
+
+impl Lengths {
+    /// For a server that takes packets of less than `max_packet` bytes, with this way there and back.
+    pub(super) fn of(max_packet: usize, round_trip: Duration) -> Self {
+        let packet_bytes = match round_trip < FAR {
+            true => PACKET_BYTES,
+            false => FAR_PACKET_BYTES,
+        };
+        Self {
+            packet_bytes: packet_bytes.min(max_packet.saturating_sub(END_BYTES)),
+            statement_bytes: STATEMENT_BYTES.min(max_packet / TEXT_PER_IMAGE),
+        }
+    }
+}
+
 /// The packets that write a batch.
 #[derive(Debug)]
 pub(super) struct Plan {
     packets: Vec<Packet>,
     /// It ends with COMMIT, so the server checks what its statements report.
     commits: bool,
-    packet_bytes: usize,
-    statement_bytes: usize,
+    lengths: Lengths,
 }
 
 impl Plan {
-    /// `checkpoint` is the statement that writes the checkpoint row; a transaction begins with it. `buffer` becomes the first packet. The server takes packets
-    /// of less than `max_packet` bytes.
-    pub(super) fn new(checkpoint: Option<&[u8]>, mut buffer: Vec<u8>, commits: bool, max_packet: usize) -> Self {
+    /// `checkpoint` is the statement that writes the checkpoint row; a transaction begins with it. `buffer` becomes the first
+    /// packet.
+    pub(super) fn new(checkpoint: Option<&[u8]>, mut buffer: Vec<u8>, commits: bool, lengths: Lengths) -> Self {
         buffer.clear();
         let mut packet = Packet {
             text: buffer,
@@ -136,8 +161,7 @@ impl Plan {
         Self {
             packets: vec![packet],
             commits,
-            packet_bytes: PACKET_BYTES.min(max_packet.saturating_sub(END_BYTES)),
-            statement_bytes: STATEMENT_BYTES.min(max_packet / TEXT_PER_IMAGE),
+            lengths,
         }
     }
 
@@ -173,7 +197,8 @@ impl Plan {
     pub(super) fn add_table(&mut self, place: usize, table: &TableBatch<'_>) -> Result<(), BinlogError> {
         let target = &**table.target;
         let partial = target.leaves_out();
-        for rows in chunks(&table.deletes, self.statement_bytes, |row| row.image.len()) {
+        let statement_bytes = self.lengths.statement_bytes;
+        for rows in chunks(&table.deletes, statement_bytes, |row| row.image.len()) {
             self.add(place, true, |out| match target.mode {
                 Mode::Strict => set::delete(out, target, rows),
                 Mode::Tolerant => set::delete_by_key(out, target, rows),
@@ -182,12 +207,12 @@ impl Plan {
         // Decoded values take more memory than the images, so not all are there at a time.
         for updates in table.updates.chunks(STATEMENT_ROWS) {
             for (changed, updates) in by_changed_columns(target, updates)? {
-                for rows in chunks(&updates, self.statement_bytes, |update| update.bytes) {
+                for rows in chunks(&updates, statement_bytes, |update| update.bytes) {
                     self.add(place, true, |out| set::update(out, target, rows, &changed))?;
                 }
             }
         }
-        for rows in chunks(&table.inserts, self.statement_bytes, |row| row.image.len()) {
+        for rows in chunks(&table.inserts, statement_bytes, |row| row.image.len()) {
             // It takes all its rows or fails: there is nothing to check.
             self.add(place, false, |out| match target.mode {
                 Mode::Strict => set::insert(out, target, rows),
@@ -219,7 +244,7 @@ impl Plan {
             set::check(&mut packet.text, rows);
             expectations.push(Expect::Checked);
         }
-        if before == 0 || packet.text.len() <= self.packet_bytes {
+        if before == 0 || packet.text.len() <= self.lengths.packet_bytes {
             packet.expectations.append(&mut expectations);
             return Ok(());
         }
@@ -267,16 +292,16 @@ fn by_changed_columns<'r>(target: &Target, updates: &[(&'r Row, &'r Row)]) -> Re
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const CHECKPOINT: &[u8] = b"UPDATE slot";
-    const MAX: usize = 1 << 26;
+    fn near(max_packet: usize) -> Lengths {
+        Lengths::of(max_packet, Duration::ZERO)
+    }
 
     /// A plan that writes two rows to the table at place 7 and any number to that at place 8.
     fn plan(commits: bool) -> Plan {
-        let mut plan = Plan::new(Some(CHECKPOINT), Vec::new(), commits, MAX);
+        let mut plan = Plan::new(Some(CHECKPOINT), Vec::new(), commits, near(1 << 26));
         let statement = |text: &'static str, rows| {
             move |out: &mut Vec<u8>| {
                 out.extend_from_slice(text.as_bytes());
@@ -327,16 +352,16 @@ mod tests {
             text(true),
             "UPDATE slot;DO IF(ROW_COUNT()=1,0,EXP(1000));UPDATE two;DO IF(ROW_COUNT()=2,0,EXP(1000));REPLACE some;COMMIT"
         );
-        let mut empty = Plan::new(None, Vec::new(), true, MAX);
+        let mut empty = Plan::new(None, Vec::new(), true, near(1 << 26));
         let packets: Vec<&Packet> = empty.finish().collect();
         assert_eq!(packets[0].text, b"COMMIT");
-        assert_eq!(Plan::new(None, Vec::new(), false, MAX).finish().count(), 0);
+        assert_eq!(Plan::new(None, Vec::new(), false, near(1 << 26)).finish().count(), 0);
     }
 
     #[test]
     fn a_statement_that_does_not_fit_goes_into_a_packet_of_its_own_with_its_check() {
-        for (max, length) in [(MAX, PACKET_BYTES - 100), (1 << 16, 40_000)] {
-            let mut plan = Plan::new(Some(CHECKPOINT), Vec::new(), true, max);
+        for (max, length) in [(1 << 26, PACKET_BYTES - 100), (1 << 16, 40_000)] {
+            let mut plan = Plan::new(Some(CHECKPOINT), Vec::new(), true, near(max));
             for _ in 0..2 {
                 plan.add(0, true, |out| {
                     out.resize(out.len() + length, b' ');
@@ -354,6 +379,13 @@ mod tests {
                 assert!(packet.text.len() < max);
             }
         }
+    }
+
+    #[test]
+    fn packets_to_a_server_far_away_are_longer_and_those_to_one_that_takes_short_ones_never() {
+        let of = |max, millis| Lengths::of(max, Duration::from_millis(millis)).packet_bytes;
+        assert_eq!((of(1 << 26, 0), of(1 << 26, 50)), (1 << 20, 4 << 20));
+        assert!(of(1 << 16, 0) < 1 << 16 && of(1 << 16, 50) < 1 << 16);
     }
 
     #[test]

@@ -34,7 +34,7 @@ use crate::{
 use super::{
     checkpoint::{self, LinkKey},
     conflict::{self, Recorder},
-    packet::{Plan, Verdict},
+    packet::{Lengths, Plan, Verdict},
     session::Session,
 };
 
@@ -308,7 +308,7 @@ impl Worker {
             checkpoint,
             std::mem::take(&mut self.buffer),
             commits,
-            self.session.max_allowed_packet(),
+            Lengths::of(self.session.max_allowed_packet(), self.session.round_trip()),
         );
         let tables = batches.tables.iter().enumerate();
         for (place, table) in tables.filter(|(place, _)| !batches.slow.contains(place)) {
