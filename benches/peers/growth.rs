@@ -108,6 +108,8 @@ async fn measure(installation: &Arc<Installation>, work: &Work, rows: u64) -> Ve
         if again {
             replica.pause().await;
             let mut locking = branch.connect().await.unwrap();
+            // Of the rows it looks at only those that it selects stay locked.
+            sql(&mut locking, "SET SESSION transaction_isolation = 'READ-COMMITTED'").await;
             sql(&mut locking, "BEGIN").await;
             sql(
                 &mut locking,
@@ -115,6 +117,7 @@ async fn measure(installation: &Arc<Installation>, work: &Work, rows: u64) -> Ve
             )
             .await;
             work.make(&mut conn, rows).await;
+            task.runs().await;
             lock = Some(locking);
         }
         let executed = site::executed(&mut conn).await;

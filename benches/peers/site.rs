@@ -35,6 +35,8 @@ pub(crate) async fn server(installation: &Arc<Installation>, durable: bool) -> L
             "--table-definition-cache=12000",
             "--open-files-limit=30000",
             "--max-connections=300",
+            // Appliers wait for as long as a backlog takes to be made.
+            "--innodb-lock-wait-timeout=3600",
             "--local-infile=ON",
         ])
     };

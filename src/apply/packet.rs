@@ -20,9 +20,9 @@ const STATEMENT_ROWS: usize = 1000;
 const STATEMENT_BYTES: usize = 1 << 20;
 /// Statements go together in one packet up to this many bytes. What is sent is in memory three times over.
 const PACKET_BYTES: usize = 1 << 20;
-/// So many go to a server this far away, for which each packet is waited for.
+/// So many go to a server whose answers take [`FAR_WAY`], as each packet is waited for.
 const FAR_PACKET_BYTES: usize = 4 << 20;
-const FAR: Duration = Duration::from_millis(5);
+const FAR_WAY: Duration = Duration::from_millis(5);
 /// Of a packet, for what ends it.
 const END_BYTES: usize = 64;
 /// Times as long as its rows' images a statement may be, or nearly so: bytes are written as hexadecimal digits, and updates
@@ -71,6 +71,12 @@ pub(super) struct Packet {
 }
 
 impl Packet {
+    /// Whether it holds more than the checkpoint row.
+    fn writes(&self) -> bool {
+        let of_a_table = |expectation: &Expect| matches!(expectation, Expect::Rows(..) | Expect::Table(_));
+        self.expectations.iter().any(of_a_table)
+    }
+
     pub(super) fn commits(&self) -> bool {
         matches!(self.expectations.last(), Some(Expect::Commit))
     }
@@ -115,17 +121,21 @@ impl Packet {
 pub(super) struct Lengths {
     packet_bytes: usize,
     statement_bytes: usize,
+    /// What the server takes.
+    most_bytes: usize,
 }
 
 impl Lengths {
     /// For a server that takes packets of less than `max_packet` bytes, with this way there and back.
     pub(super) fn of(max_packet: usize, round_trip: Duration) -> Self {
-        let packet_bytes = match round_trip < FAR {
+        let packet_bytes = match round_trip < FAR_WAY {
             true => PACKET_BYTES,
             false => FAR_PACKET_BYTES,
         };
+        let most_bytes = max_packet.saturating_sub(END_BYTES);
         Self {
-            packet_bytes: packet_bytes.min(max_packet.saturating_sub(END_BYTES)),
+            most_bytes,
+            packet_bytes: packet_bytes.min(most_bytes),
             statement_bytes: STATEMENT_BYTES.min(max_packet / TEXT_PER_IMAGE),
         }
     }
@@ -244,7 +254,12 @@ impl Plan {
             set::check(&mut packet.text, rows);
             expectations.push(Expect::Checked);
         }
-        if before == 0 || packet.text.len() <= self.lengths.packet_bytes {
+        // The checkpoint row is not written in a round trip of its own.
+        let most_bytes = match packet.writes() {
+            true => self.lengths.packet_bytes,
+            false => self.lengths.most_bytes,
+        };
+        if before == 0 || packet.text.len() <= most_bytes {
             packet.expectations.append(&mut expectations);
             return Ok(());
         }
@@ -379,6 +394,29 @@ mod tests {
                 assert!(packet.text.len() < max);
             }
         }
+    }
+
+    #[test]
+    fn the_first_statement_goes_with_the_checkpoint_row_however_long_it_is() {
+        let packets = |max: usize, length: usize| {
+            let mut plan = Plan::new(Some(CHECKPOINT), Vec::new(), true, near(max));
+            plan.add(0, false, |out| {
+                out.resize(out.len() + length, b' ');
+                Ok(None)
+            })
+            .unwrap();
+            plan.finish().count()
+        };
+        assert_eq!(packets(1 << 26, 2 << 20), 1);
+        assert_eq!(packets(1 << 20, (1 << 20) - 100), 2, "the server takes no longer ones");
+    }
+
+    #[test]
+    fn rows_are_cut_into_statements_by_number_and_bytes() {
+        let cut = |rows: &[usize]| chunks(rows, 10, |bytes| *bytes).map(<[usize]>::len).collect::<Vec<_>>();
+        assert_eq!(cut(&[]), [0; 0]);
+        assert_eq!(cut(&[5, 5, 1, 11, 30, 2]), [2, 1, 1, 1, 1]);
+        assert_eq!(cut(&[0; 2001]), [1000, 1000, 1]);
     }
 
     #[test]

@@ -54,8 +54,8 @@ impl Session {
         })
     }
 
-    /// As [`Session::new`], for transactions alone: a statement belongs to one until it is committed or rolled back, and none
-    /// has to begin it.
+    /// As [`Session::new`], for transactions alone: autocommit is off, so the first statement begins one, and COMMIT or
+    /// ROLLBACK ends it. For appliers; what runs DDL sets autocommit again.
     ///
     /// # Errors
     /// If the server does not answer.

@@ -428,7 +428,7 @@ impl Worker {
                         .await
                         .map_err(|error| Failure::mysql("rolling back to a savepoint", &error))?;
                 }
-                tables.extend(batches.counts());
+                add_counts(&mut tables, batches.counts());
             }
             if part.last {
                 break part.hold;
@@ -455,6 +455,19 @@ impl Worker {
             Attempt::Holds | Attempt::Committed => Ok(true),
             Attempt::Differs => Ok(false),
             Attempt::Again(failure) => Err(failure),
+        }
+    }
+}
+
+/// Parts may be many, and speak of the same tables.
+fn add_counts(sums: &mut Vec<TableCounts>, counts: impl Iterator<Item = TableCounts>) {
+    for more in counts {
+        match sums.iter_mut().find(|sum| Arc::ptr_eq(&sum.target, &more.target)) {
+            Some(sum) => {
+                let pairs = sum.counts.iter_mut().zip(more.counts);
+                pairs.for_each(|(sum, count)| *sum += count);
+            }
+            None => sums.push(more),
         }
     }
 }

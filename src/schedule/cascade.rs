@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::definitions::Definitions;
 use crate::{
     binlog::BinlogError,
     model::{
@@ -70,29 +71,58 @@ pub struct Run<'c> {
     pub changes: Vec<(&'c Gtid, &'c Change)>,
 }
 
-/// Cuts changes into runs that are to be applied one after the other.
+/// Cuts changes into runs that are to be applied one after the other: where they begin or cease to act, and where one is
+/// bound to another definition of a table than those before it.
 ///
 /// # Errors
 /// See [`acts`].
 pub fn runs<'c>(changes: impl IntoIterator<Item = (&'c Gtid, &'c Change)>) -> Result<Vec<Run<'c>>, BinlogError> {
     let mut runs: Vec<Run<'c>> = Vec::new();
+    let mut definitions = Definitions::default();
     for (gtid, change) in changes {
         let acts = acts(change)?;
-        let goes_on = |run: &Run<'_>| {
-            let same_table = || {
-                run.changes
-                    .last()
-                    .is_some_and(|(_, last)| Arc::ptr_eq(&last.target, &change.target))
-            };
-            run.acts == acts && (!acts || same_table())
+        let last = runs.last_mut().filter(|run| run.acts == acts);
+        let fits = |run: &&mut Run<'c>| {
+            let before = run.changes.last().map(|(_, change)| &change.target);
+            let same_table = before.is_some_and(|before| Arc::ptr_eq(before, &change.target));
+            same_table || (!acts && definitions.add(&change.target))
         };
-        match runs.last_mut() {
-            Some(run) if goes_on(run) => run.changes.push((gtid, change)),
-            _ => runs.push(Run {
-                acts,
-                changes: vec![(gtid, change)],
-            }),
+        match last.filter(fits) {
+            Some(run) => run.changes.push((gtid, change)),
+            None => {
+                definitions = Definitions::default();
+                definitions.add(&change.target);
+                runs.push(Run {
+                    acts,
+                    changes: vec![(gtid, change)],
+                });
+            }
         }
     }
     Ok(runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::fixtures::{changes, row, target},
+        *,
+    };
+    use crate::model::change::Mode;
+
+    #[test]
+    fn another_definition_of_a_table_begins_another_run() {
+        let (one, other) = (target("one", Mode::Strict, false), target("other", Mode::Strict, false));
+        let altered = target("one", Mode::Strict, true);
+        let lengths = |targets: &[&Arc<Target>]| {
+            let insert = |target: &&Arc<Target>| changes(target, vec![Images::Insert(row(target, (1, 1)))]);
+            let changes: Vec<_> = targets.iter().flat_map(insert).collect();
+            let gtid = "3e11fa47-71ca-11e1-9e33-c80aa9429562:7".parse().unwrap();
+            let runs = runs(changes.iter().map(|change| (&gtid, change))).unwrap();
+            runs.iter().map(|run| run.changes.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(&[&one, &other, &one, &one]), [4]);
+        assert_eq!(lengths(&[&one, &other, &altered, &altered, &other, &one]), [2, 3, 1]);
+        assert_eq!(lengths(&[]), [0; 0]);
+    }
 }

@@ -38,7 +38,10 @@ impl Holders {
             false => self.exclusive.as_mut(),
         };
         match known {
-            Some((_, count)) => *count += 1,
+            Some((holder, count)) => {
+                debug_assert_eq!(*holder, applier, "two appliers change one row");
+                *count += 1;
+            }
             None if shared => self.shared.push((applier, 1)),
             None => self.exclusive = Some((applier, 1)),
         }

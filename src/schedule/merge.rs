@@ -1,15 +1,13 @@
-//! How much becomes one destination transaction.
+//! What becomes one destination transaction, and how much.
 //!
 //! An applier takes whatever waits for it, so what it writes is small while the link is in step and grows with the
 //! backlog, up to a limit. A transaction costs a round trip and a flush whatever it holds: where that takes long, more is
 //! taken at a time, so that the destination works most of the time and does not wait.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use crate::model::{
-    change::{Site, Target, Transaction},
-    name::TableName,
-};
+use super::definitions::Definitions;
+use crate::model::change::{Site, Transaction};
 
 /// A round trip and a commit that take as long as this are taken to be a near server's.
 const NEAR: Duration = Duration::from_millis(10);
@@ -56,10 +54,10 @@ pub struct Merged {
     bytes: usize,
     changes: usize,
     transactions: usize,
-    /// Definitions of tables that the changes are bound to.
-    targets: HashSet<*const Target>,
-    /// The names of these tables.
-    names: HashSet<TableName>,
+    /// What the changes are bound to.
+    definitions: Definitions,
+    /// Nothing has been refused yet. What comes behind a refused one comes behind it at the destination, too.
+    open: bool,
 }
 
 impl Merged {
@@ -72,35 +70,38 @@ impl Merged {
             bytes: 0,
             changes: 0,
             transactions: 0,
-            targets: HashSet::new(),
-            names: HashSet::new(),
+            definitions: Definitions::default(),
+            open: true,
         };
-        merged.bind(first);
+        // With two definitions of one table it stays by itself.
+        merged.open = merged.bind(first);
         merged.count(first);
         merged
     }
 
     /// Whether there may be more.
     pub fn takes_more(&self, limits: Limits) -> bool {
-        self.bytes < limits.bytes && self.changes < limits.changes && self.transactions < limits.transactions
+        self.open
+            && self.bytes < limits.bytes
+            && self.changes < limits.changes
+            && self.transactions < limits.transactions
     }
 
-    /// Adds a transaction, if it can be folded with what is there. One that can't begins another destination transaction.
+    /// Adds a transaction, if it can be folded with what is there. One that can't begins another destination transaction:
+    /// none is added behind it.
     pub fn add(&mut self, transaction: &Transaction) -> bool {
         let header = &transaction.header;
-        let fits = (&self.path, self.ddl, self.returning) == (&header.path, header.ddl, header.returning)
+        self.open &= (&self.path, self.ddl, self.returning) == (&header.path, header.ddl, header.returning)
             && self.bind(transaction);
-        if fits {
+        if self.open {
             self.count(transaction);
         }
-        fits
+        self.open
     }
 
-    /// Takes down which definitions there are, unless there are two of one table.
     fn bind(&mut self, transaction: &Transaction) -> bool {
-        transaction.changes.iter().all(|change| {
-            !self.targets.insert(Arc::as_ptr(&change.target)) || self.names.insert(change.target.table.name.clone())
-        })
+        let mut targets = transaction.changes.iter().map(|change| &change.target);
+        targets.all(|target| self.definitions.add(target))
     }
 
     fn count(&mut self, transaction: &Transaction) {
@@ -133,11 +134,13 @@ impl CommitTime {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{
         super::fixtures::{changes, row, target},
         *,
     };
-    use crate::model::change::{Images, Mode, TransactionHeader};
+    use crate::model::change::{Images, Mode, Target, TransactionHeader};
 
     /// A transaction that inserts a row into each of these.
     fn inserts(targets: &[&Arc<Target>]) -> Transaction {
@@ -178,19 +181,31 @@ mod tests {
     fn two_definitions_of_one_table_are_not_merged_nor_what_came_another_way() {
         let (one, other) = (target("one", Mode::Strict, false), target("other", Mode::Strict, false));
         let altered = target("one", Mode::Strict, true);
-        let mut merged = Merged::of(&inserts(&[&one]));
-        assert!(merged.add(&inserts(&[&other, &one])));
-        assert!(!merged.add(&inserts(&[&other, &altered])));
-        assert!(merged.add(&inserts(&[])));
-        let change = |change: fn(&mut TransactionHeader)| {
+        let merges = |transactions: &[Transaction]| {
+            let mut merged = Merged::of(&inserts(&[&one]));
+            let taken = transactions.iter().map(|transaction| merged.add(transaction));
+            taken.collect::<Vec<_>>()
+        };
+        let (same, changed) = (inserts(&[&other, &one]), inserts(&[&other, &altered]));
+        assert_eq!(merges(&[same.clone(), inserts(&[])]), [true, true]);
+        assert_eq!(merges(&[changed.clone(), changed, same]), [false; 3], "none overtakes");
+        let with = |change: fn(&mut TransactionHeader)| {
             let mut transaction = inserts(&[&one]);
             change(&mut transaction.header);
-            transaction
+            merges(&[transaction])
         };
-        assert!(!merged.add(&change(|header| header.path.clear())));
-        assert!(!merged.add(&change(|header| header.ddl = 1)));
-        assert!(!merged.add(&change(|header| header.returning = true)));
-        assert!(merged.add(&change(|header| header.commit_us = 1)));
+        assert_eq!(with(|header| header.path.clear()), [false]);
+        assert_eq!(with(|header| header.ddl = 1), [false]);
+        assert_eq!(with(|header| header.returning = true), [false]);
+        assert_eq!(with(|header| header.commit_us = 1), [true]);
+    }
+
+    #[test]
+    fn a_transaction_with_two_definitions_of_a_table_stays_by_itself() {
+        let (one, other) = (target("one", Mode::Strict, false), target("other", Mode::Strict, false));
+        let altered = target("one", Mode::Strict, true);
+        let mut merged = Merged::of(&inserts(&[&one, &altered, &other]));
+        assert!(!merged.add(&inserts(&[&altered])) && !merged.add(&inserts(&[&other])));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! authorizer refuses as a whole. No view mixes the two, so no trick with names or subqueries can reach across.
 //!
 //! The store is not where replication resumes from: that is the checkpoint at each destination. What is lost here after
-//! a power cut is at most the last second of status.
+//! a power cut is what nobody has asked for: status is written down when it is.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};

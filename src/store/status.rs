@@ -1,7 +1,11 @@
-//! Status of links and tables: published as a whole by the supervisor, read back after a restart so that the counters
+//! Status of links and tables: published by the supervisor when somebody asks, read back after a restart so that the counters
 //! of `sync.status` go on where they were.
 
-use std::{collections::HashMap, sync::PoisonError};
+use std::{
+    collections::HashMap,
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
 
 use rusqlite::{Connection, Row, params};
 
@@ -10,7 +14,18 @@ use super::{Result, Store, StoreError, integer};
 use crate::model::status::{CopyProgress, LagParts, ObjectRow, Phase, State, StatusRow, Throughput};
 use crate::model::task::{Direction, Wanted};
 
+/// While anything is asked for, `sync.objects` is this old at most: after a crash its counters go on from there.
+const OBJECTS_EVERY: Duration = Duration::from_secs(10);
+
 impl Store {
+    /// Whether `sync.objects` should be published again though nobody asks for it.
+    pub fn objects_are_due(&self) -> bool {
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published
+            .as_ref()
+            .is_none_or(|published| published.at.elapsed() >= OBJECTS_EVERY)
+    }
+
     /// Replaces `sync.status`, and `sync.objects` where they are given, by these rows, and derives the states in `sync.tasks`
     /// from them.
     ///
@@ -22,14 +37,17 @@ impl Store {
         transaction.execute_batch("DELETE FROM status")?;
         write_status(&transaction, status)?;
         refresh_task_states(&transaction)?;
-        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = published.take();
-        let now = match objects {
-            Some(objects) => Some(replace_objects(&transaction, before, objects)?),
-            None => before,
+        let Some(objects) = objects else {
+            transaction.commit()?;
+            return Ok(());
         };
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = replace_objects(&transaction, published.take(), objects)?;
         transaction.commit()?;
-        *published = now;
+        *published = Some(Published {
+            rows,
+            at: Instant::now(),
+        });
         Ok(())
     }
 
@@ -113,8 +131,15 @@ fn write_status(connection: &Connection, rows: &[StatusRow]) -> Result<()> {
     Ok(())
 }
 
+/// What `sync.objects` holds, and since when.
+#[derive(Debug)]
+pub(super) struct Published {
+    rows: ObjectRows,
+    at: Instant,
+}
+
 /// Rows of `sync.objects` by their primary key.
-pub(super) type Published = HashMap<ObjectPlace, ObjectRow>;
+type ObjectRows = HashMap<ObjectPlace, ObjectRow>;
 
 type ObjectPlace = (String, Direction, String, String);
 
@@ -128,12 +153,12 @@ fn place(row: &ObjectRow) -> ObjectPlace {
 }
 
 /// Writes what is another than `before`: of thousands of tables most rest.
-fn replace_objects(connection: &Connection, before: Option<Published>, objects: &[ObjectRow]) -> Result<Published> {
+fn replace_objects(connection: &Connection, before: Option<Published>, objects: &[ObjectRow]) -> Result<ObjectRows> {
     if before.is_none() {
         connection.execute_batch("DELETE FROM objects")?;
     }
-    let mut before = before.unwrap_or_default();
-    let mut now = Published::with_capacity(objects.len());
+    let mut before = before.map(|before| before.rows).unwrap_or_default();
+    let mut now = ObjectRows::with_capacity(objects.len());
     let mut changed = Vec::new();
     for object in objects {
         let key = place(object);

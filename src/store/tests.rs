@@ -520,6 +520,15 @@ fn objects_come_back_as_published() {
         (5, Phase::Full, 2)
     );
     assert_eq!(last[0].deletes, i64::MAX as u64, "the largest number the store has");
+    store.publish(&[], None).unwrap();
+    assert_eq!(store.last_objects().unwrap().len(), 1, "they stay as they are");
+    let more = ObjectRow {
+        inserts: 2,
+        ..object.clone()
+    };
+    store.publish(&[], Some(&[more])).unwrap();
+    let last = store.last_objects().unwrap();
+    assert_eq!((last.len(), last[0].inserts), (1, 2));
     store.publish(&[], Some(&[])).unwrap();
     assert!(store.last_objects().unwrap().is_empty());
 }

@@ -774,6 +774,7 @@ impl Supervisor {
             .collect();
         let store = self.store.clone();
         let written = tokio::task::spawn_blocking(move || {
+            let tables = tables || store.objects_are_due();
             let rows: Vec<_> = statuses.iter().map(|status| status.row()).collect();
             let objects: Option<Vec<_>> = tables.then(|| statuses.iter().flat_map(|status| status.objects()).collect());
             store.publish(&rows, objects.as_deref())

@@ -282,7 +282,8 @@ impl Statements {
     }
 
     async fn answer(&self, question: Question) -> Result<Reply> {
-        // A SELECT without FROM asks nothing of the tables: no need to bring them up to date.
+        // A SELECT without FROM asks nothing of the tables: no need to bring them up to date. Nor can sync.objects be read
+        // without its name.
         let text = question.sql.to_ascii_lowercase();
         if text.contains("from") {
             self.control.publish(text.contains("objects")).await;
