@@ -48,19 +48,15 @@ impl Holders {
     }
 
     fn remove(&mut self, applier: usize, shared: bool) {
-        let left = |(holder, count): Holder| match holder == applier {
-            true => Some((holder, count.saturating_sub(1))).filter(|(_, count)| *count > 0),
-            false => Some((holder, count)),
-        };
-        if !shared {
-            self.exclusive = self.exclusive.and_then(left);
-        } else if let Some(place) = self.shared.iter().position(|(holder, _)| *holder == applier)
-            && let Some(holder) = self.shared.get_mut(place)
-        {
-            match left(*holder) {
-                Some(less) => *holder = less,
-                None => drop(self.shared.swap_remove(place)),
+        let still_holds = |(holder, count): &mut Holder| {
+            if *holder == applier {
+                *count = count.saturating_sub(1);
             }
+            *count > 0
+        };
+        match shared {
+            true => self.shared.retain_mut(still_holds),
+            false => drop(self.exclusive.take_if(|holder| !still_holds(holder))),
         }
     }
 

@@ -248,14 +248,14 @@ mod tests {
 
     #[test]
     fn where_the_destination_has_more_columns_a_row_that_comes_again_keeps_the_order_of_its_changes() {
-        for (partial, expected) in [(false, false), (true, true)] {
+        for partial in [false, true] {
             let target = target("t", Mode::Strict, partial);
             let row = |values| row(&target, values);
             let again = vec![Images::Delete(row((1, 1))), Images::Insert(row((1, 2)))];
             let moved = vec![Images::Update(row((1, 1)), row((2, 1)))];
             let changed = vec![Images::Update(row((1, 1)), row((1, 2)))];
             let in_order = |images| fold_all(&changes(&target, images))[0].in_order;
-            assert_eq!([again, moved].map(in_order), [expected; 2]);
+            assert_eq!([again, moved].map(in_order), [partial; 2]);
             assert!(!in_order(changed));
         }
     }
