@@ -8,7 +8,7 @@ use crate::{
         name::TableName,
         table::{Family, Table, TableColumn},
     },
-    sql::{ident, set},
+    sql::{guard, ident},
 };
 
 use super::{
@@ -43,7 +43,7 @@ pub(super) fn expression(column: &TableColumn) -> String {
 /// A key value in a comparison with its column.
 pub(super) fn key_literal(value: &Value, column: &TableColumn) -> String {
     let mut out = Vec::new();
-    set::push_key_side(&mut out, column, |out| match value {
+    guard::push_key_side(&mut out, column, |out| match value {
         // In hexadecimal, so that the text is plain ASCII and has no newline.
         Value::Bytes(bytes) if !is_plain(&column.family) => {
             out.extend_from_slice(b"x'");

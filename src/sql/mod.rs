@@ -3,11 +3,13 @@
 //! Statements are byte strings, not `str`: values travel as `_binary'…'` literals that hold the column's own bytes,
 //! so that no character set conversion ever touches them.
 
+pub(crate) mod guard;
 pub mod ident;
 pub mod json;
 pub(crate) mod json_path;
 pub mod judge;
 pub mod literal;
+mod ranges;
 pub mod set;
 pub mod single;
 

@@ -4,8 +4,6 @@
 //! exactly as the source saw it is not matched, and the count of matched rows tells. `VALUES ROW(…)` needs
 //! MySQL 8.0.19.
 
-use sha2::{Digest, Sha256};
-
 use crate::{
     binlog::BinlogError,
     model::{
@@ -16,10 +14,10 @@ use crate::{
     },
 };
 
-use super::{ident, literal};
-
-/// Character values longer than this are compared by their SHA-256, so that a statement does not carry them twice.
-const GUARD_BY_DIGEST_FROM_BYTES: usize = 512;
+use super::{
+    guard::{Guards, list_name},
+    ident, literal,
+};
 
 /// Lets one statement store an ENUM's error value (index 0), or leave out a column without a default. It stands right
 /// after the verb.
@@ -226,7 +224,11 @@ fn push_values(out: &mut Vec<u8>, target: &Target, row: &Row) -> Result<(), Binl
     Ok(())
 }
 
-fn push_list<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut push: impl FnMut(&mut Vec<u8>, T)) {
+pub(super) fn push_list<T>(
+    out: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut push: impl FnMut(&mut Vec<u8>, T),
+) {
     for (place, item) in items.into_iter().enumerate() {
         if place > 0 {
             out.push(b',');
@@ -245,25 +247,15 @@ pub fn delete(out: &mut Vec<u8>, target: &Target, rows: &[&Row]) -> Result<Expec
     let guards = Guards::choose(target, values.iter().map(Vec::as_slice));
     out.reserve(256 + rows.iter().map(|row| row.image.len() * 2).sum::<usize>());
     push_delete(out, &guards, &values)?;
-    out.extend_from_slice(b" WHERE ");
-    guards.push_condition(out);
     Ok(Some(rows.len() as u64))
 }
 
 /// `DELETE t FROM (VALUES …) JOIN t ON key`; without an alias, which the server would look for in the default database.
 fn push_delete(out: &mut Vec<u8>, guards: &Guards<'_>, rows: &[Vec<Value<'_>>]) -> Result<(), BinlogError> {
-    out.extend_from_slice(b"DELETE ");
-    ident::push_table(out, &guards.target.table.name);
-    out.extend_from_slice(b" FROM (VALUES ");
-    for (place, row) in rows.iter().enumerate() {
-        push_row_start(out, place);
-        guards.push_before(out, row)?;
-        out.push(b')');
-    }
-    guards.push_list_name(out);
-    guards.push_names(out, &[]);
-    out.push(b')');
-    guards.push_join(out);
+    out.extend_from_slice(format!("DELETE {} FROM ", guards.name).as_bytes());
+    guards.push_join(out, rows.iter().map(|row| (row.as_slice(), [].as_slice())), &[])?;
+    out.extend_from_slice(b" WHERE ");
+    guards.push_condition(out);
     Ok(())
 }
 
@@ -272,16 +264,10 @@ fn push_delete(out: &mut Vec<u8>, guards: &Guards<'_>, rows: &[Vec<Value<'_>>]) 
 /// # Errors
 /// See [`insert`].
 pub fn delete_by_key(out: &mut Vec<u8>, target: &Target, rows: &[&Row]) -> Result<Expected, BinlogError> {
-    let guards = Guards {
-        target,
-        name: ident::quoted_table(&target.table.name),
-        list: list_name(target),
-        digests: vec![false; target.columns.len()],
-        texts: vec![false; target.columns.len()],
-        compared: target.key.clone(),
-    };
     let values = rows.iter().map(|row| bound_values(target, row));
-    push_delete(out, &guards, &values.collect::<Result<Vec<_>, _>>()?)?;
+    let values = values.collect::<Result<Vec<_>, _>>()?;
+    let guards = Guards::key_only(target, values.iter().map(Vec::as_slice));
+    push_delete(out, &guards, &values)?;
     Ok(None)
 }
 
@@ -300,22 +286,8 @@ pub fn update(
     push_optimizer_hint(out, b"UPDATE ", target, || {
         Ok(rows.iter().any(|row| row.after.contains(&Value::Enum(0))))
     })?;
-    out.extend_from_slice(b"(VALUES ");
-    for (place, row) in rows.iter().enumerate() {
-        push_row_start(out, place);
-        guards.push_before(out, &row.before)?;
-        for &column in changed {
-            if let (Some(value), Some(definition)) = (row.after.get(column), guards.column(column)) {
-                out.push(b',');
-                push_literal(out, target, value, definition)?;
-            }
-        }
-        out.push(b')');
-    }
-    guards.push_list_name(out);
-    guards.push_names(out, changed);
-    out.push(b')');
-    guards.push_join(out);
+    let images = rows.iter().map(|row| (row.before.as_slice(), row.after.as_slice()));
+    guards.push_join(out, images, changed)?;
     out.extend_from_slice(b" SET ");
     push_list(out, changed, |out, &column| {
         if let Some(definition) = guards.column(column) {
@@ -367,249 +339,4 @@ pub fn changed_columns(target: &Target, update: &Update<'_>) -> Vec<usize> {
         changed.sort_unstable();
     }
     changed
-}
-
-fn push_row_start(out: &mut Vec<u8>, place: usize) {
-    out.extend_from_slice(if place == 0 { b"ROW(" } else { b",ROW(" });
-}
-
-/// A name for the `VALUES` list: a column reference `v.o0` may not mean two tables, and the database in front of the
-/// destination's name does not help.
-fn list_name(target: &Target) -> &'static str {
-    if target.table.name.table.eq_ignore_ascii_case("v") {
-        "w"
-    } else {
-        "v"
-    }
-}
-
-/// How the before images of one statement are compared.
-struct Guards<'a> {
-    target: &'a Target,
-    /// What the destination's table is called in the statement.
-    name: String,
-    /// What the `VALUES` list is called.
-    list: &'static str,
-    /// Per place in `target.columns`: compared by digest.
-    digests: Vec<bool>,
-    /// Per place in `target.columns`: compared as text, under the collation for which only the same bytes are equal. The
-    /// server then need not make a copy of each value.
-    texts: Vec<bool>,
-    /// The places that are compared.
-    compared: Vec<usize>,
-}
-
-impl<'a> Guards<'a> {
-    /// By the values of the before images.
-    fn choose<'v>(target: &'a Target, befores: impl Iterator<Item = &'v [Value<'v>]>) -> Self {
-        let mut digests = vec![false; target.columns.len()];
-        // A list of NULLs alone has no character set.
-        let mut texts = vec![false; target.columns.len()];
-        for values in befores {
-            for (value, (digest, text)) in values.iter().zip(digests.iter_mut().zip(&mut texts)) {
-                if let Value::Bytes(bytes) | Value::Geometry(bytes) | Value::Vector(bytes) = value {
-                    *digest |= bytes.len() > GUARD_BY_DIGEST_FROM_BYTES;
-                    *text = true;
-                }
-            }
-        }
-        for (column, text) in bound_columns(target).zip(&mut texts) {
-            let is_utf8 = matches!(&column.family, Family::Text { charset, .. } if charset == "utf8mb4");
-            *text &= is_utf8 && !is_retyped(target, column);
-        }
-        // The key finds the row, so it is never a digest.
-        for &place in &target.key {
-            if let Some(digest) = digests.get_mut(place) {
-                *digest = false;
-            }
-        }
-        let name = ident::quoted_table(&target.table.name);
-        // A generated column follows from the others, but the key has to be there for the join.
-        let compared = bound_columns(target).enumerate();
-        // A value that is converted may not come out as ALTER TABLE has converted the row's.
-        let compared = compared
-            .filter(|(place, column)| target.key.contains(place) || !(column.generated || is_retyped(target, column)));
-        Self {
-            target,
-            name,
-            list: list_name(target),
-            digests,
-            texts,
-            compared: compared.map(|(place, _)| place).collect(),
-        }
-    }
-
-    /// Behind the rows: `) AS v(`, for the names of its columns.
-    fn push_list_name(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(format!(") AS {}(", self.list).as_bytes());
-    }
-
-    fn column(&self, place: usize) -> Option<&'a TableColumn> {
-        self.target
-            .columns
-            .get(place)
-            .and_then(|binding| self.target.table.columns.get(binding.destination))
-    }
-
-    fn by_digest(&self, place: usize) -> bool {
-        self.digests.get(place).copied().unwrap_or(false)
-    }
-
-    fn push_before(&self, out: &mut Vec<u8>, values: &[Value<'_>]) -> Result<(), BinlogError> {
-        for (number, &place) in self.compared.iter().enumerate() {
-            if number > 0 {
-                out.push(b',');
-            }
-            let (Some(value), Some(column)) = (values.get(place), self.column(place)) else {
-                continue;
-            };
-            match value {
-                Value::Bytes(bytes) if self.as_text(place) => literal::push_utf8(out, bytes),
-                value => push_before_value(out, self.target, value, column, self.by_digest(place))?,
-            }
-        }
-        Ok(())
-    }
-
-    fn as_text(&self, place: usize) -> bool {
-        !self.by_digest(place) && self.texts.get(place).copied().unwrap_or(false)
-    }
-
-    fn push_names(&self, out: &mut Vec<u8>, changed: &[usize]) {
-        let old = self.compared.iter().map(|place| ('o', place));
-        let new = changed.iter().map(|place| ('n', place));
-        push_list(out, old.chain(new), |out, (kind, place)| {
-            out.extend_from_slice(format!("{kind}{place}").as_bytes())
-        });
-    }
-
-    /// The list drives the join, by the row key's index: left to itself the optimizer may scan a table whose
-    /// statistics say that it is empty, and lock all of it.
-    fn push_join(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b" STRAIGHT_JOIN ");
-        out.extend_from_slice(self.name.as_bytes());
-        if let Some(key) = self.target.table.row_key() {
-            out.extend_from_slice(b" FORCE INDEX (");
-            ident::push(out, &key.name);
-            out.push(b')');
-        }
-        out.extend_from_slice(b" ON ");
-        for (number, &place) in self.target.key.iter().enumerate() {
-            if number > 0 {
-                out.extend_from_slice(b" AND ");
-            }
-            if let Some(column) = self.column(place) {
-                out.extend_from_slice(self.name.as_bytes());
-                out.push(b'.');
-                ident::push(out, &column.name);
-                out.push(b'=');
-                push_key_side(out, column, |out| {
-                    out.extend_from_slice(format!("{}.o{place}", self.list).as_bytes())
-                });
-            }
-        }
-    }
-
-    fn push_condition(&self, out: &mut Vec<u8>) {
-        // The join has compared integers of the key, and exactly.
-        let joined = |place: &usize| {
-            let is_integer = |column: &TableColumn| column.family == Family::Integer;
-            self.target.key.contains(place) && self.column(*place).is_some_and(is_integer)
-        };
-        out.extend_from_slice(b"TRUE");
-        for &place in self.compared.iter().filter(|place| !joined(place)) {
-            let Some(column) = self.column(place) else { continue };
-            out.extend_from_slice(b" AND ");
-            if self.as_text(place) {
-                out.extend_from_slice(format!("{}.", self.name).as_bytes());
-                ident::push(out, &column.name);
-                out.extend_from_slice(format!("<=>{}.o{place} COLLATE utf8mb4_0900_bin", self.list).as_bytes());
-            } else {
-                push_table_side(out, &self.name, column, self.by_digest(place));
-                out.extend_from_slice(format!("<=>{}.o{place}", self.list).as_bytes());
-            }
-        }
-    }
-}
-
-/// A before image's value as it is compared with [`push_table_side`].
-pub(crate) fn push_before_value(
-    out: &mut Vec<u8>,
-    target: &Target,
-    value: &Value<'_>,
-    column: &TableColumn,
-    digest: bool,
-) -> Result<(), BinlogError> {
-    match value {
-        Value::Bytes(bytes) | Value::Geometry(bytes) | Value::Vector(bytes) if digest => {
-            let mut hasher = Sha256::new();
-            hasher.update(bytes);
-            if let Family::Binary { length } = column.family {
-                hasher.update(vec![0; length.saturating_sub(bytes.len())]);
-            }
-            out.push(b'\'');
-            out.extend_from_slice(hex::encode(hasher.finalize()).as_bytes());
-            out.push(b'\'');
-            Ok(())
-        }
-        value => push_literal(out, target, value, column),
-    }
-}
-
-/// A destination column in a guard, as an expression for which `<=>` is true exactly if nothing differs: MySQL's own
-/// `=` takes collations, padding and string-to-date conversions into account.
-pub(crate) fn push_table_side(out: &mut Vec<u8>, table: &str, column: &TableColumn, digest: bool) {
-    let cast = match column.family {
-        Family::Integer | Family::Decimal | Family::Float | Family::Json => None,
-        Family::Binary { .. } | Family::Blob => None,
-        Family::Number => Some("UNSIGNED"),
-        Family::Text { .. }
-        | Family::Geometry
-        | Family::Vector
-        | Family::Date
-        | Family::Time { .. }
-        | Family::DateTime { .. }
-        | Family::Timestamp { .. } => Some("BINARY"),
-    };
-    if digest {
-        out.extend_from_slice(b"SHA2(");
-    }
-    match cast {
-        Some(to) => {
-            out.extend_from_slice(format!("CAST({table}.").as_bytes());
-            ident::push(out, &column.name);
-            out.extend_from_slice(format!(" AS {to})").as_bytes());
-        }
-        None => {
-            out.extend_from_slice(format!("{table}.").as_bytes());
-            ident::push(out, &column.name);
-        }
-    }
-    if digest {
-        out.extend_from_slice(b",256)");
-    }
-}
-
-/// The right side of `t.key = …`, typed like the column so that its index can be used.
-pub(crate) fn push_key_side(out: &mut Vec<u8>, column: &TableColumn, value: impl FnOnce(&mut Vec<u8>)) {
-    let (before, after) = match &column.family {
-        Family::Text { charset, collation } => {
-            ("CONVERT(".to_owned(), format!(" USING {charset}) COLLATE {collation}"))
-        }
-        Family::Date => ("CAST(".to_owned(), " AS DATE)".to_owned()),
-        Family::Time { .. } => ("CAST(".to_owned(), " AS TIME(6))".to_owned()),
-        Family::DateTime { .. } | Family::Timestamp { .. } => ("CAST(".to_owned(), " AS DATETIME(6))".to_owned()),
-        Family::Integer
-        | Family::Decimal
-        | Family::Float
-        | Family::Number
-        | Family::Binary { .. }
-        | Family::Blob
-        | Family::Geometry
-        | Family::Vector
-        | Family::Json => (String::new(), String::new()),
-    };
-    out.extend_from_slice(before.as_bytes());
-    value(out);
-    out.extend_from_slice(after.as_bytes());
 }

@@ -11,11 +11,9 @@ use crate::{
 };
 
 use super::{
+    guard::{push_before_value, push_key_side, push_table_side},
     ident, literal,
-    set::{
-        any_error_value, bound_values, is_retyped, push_before_value, push_key_side, push_literal, push_optimizer_hint,
-        push_table_side, written,
-    },
+    set::{any_error_value, bound_values, is_retyped, push_literal, push_optimizer_hint, written},
 };
 
 /// `SELECT as_before, as_after, row FROM t WHERE key FOR UPDATE`: the destination's row with the key of `row`. The first

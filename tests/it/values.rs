@@ -253,16 +253,18 @@ async fn session(server: &LocalServer) -> Conn {
     conn
 }
 
-async fn fill(server: &LocalServer) {
+/// Writes the rows of all tables, those with integers as keys again and again until there are so many.
+async fn fill(server: &LocalServer, at_least: usize) {
     let mut conn = session(server).await;
     conn.query_drop("USE s").await.unwrap();
     for (name, _, rows) in TABLES {
-        for (number, row) in rows
+        let rows: Vec<&str> = rows
             .split(" / ")
             .flat_map(|row| row.split("\n         / "))
             .flat_map(|row| row.split("\n    / "))
-            .enumerate()
-        {
+            .collect();
+        let count = rows.len().max(at_least);
+        for (number, row) in rows.into_iter().cycle().take(count).enumerate() {
             let statement = format!("INSERT INTO {name} VALUES ({}, {row})", number + 1);
             conn.query_drop(&statement)
                 .await
@@ -289,11 +291,15 @@ struct Follower {
     stream: EventStream,
     map: Option<Arc<TableMap>>,
     conn: Conn,
+    /// Updates of one event are written by one statement, which sets whatever one of them changes.
+    together: bool,
     failures: Vec<String>,
+    /// Tables that were gone through by ranges of keys, by an update or delete.
+    by_ranges: BTreeSet<(String, &'static str)>,
 }
 
 impl Follower {
-    async fn start(server: &LocalServer) -> Self {
+    async fn start(server: &LocalServer, together: bool) -> Self {
         let mut conn = server.connect().await.unwrap();
         let uuid: String = conn.query_first("SELECT UUID()").await.unwrap().unwrap();
         let identity = Identity { server_id: 77, uuid };
@@ -304,7 +310,9 @@ impl Follower {
             stream,
             map: None,
             conn,
+            together,
             failures: Vec::new(),
+            by_ranges: BTreeSet::new(),
         }
     }
 
@@ -330,15 +338,27 @@ impl Follower {
                     let statements = match event.kind {
                         RowsKind::Write => vec![written(|out| set::insert(out, &target, &after))],
                         RowsKind::Delete => vec![written(|out| set::delete(out, &target, &before))],
-                        RowsKind::Update => before
-                            .into_iter()
-                            .zip(after)
-                            .map(|(before, after)| {
+                        RowsKind::Update => {
+                            let mut updates: Vec<(Vec<usize>, Vec<set::Update<'_>>)> = Vec::new();
+                            for (before, after) in before.into_iter().zip(after) {
                                 let update = set::Update::read(&target, before, after).unwrap();
                                 let changed = set::changed_columns(&target, &update);
-                                written(|out| set::update(out, &target, &[update], &changed))
-                            })
-                            .collect(),
+                                match updates.last_mut().filter(|_| self.together) {
+                                    Some((columns, updates)) => {
+                                        columns.extend(changed);
+                                        updates.push(update);
+                                    }
+                                    None => updates.push((changed, vec![update])),
+                                }
+                            }
+                            updates
+                                .into_iter()
+                                .map(|(columns, updates)| {
+                                    let columns: Vec<usize> = BTreeSet::from_iter(columns).into_iter().collect();
+                                    written(|out| set::update(out, &target, &updates, &columns))
+                                })
+                                .collect()
+                        }
                     };
                     for statement in statements {
                         self.run(&name, statement).await;
@@ -350,7 +370,12 @@ impl Follower {
     }
 
     async fn run(&mut self, table: &TableName, (statement, expected): (Vec<u8>, set::Expected)) {
-        let text: String = String::from_utf8_lossy(&statement).chars().take(600).collect();
+        let text = String::from_utf8_lossy(&statement);
+        if text.contains(" WHERE (") && text.contains(" BETWEEN ") {
+            let verb = if text.starts_with("DELETE") { "DELETE" } else { "UPDATE" };
+            self.by_ranges.insert((table.table.clone(), verb));
+        }
+        let text: String = text.chars().take(600).collect();
         match self.conn.query_iter(statement).await {
             Ok(result) => {
                 let found = result.affected_rows();
@@ -386,15 +411,31 @@ fn assert_none(what: &str, failures: &[String]) {
 #[tokio::test]
 async fn changes_of_every_value_arrive_exactly_and_their_guards_hold() {
     let server = cluster::server(ServerOptions::default()).await;
-    let tables = make_tables(&server).await;
-    let mut follower = Follower::start(&server).await;
-    fill(&server).await;
-    mark(&server).await;
+    let follower = Follower::start(&server, false).await;
+    follow_changes(&server, follower, 0).await;
+}
+
+#[tokio::test]
+async fn changes_of_every_value_arrive_exactly_where_the_table_is_gone_through_by_ranges_of_keys() {
+    let server = cluster::server(ServerOptions::with(&["--binlog-row-event-max-size=64M"])).await;
+    let follower = Follower::start(&server, true).await;
+    let follower = follow_changes(&server, follower, 70).await;
+    let each = TABLES
+        .iter()
+        .flat_map(|(name, _, _)| ["UPDATE", "DELETE"].map(|verb| ((*name).to_owned(), verb)));
+    assert_eq!(follower.by_ranges, each.collect());
+}
+
+/// Inserts, updates and deletes of every value, of at least so many rows a table.
+async fn follow_changes(server: &LocalServer, mut follower: Follower, rows: usize) -> Follower {
+    let tables = make_tables(server).await;
+    fill(server, rows).await;
+    mark(server).await;
     follower.until_mark().await;
     assert_none("inserts", &follower.failures);
-    compare::assert_same_as(&server, "s", &server, "d").await;
+    compare::assert_same_as(server, "s", server, "d").await;
 
-    let mut conn = session(&server).await;
+    let mut conn = session(server).await;
     conn.query_drop("USE s").await.unwrap();
     for (name, _, _) in TABLES {
         // Each row takes the values of the next one.
@@ -427,18 +468,19 @@ async fn changes_of_every_value_arrive_exactly_and_their_guards_hold() {
         .unwrap();
     }
     conn.query_drop("UPDATE many SET c7 = 8, c999 = NULL").await.unwrap();
-    mark(&server).await;
+    mark(server).await;
     follower.until_mark().await;
     assert_none("updates", &follower.failures);
-    compare::assert_same_as(&server, "s", &server, "d").await;
+    compare::assert_same_as(server, "s", server, "d").await;
 
     for table in &tables {
         conn.query_drop(format!("DELETE FROM {table}")).await.unwrap();
     }
-    mark(&server).await;
+    mark(server).await;
     follower.until_mark().await;
     assert_none("deletes", &follower.failures);
-    compare::assert_same_as(&server, "s", &server, "d").await;
+    compare::assert_same_as(server, "s", server, "d").await;
+    follower
 }
 
 struct Silent;
@@ -455,7 +497,7 @@ impl Progress for Silent {
 async fn full_sync_copies_every_value_exactly() {
     let server = cluster::server(ServerOptions::default()).await;
     let tables = make_tables(&server).await;
-    fill(&server).await;
+    fill(&server, 0).await;
     let mut conn = session(&server).await;
     checkpoint::ensure_schema(&mut conn).await.unwrap();
     conn.query_drop("CREATE TABLE causeway.slot (id INT PRIMARY KEY); INSERT INTO causeway.slot VALUES (1), (2)")
