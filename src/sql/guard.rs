@@ -1,4 +1,4 @@
-//! How a list of rows finds those of a table: by the row key, and only where the before image holds.
+//! How a statement finds its rows in the table: by the row key, and only where the before image holds.
 
 use sha2::{Digest, Sha256};
 
@@ -30,15 +30,30 @@ pub(super) fn list_name(target: &Target) -> &'static str {
     }
 }
 
-/// How the before images of one statement are compared.
+/// What a row was, and what it becomes: nothing, if it goes.
+pub(super) type Images<'a> = (&'a [Value<'a>], &'a [Value<'a>]);
+
+/// What finds a statement's rows in the table.
+enum By {
+    /// A list of them, which drives the join by the row key's index: left to itself the optimizer may scan a table whose
+    /// statistics say that it is empty, and lock all of it.
+    List,
+    /// The ranges that their row keys make up; the list is looked up for each. The server changes a row as it comes to it, and
+    /// keeps no list of those it is to change.
+    Ranges(Vec<Range>),
+    /// The row key. There is but one, which needs no list: for the server that is half the work.
+    Key,
+}
+
+/// How the rows of one statement are found, and how their before images are compared.
 pub(super) struct Guards<'a> {
     target: &'a Target,
+    rows: Vec<Images<'a>>,
+    by: By,
     /// What the destination's table is called in the statement.
     pub(super) name: String,
     /// What the `VALUES` list is called.
-    pub(super) list: &'static str,
-    /// The ranges that the row keys make up, if the table is gone through by them.
-    ranges: Vec<Range>,
+    list: &'static str,
     /// Per place in `target.columns`: compared by digest.
     digests: Vec<bool>,
     /// Per place in `target.columns`: compared as text, under the collation for which only the same bytes are equal. The
@@ -46,19 +61,18 @@ pub(super) struct Guards<'a> {
     texts: Vec<bool>,
     /// The places whose before image the list has.
     listed: Vec<usize>,
-    /// Those of them that have to be what the before image says. (The join compares integers of the row key, and exactly.)
+    /// Those of them that have to be what the before image says. (Integers of the row key have found the row, and exactly.)
     guarded: Vec<usize>,
 }
 
 impl<'a> Guards<'a> {
-    /// By the values of the before images.
-    pub(super) fn choose<'v>(target: &'a Target, befores: impl Iterator<Item = &'v [Value<'v>]> + Clone) -> Self {
-        let ranges = ranges::of_keys(target, befores.clone());
+    /// By all that the before images say.
+    pub(super) fn full(target: &'a Target, rows: Vec<Images<'a>>) -> Self {
         let mut digests = vec![false; target.columns.len()];
         // A list of NULLs alone has no character set.
         let mut texts = vec![false; target.columns.len()];
-        for values in befores {
-            for (value, (digest, text)) in values.iter().zip(digests.iter_mut().zip(&mut texts)) {
+        for (before, _) in &rows {
+            for (value, (digest, text)) in before.iter().zip(digests.iter_mut().zip(&mut texts)) {
                 if let Value::Bytes(bytes) | Value::Geometry(bytes) | Value::Vector(bytes) = value {
                     *digest |= bytes.len() > GUARD_BY_DIGEST_FROM_BYTES;
                     *text = true;
@@ -75,37 +89,43 @@ impl<'a> Guards<'a> {
                 *digest = false;
             }
         }
-        let columns = || bound_columns(target).enumerate();
-        let in_key = |place: &usize| target.key.contains(place);
-        // A generated column follows from the others, but the key has to be there for the join. A value that is converted
-        // may not come out as ALTER TABLE has converted the row's.
-        let listed = columns()
-            .filter(|(place, column)| in_key(place) || !(column.generated || is_retyped(target, column)))
-            .map(|(place, _)| place)
-            .collect::<Vec<_>>();
-        let joined = columns().filter(|(place, column)| in_key(place) && column.family == Family::Integer);
-        let joined = joined.map(|(place, _)| place).collect::<Vec<_>>();
-        let guarded = listed.iter().copied().filter(|place| !joined.contains(place));
+        let in_key = |place: usize| target.key.contains(&place);
+        let mut listed = Vec::new();
+        let mut guarded = Vec::new();
+        for (place, column) in bound_columns(target).enumerate() {
+            // A generated column follows from the others, but the key has to be there to find the row. A value that is
+            // converted may not come out as ALTER TABLE has converted the row's.
+            if in_key(place) || !(column.generated || is_retyped(target, column)) {
+                listed.push(place);
+                if !(in_key(place) && column.family == Family::Integer) {
+                    guarded.push(place);
+                }
+            }
+        }
         Self {
-            guarded: guarded.collect(),
-            listed,
             digests,
             texts,
-            ..Self::by_key(target, ranges)
+            listed,
+            guarded,
+            ..Self::key_only(target, rows)
         }
     }
 
     /// By the row key alone.
-    pub(super) fn key_only<'v>(target: &'a Target, rows: impl Iterator<Item = &'v [Value<'v>]>) -> Self {
-        Self::by_key(target, ranges::of_keys(target, rows))
-    }
-
-    fn by_key(target: &'a Target, ranges: Vec<Range>) -> Self {
+    pub(super) fn key_only(target: &'a Target, rows: Vec<Images<'a>>) -> Self {
+        let by = match rows.len() {
+            1 => By::Key,
+            _ => match ranges::of_keys(target, rows.iter().map(|(before, _)| *before)) {
+                ranges if ranges.is_empty() => By::List,
+                ranges => By::Ranges(ranges),
+            },
+        };
         Self {
             target,
+            rows,
+            by,
             name: ident::quoted_table(&target.table.name),
             list: list_name(target),
-            ranges,
             digests: vec![false; target.columns.len()],
             texts: vec![false; target.columns.len()],
             listed: target.key.clone(),
@@ -113,92 +133,69 @@ impl<'a> Guards<'a> {
         }
     }
 
-    pub(super) fn column(&self, place: usize) -> Option<&'a TableColumn> {
-        self.target
-            .columns
-            .get(place)
-            .and_then(|binding| self.target.table.columns.get(binding.destination))
+    fn column(&self, place: usize) -> Option<&'a TableColumn> {
+        let binding = self.target.columns.get(place)?;
+        self.target.table.columns.get(binding.destination)
     }
 
     fn by_digest(&self, place: usize) -> bool {
         self.digests.get(place).copied().unwrap_or(false)
     }
 
-    fn push_before(&self, out: &mut Vec<u8>, values: &[Value<'_>]) -> Result<(), BinlogError> {
-        for (number, &place) in self.listed.iter().enumerate() {
-            if number > 0 {
-                out.push(b',');
-            }
-            let (Some(value), Some(column)) = (values.get(place), self.column(place)) else {
-                continue;
-            };
-            match value {
-                Value::Bytes(bytes) if self.as_text(place) => literal::push_utf8(out, bytes),
-                value => push_before_value(out, self.target, value, column, self.by_digest(place))?,
-            }
-        }
-        Ok(())
-    }
-
     fn as_text(&self, place: usize) -> bool {
         !self.by_digest(place) && self.texts.get(place).copied().unwrap_or(false)
     }
 
-    /// Appends `(VALUES …) AS v(…) STRAIGHT_JOIN t ON key`, of rows with what they were and, for the places in `changed`, what
-    /// they become.
-    ///
-    /// The list drives the join, by the row key's index: left to itself the optimizer may scan a table whose
-    /// statistics say that it is empty, and lock all of it. Where the row keys make up ranges the table does, as it is gone
-    /// through by them ([`Guards::push_condition`]): the server then changes each row as it comes to it, and keeps no list of
-    /// those it is to change.
-    pub(super) fn push_join<'v>(
-        &self,
-        out: &mut Vec<u8>,
-        rows: impl Iterator<Item = (&'v [Value<'v>], &'v [Value<'v>])>,
-        changed: &[usize],
-    ) -> Result<(), BinlogError> {
-        if self.ranges.is_empty() {
-            self.push_rows(out, rows, changed)?;
-            out.extend_from_slice(b" STRAIGHT_JOIN ");
-            self.push_table(out);
-        } else {
-            self.push_table(out);
-            out.extend_from_slice(b" STRAIGHT_JOIN ");
-            self.push_rows(out, rows, changed)?;
-        }
-        out.extend_from_slice(b" ON ");
-        for (number, &place) in self.target.key.iter().enumerate() {
-            if number > 0 {
-                out.extend_from_slice(b" AND ");
-            }
-            if let Some(column) = self.column(place) {
-                out.extend_from_slice(self.name.as_bytes());
-                out.push(b'.');
-                ident::push(out, &column.name);
-                out.push(b'=');
-                push_key_side(out, column, |out| {
-                    out.extend_from_slice(format!("{}.o{place}", self.list).as_bytes())
-                });
-            }
-        }
-        Ok(())
+    /// The row that needs no list.
+    fn only(&self) -> Option<&Images<'a>> {
+        self.rows.first().filter(|_| matches!(self.by, By::Key))
     }
 
-    fn push_rows<'v>(
-        &self,
-        out: &mut Vec<u8>,
-        rows: impl Iterator<Item = (&'v [Value<'v>], &'v [Value<'v>])>,
-        changed: &[usize],
-    ) -> Result<(), BinlogError> {
+    /// Appends the table, joined with the list if there is one: `(VALUES …) AS v(…) STRAIGHT_JOIN t ON key`. For the places in
+    /// `changed` the list says what they become.
+    pub(super) fn push_tables(&self, out: &mut Vec<u8>, changed: &[usize]) -> Result<(), BinlogError> {
+        match self.by {
+            By::Key => {
+                self.push_table(out);
+                return Ok(());
+            }
+            By::List => {
+                self.push_list(out, changed)?;
+                out.extend_from_slice(b" STRAIGHT_JOIN ");
+                self.push_table(out);
+            }
+            By::Ranges(_) => {
+                self.push_table(out);
+                out.extend_from_slice(b" STRAIGHT_JOIN ");
+                self.push_list(out, changed)?;
+            }
+        }
+        out.extend_from_slice(b" ON ");
+        self.push_keys(out)
+    }
+
+    fn push_table(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.name.as_bytes());
+        if let Some(key) = self.target.table.row_key() {
+            out.extend_from_slice(b" FORCE INDEX (");
+            ident::push(out, &key.name);
+            out.push(b')');
+        }
+    }
+
+    fn push_list(&self, out: &mut Vec<u8>, changed: &[usize]) -> Result<(), BinlogError> {
         out.extend_from_slice(b"(VALUES ");
-        for (number, (before, after)) in rows.enumerate() {
+        for (number, (before, after)) in self.rows.iter().enumerate() {
             out.extend_from_slice(if number == 0 { b"ROW(" } else { b",ROW(" });
-            self.push_before(out, before)?;
-            for &place in changed {
-                if let (Some(value), Some(column)) = (after.get(place), self.column(place)) {
+            for (number, &place) in self.listed.iter().enumerate() {
+                if number > 0 {
                     out.push(b',');
-                    push_literal(out, self.target, value, column)?;
                 }
+                self.push_before(out, before, place)?;
+            }
+            for &place in changed {
+                out.push(b',');
+                self.push_after(out, after, place)?;
             }
             out.push(b')');
         }
@@ -212,46 +209,112 @@ impl<'a> Guards<'a> {
         Ok(())
     }
 
-    fn push_table(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.name.as_bytes());
-        if let Some(key) = self.target.table.row_key() {
-            out.extend_from_slice(b" FORCE INDEX (");
-            ident::push(out, &key.name);
-            out.push(b')');
+    fn push_before(&self, out: &mut Vec<u8>, before: &[Value<'_>], place: usize) -> Result<(), BinlogError> {
+        match (before.get(place), self.column(place)) {
+            (Some(Value::Bytes(bytes)), Some(_)) if self.as_text(place) => literal::push_utf8(out, bytes),
+            (Some(value), Some(column)) => {
+                push_before_value(out, self.target, value, column, self.by_digest(place))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn push_after(&self, out: &mut Vec<u8>, after: &[Value<'_>], place: usize) -> Result<(), BinlogError> {
+        match (after.get(place), self.column(place)) {
+            (Some(value), Some(column)) => push_literal(out, self.target, value, column),
+            _ => Ok(()),
         }
     }
 
-    /// Appends what holds of the rows that are meant: the ranges of their keys, and that nothing differs from the before image.
-    pub(super) fn push_condition(&self, out: &mut Vec<u8>) {
-        self.push_ranges(out);
-        for &place in &self.guarded {
-            let Some(column) = self.column(place) else { continue };
-            out.extend_from_slice(b" AND ");
-            if self.as_text(place) {
-                out.extend_from_slice(format!("{}.", self.name).as_bytes());
-                ident::push(out, &column.name);
-                out.extend_from_slice(format!("<=>{}.o{place} COLLATE utf8mb4_0900_bin", self.list).as_bytes());
-            } else {
-                push_table_side(out, &self.name, column, self.by_digest(place));
-                out.extend_from_slice(format!("<=>{}.o{place}", self.list).as_bytes());
+    /// What the column was: the list's, or the only row's.
+    fn push_old(&self, out: &mut Vec<u8>, place: usize) -> Result<(), BinlogError> {
+        match self.only() {
+            Some((before, _)) => self.push_before(out, before, place),
+            None => {
+                out.extend_from_slice(format!("{}.o{place}", self.list).as_bytes());
+                Ok(())
             }
         }
     }
 
-    fn push_ranges(&self, out: &mut Vec<u8>) {
-        let key = self.target.key.first().and_then(|place| self.column(*place));
-        let Some(key) = key.filter(|_| !self.ranges.is_empty()) else {
-            out.extend_from_slice(b"TRUE");
-            return;
-        };
-        for (number, (first, last)) in self.ranges.iter().enumerate() {
+    /// Appends what the column becomes.
+    pub(super) fn push_new(&self, out: &mut Vec<u8>, place: usize) -> Result<(), BinlogError> {
+        if let Some((_, after)) = self.only() {
+            return self.push_after(out, after, place);
+        }
+        // Numbers above and below 2^63 make a DECIMAL of the list's column, and stored into a SET or BIT as such the highest
+        // bit is lost.
+        let is_number = |column: &TableColumn| column.family == Family::Number && !is_retyped(self.target, column);
+        let new = format!("{}.n{place}", self.list);
+        out.extend_from_slice(
+            match self.column(place).is_some_and(is_number) {
+                true => format!("CAST({new} AS UNSIGNED)").into_bytes(),
+                false => new.into_bytes(),
+            }
+            .as_slice(),
+        );
+        Ok(())
+    }
+
+    fn push_keys(&self, out: &mut Vec<u8>) -> Result<(), BinlogError> {
+        for (number, &place) in self.target.key.iter().enumerate() {
+            let Some(column) = self.column(place) else { continue };
+            if number > 0 {
+                out.extend_from_slice(b" AND ");
+            }
+            self.push_column(out, place);
+            out.push(b'=');
+            let mut old = Vec::new();
+            self.push_old(&mut old, place)?;
+            push_key_side(out, column, |out| out.extend_from_slice(&old));
+        }
+        Ok(())
+    }
+
+    /// Appends what holds of the rows that are meant: where they are in the table, and that nothing differs from the before
+    /// image.
+    pub(super) fn push_condition(&self, out: &mut Vec<u8>) -> Result<(), BinlogError> {
+        match &self.by {
+            By::List => out.extend_from_slice(b"TRUE"),
+            By::Ranges(ranges) => self.push_ranges(out, ranges),
+            By::Key => self.push_keys(out)?,
+        }
+        for &place in &self.guarded {
+            let Some(column) = self.column(place) else { continue };
+            out.extend_from_slice(b" AND ");
+            if self.as_text(place) {
+                self.push_column(out, place);
+                out.extend_from_slice(b"<=>");
+                self.push_old(out, place)?;
+                out.extend_from_slice(b" COLLATE utf8mb4_0900_bin");
+            } else {
+                push_table_side(out, &self.name, column, self.by_digest(place));
+                out.extend_from_slice(b"<=>");
+                self.push_old(out, place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The ranges of a key of one column.
+    fn push_ranges(&self, out: &mut Vec<u8>, ranges: &[Range]) {
+        let Some(&key) = self.target.key.first() else { return };
+        for (number, (first, last)) in ranges.iter().enumerate() {
             out.extend_from_slice(if number == 0 { b"(" } else { b" OR " });
-            out.extend_from_slice(self.name.as_bytes());
-            out.push(b'.');
-            ident::push(out, &key.name);
+            self.push_column(out, key);
             out.extend_from_slice(format!(" BETWEEN {first} AND {last}").as_bytes());
         }
         out.push(b')');
+    }
+
+    /// Appends the table's column.
+    pub(super) fn push_column(&self, out: &mut Vec<u8>, place: usize) {
+        if let Some(column) = self.column(place) {
+            out.extend_from_slice(self.name.as_bytes());
+            out.push(b'.');
+            ident::push(out, &column.name);
+        }
     }
 }
 

@@ -1,21 +1,16 @@
 //! Set-based statements: one statement for many rows of a table.
 //!
-//! Updates and deletes join the table with a `VALUES` list and are guarded by the before image: a row that is not
-//! exactly as the source saw it is not matched, and the count of matched rows tells. `VALUES ROW(…)` needs
-//! MySQL 8.0.19.
+//! Updates and deletes join the table with a `VALUES` list (but for those of a single row) and are guarded by the before
+//! image: a row that is not exactly as the source saw it is not matched, and the count of matched rows tells.
+//! `VALUES ROW(…)` needs MySQL 8.0.19.
 
 use crate::{
     binlog::BinlogError,
-    model::{
-        change::Target,
-        row::Row,
-        table::{Family, TableColumn},
-        value::Value,
-    },
+    model::{change::Target, row::Row, table::TableColumn, value::Value},
 };
 
 use super::{
-    guard::{Guards, list_name},
+    guard::{Guards, Images, list_name},
     ident, literal,
 };
 
@@ -242,21 +237,10 @@ pub(super) fn push_list<T>(
 /// # Errors
 /// See [`insert`].
 pub fn delete(out: &mut Vec<u8>, target: &Target, rows: &[&Row]) -> Result<Expected, BinlogError> {
-    let values = rows.iter().map(|row| bound_values(target, row));
-    let values = values.collect::<Result<Vec<_>, _>>()?;
-    let guards = Guards::choose(target, values.iter().map(Vec::as_slice));
     out.reserve(256 + rows.iter().map(|row| row.image.len() * 2).sum::<usize>());
-    push_delete(out, &guards, &values)?;
+    let values = all_values(target, rows)?;
+    push_delete(out, &Guards::full(target, going(&values)))?;
     Ok(Some(rows.len() as u64))
-}
-
-/// `DELETE t FROM (VALUES …) JOIN t ON key`; without an alias, which the server would look for in the default database.
-fn push_delete(out: &mut Vec<u8>, guards: &Guards<'_>, rows: &[Vec<Value<'_>>]) -> Result<(), BinlogError> {
-    out.extend_from_slice(format!("DELETE {} FROM ", guards.name).as_bytes());
-    guards.push_join(out, rows.iter().map(|row| (row.as_slice(), [].as_slice())), &[])?;
-    out.extend_from_slice(b" WHERE ");
-    guards.push_condition(out);
-    Ok(())
 }
 
 /// Appends `DELETE` by row key alone: what is not there is as it should be.
@@ -264,11 +248,25 @@ fn push_delete(out: &mut Vec<u8>, guards: &Guards<'_>, rows: &[Vec<Value<'_>>]) 
 /// # Errors
 /// See [`insert`].
 pub fn delete_by_key(out: &mut Vec<u8>, target: &Target, rows: &[&Row]) -> Result<Expected, BinlogError> {
-    let values = rows.iter().map(|row| bound_values(target, row));
-    let values = values.collect::<Result<Vec<_>, _>>()?;
-    let guards = Guards::key_only(target, values.iter().map(Vec::as_slice));
-    push_delete(out, &guards, &values)?;
+    let values = all_values(target, rows)?;
+    push_delete(out, &Guards::key_only(target, going(&values)))?;
     Ok(None)
+}
+
+/// `DELETE t FROM …`; without an alias, which the server would look for in the default database.
+fn push_delete(out: &mut Vec<u8>, guards: &Guards<'_>) -> Result<(), BinlogError> {
+    out.extend_from_slice(format!("DELETE {} FROM ", guards.name).as_bytes());
+    guards.push_tables(out, &[])?;
+    out.extend_from_slice(b" WHERE ");
+    guards.push_condition(out)
+}
+
+fn all_values<'a>(target: &Target, rows: &[&'a Row]) -> Result<Vec<Vec<Value<'a>>>, BinlogError> {
+    rows.iter().map(|row| bound_values(target, row)).collect()
+}
+
+fn going<'a>(values: &'a [Vec<Value<'a>>]) -> Vec<Images<'a>> {
+    values.iter().map(|before| (before.as_slice(), [].as_slice())).collect()
 }
 
 /// Appends `UPDATE` of the columns at `changed` (places in `target.columns`), guarded by the before images.
@@ -281,31 +279,21 @@ pub fn update(
     rows: &[Update<'_>],
     changed: &[usize],
 ) -> Result<Expected, BinlogError> {
-    let guards = Guards::choose(target, rows.iter().map(|row| row.before.as_slice()));
+    let images = rows.iter().map(|row| (row.before.as_slice(), row.after.as_slice()));
+    let guards = Guards::full(target, images.collect());
     out.reserve(256 + rows.iter().map(|row| row.bytes).sum::<usize>());
     push_optimizer_hint(out, b"UPDATE ", target, || {
         Ok(rows.iter().any(|row| row.after.contains(&Value::Enum(0))))
     })?;
-    let images = rows.iter().map(|row| (row.before.as_slice(), row.after.as_slice()));
-    guards.push_join(out, images, changed)?;
-    out.extend_from_slice(b" SET ");
-    push_list(out, changed, |out, &column| {
-        if let Some(definition) = guards.column(column) {
-            out.extend_from_slice(format!("{}.", guards.name).as_bytes());
-            ident::push(out, &definition.name);
-            let new = format!("{}.n{column}", guards.list);
-            // Numbers above and below 2^63 make a DECIMAL of the list's column, and stored into a SET or BIT as such the
-            // highest bit is lost.
-            let new = if definition.family == Family::Number && !is_retyped(target, definition) {
-                format!("CAST({new} AS UNSIGNED)")
-            } else {
-                new
-            };
-            out.extend_from_slice(format!("={new}").as_bytes());
-        }
-    });
+    guards.push_tables(out, changed)?;
+    for (number, &place) in changed.iter().enumerate() {
+        out.extend_from_slice(if number == 0 { b" SET " } else { b"," });
+        guards.push_column(out, place);
+        out.push(b'=');
+        guards.push_new(out, place)?;
+    }
     out.extend_from_slice(b" WHERE ");
-    guards.push_condition(out);
+    guards.push_condition(out)?;
     Ok(Some(rows.len() as u64))
 }
 

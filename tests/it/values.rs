@@ -291,7 +291,7 @@ struct Follower {
     stream: EventStream,
     map: Option<Arc<TableMap>>,
     conn: Conn,
-    /// Updates of one event are written by one statement, which sets whatever one of them changes.
+    /// What updates or deletes the rows of an event is one statement, which sets whatever one of the updates changes.
     together: bool,
     failures: Vec<String>,
     /// Tables that were gone through by ranges of keys, by an update or delete.
@@ -337,7 +337,13 @@ impl Follower {
                     let after: Vec<&Row> = images.iter().filter_map(|(_, after)| after.as_ref()).collect();
                     let statements = match event.kind {
                         RowsKind::Write => vec![written(|out| set::insert(out, &target, &after))],
-                        RowsKind::Delete => vec![written(|out| set::delete(out, &target, &before))],
+                        RowsKind::Delete => {
+                            let size = if self.together { before.len() } else { 1 };
+                            let statements = before.chunks(size.max(1));
+                            statements
+                                .map(|rows| written(|out| set::delete(out, &target, rows)))
+                                .collect()
+                        }
                         RowsKind::Update => {
                             let mut updates: Vec<(Vec<usize>, Vec<set::Update<'_>>)> = Vec::new();
                             for (before, after) in before.into_iter().zip(after) {
@@ -412,6 +418,13 @@ fn assert_none(what: &str, failures: &[String]) {
 async fn changes_of_every_value_arrive_exactly_and_their_guards_hold() {
     let server = cluster::server(ServerOptions::default()).await;
     let follower = Follower::start(&server, false).await;
+    follow_changes(&server, follower, 0).await;
+}
+
+#[tokio::test]
+async fn changes_of_every_value_arrive_exactly_where_a_list_has_many() {
+    let server = cluster::server(ServerOptions::with(&["--binlog-row-event-max-size=64M"])).await;
+    let follower = Follower::start(&server, true).await;
     follow_changes(&server, follower, 0).await;
 }
 
