@@ -7,14 +7,18 @@
 //! - [`lineage`]: what tells a server from another one, so that a promoted replica can take its place.
 //! - [`source_files`]: which binlog files a link has come to, where the source has no GTIDs.
 //! - [`worker`]: one applier: takes transactions, merges them, writes them set-based and guarded.
+//! - `large`: what a worker does with a transaction too large to be kept whole.
+//! - [`batches`]: the changes of a destination transaction, folded table by table.
 //! - `packet`: the statements of a batch, and what the answers to them say.
 //! - [`conflict`]: what a worker does with a table whose before images did not hold: row by row, by the policy.
 //! - [`ddl`]: statements that commit by themselves, around which an intent row is kept.
 
+pub mod batches;
 pub mod checkpoint;
 pub mod conflict;
 pub mod copied;
 pub mod ddl;
+mod large;
 pub mod late_keys;
 pub mod lineage;
 mod packet;

@@ -1,12 +1,13 @@
 //! What an applier sends for a batch: packets of several statements, what each statement must report, and what the
 //! answers say.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     binlog::BinlogError,
     model::{
         change::{Mode, Target},
+        name::TableName,
         row::Row,
     },
     schedule::fold::TableBatch,
@@ -31,9 +32,24 @@ const TEXT_PER_IMAGE: usize = 4;
 /// Memory for statements that is kept, at most.
 const KEPT_BYTES: usize = 2 << 20;
 
+/// The savepoint before what is done again if it does not hold.
+pub(super) const SAVEPOINT: &str = "SAVEPOINT part";
+
+/// What a plan's first statement is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Start<'a> {
+    /// It writes the checkpoint row. A transaction begins with it.
+    Checkpoint(&'a [u8]),
+    /// It is [`SAVEPOINT`].
+    Savepoint,
+    /// There is none.
+    Nothing,
+}
+
 #[derive(Debug)]
 enum Expect {
     Checkpoint,
+    Savepoint,
     /// The table at this place must report this many rows.
     Rows(usize, u64),
     /// A statement on the table at this place that may report any number.
@@ -71,7 +87,7 @@ pub(super) struct Packet {
 }
 
 impl Packet {
-    /// Whether it holds more than the checkpoint row.
+    /// Whether it holds more than what it starts with.
     fn writes(&self) -> bool {
         let of_a_table = |expectation: &Expect| matches!(expectation, Expect::Rows(..) | Expect::Table(_));
         self.expectations.iter().any(of_a_table)
@@ -111,6 +127,7 @@ impl Packet {
             }
             Some(Expect::Rows(table, _) | Expect::Table(table)) => Verdict::Refused(*table, error),
             Some(Expect::Checked) => Verdict::Failed("checking what was written", error),
+            Some(Expect::Savepoint) => Verdict::Failed("setting a savepoint", error),
             Some(Expect::Checkpoint) | None => Verdict::Failed("writing the checkpoint", error),
         }
     }
@@ -145,31 +162,40 @@ impl Lengths {
 #[derive(Debug)]
 pub(super) struct Plan {
     packets: Vec<Packet>,
+    /// Of the tables that are written: their places, and what they are called.
+    tables: Vec<(usize, Arc<Target>)>,
     /// It ends with COMMIT, so the server checks what its statements report.
     commits: bool,
     lengths: Lengths,
 }
 
 impl Plan {
-    /// `checkpoint` is the statement that writes the checkpoint row; a transaction begins with it. `buffer` becomes the first
-    /// packet.
-    pub(super) fn new(checkpoint: Option<&[u8]>, mut buffer: Vec<u8>, commits: bool, lengths: Lengths) -> Self {
+    /// `buffer` becomes the first packet.
+    pub(super) fn new(start: Start<'_>, mut buffer: Vec<u8>, commits: bool, lengths: Lengths) -> Self {
         buffer.clear();
         let mut packet = Packet {
             text: buffer,
             expectations: vec![],
         };
-        if let Some(checkpoint) = checkpoint {
-            packet.text.extend_from_slice(checkpoint);
-            packet.expectations.push(Expect::Checkpoint);
-            if commits {
-                packet.text.push(b';');
-                set::check(&mut packet.text, 1);
-                packet.expectations.push(Expect::Checked);
+        match start {
+            Start::Nothing => {}
+            Start::Savepoint => {
+                packet.text.extend_from_slice(SAVEPOINT.as_bytes());
+                packet.expectations.push(Expect::Savepoint);
+            }
+            Start::Checkpoint(update) => {
+                packet.text.extend_from_slice(update);
+                packet.expectations.push(Expect::Checkpoint);
+                if commits {
+                    packet.text.push(b';');
+                    set::check(&mut packet.text, 1);
+                    packet.expectations.push(Expect::Checked);
+                }
             }
         }
         Self {
             packets: vec![packet],
+            tables: vec![],
             commits,
             lengths,
         }
@@ -179,8 +205,8 @@ impl Plan {
         self.commits
     }
 
-    /// The packets, with the COMMIT that ends them if one does. To be called once.
-    pub(super) fn finish(&mut self) -> impl Iterator<Item = &Packet> {
+    /// Adds the COMMIT that ends it, if one does.
+    pub(super) fn finish(&mut self) {
         if let Some(packet) = self.packets.last_mut().filter(|_| self.commits) {
             if !packet.text.is_empty() {
                 packet.text.push(b';');
@@ -188,7 +214,16 @@ impl Plan {
             packet.text.extend_from_slice(b"COMMIT");
             packet.expectations.push(Expect::Commit);
         }
+    }
+
+    pub(super) fn packets(&self) -> impl Iterator<Item = &Packet> {
         self.packets.iter().filter(|packet| !packet.expectations.is_empty())
+    }
+
+    /// The table at this place.
+    pub(super) fn table(&self, place: usize) -> Option<&TableName> {
+        let table = self.tables.iter().find(|(table, _)| *table == place);
+        table.map(|(_, target)| &target.table.name)
     }
 
     /// The first packet's memory, if it is of a size that may be kept.
@@ -205,6 +240,7 @@ impl Plan {
     /// # Errors
     /// If a row image is malformed.
     pub(super) fn add_table(&mut self, place: usize, table: &TableBatch<'_>) -> Result<(), BinlogError> {
+        self.tables.push((place, table.target.clone()));
         let target = &**table.target;
         let partial = target.leaves_out();
         let statement_bytes = self.lengths.statement_bytes;
@@ -254,7 +290,7 @@ impl Plan {
             set::check(&mut packet.text, rows);
             expectations.push(Expect::Checked);
         }
-        // The checkpoint row is not written in a round trip of its own.
+        // What it starts with has no round trip of its own.
         let most_bytes = match packet.writes() {
             true => self.lengths.packet_bytes,
             false => self.lengths.most_bytes,
@@ -316,7 +352,7 @@ mod tests {
 
     /// A plan that writes two rows to the table at place 7 and any number to that at place 8.
     fn plan(commits: bool) -> Plan {
-        let mut plan = Plan::new(Some(CHECKPOINT), Vec::new(), commits, near(1 << 26));
+        let mut plan = Plan::new(Start::Checkpoint(CHECKPOINT), Vec::new(), commits, near(1 << 26));
         let statement = |text: &'static str, rows| {
             move |out: &mut Vec<u8>| {
                 out.extend_from_slice(text.as_bytes());
@@ -325,6 +361,7 @@ mod tests {
         };
         plan.add(7, true, statement("UPDATE two", Some(2))).unwrap();
         plan.add(8, true, statement("REPLACE some", None)).unwrap();
+        plan.finish();
         plan
     }
 
@@ -344,8 +381,8 @@ mod tests {
     }
 
     fn verdict(commits: bool, rows: &[u64], code: Option<u16>) -> String {
-        let mut plan = plan(commits);
-        let packets: Vec<&Packet> = plan.finish().collect();
+        let plan = plan(commits);
+        let packets: Vec<&Packet> = plan.packets().collect();
         assert_eq!(packets.len(), 1);
         match packets[0].judge(outcome(rows, code)) {
             Verdict::Refused(table, _) => format!("refused at {table}"),
@@ -358,8 +395,8 @@ mod tests {
     #[test]
     fn what_commits_is_checked_by_the_server_statement_for_statement() {
         let text = |commits| {
-            let mut plan = plan(commits);
-            let packets: Vec<&Packet> = plan.finish().collect();
+            let plan = plan(commits);
+            let packets: Vec<&Packet> = plan.packets().collect();
             String::from_utf8(packets[0].text.clone()).unwrap()
         };
         assert_eq!(text(false), "UPDATE slot;UPDATE two;REPLACE some");
@@ -367,16 +404,24 @@ mod tests {
             text(true),
             "UPDATE slot;DO IF(ROW_COUNT()=1,0,EXP(1000));UPDATE two;DO IF(ROW_COUNT()=2,0,EXP(1000));REPLACE some;COMMIT"
         );
-        let mut empty = Plan::new(None, Vec::new(), true, near(1 << 26));
-        let packets: Vec<&Packet> = empty.finish().collect();
+        let mut empty = Plan::new(Start::Nothing, Vec::new(), true, near(1 << 26));
+        empty.finish();
+        let packets: Vec<&Packet> = empty.packets().collect();
         assert_eq!(packets[0].text, b"COMMIT");
-        assert_eq!(Plan::new(None, Vec::new(), false, near(1 << 26)).finish().count(), 0);
+        assert_eq!(
+            Plan::new(Start::Nothing, Vec::new(), false, near(1 << 26))
+                .packets()
+                .count(),
+            0
+        );
+        let savepoint = Plan::new(Start::Savepoint, Vec::new(), false, near(1 << 26));
+        assert_eq!(savepoint.packets().next().unwrap().text, b"SAVEPOINT part");
     }
 
     #[test]
     fn a_statement_that_does_not_fit_goes_into_a_packet_of_its_own_with_its_check() {
         for (max, length) in [(1 << 26, PACKET_BYTES - 100), (1 << 16, 40_000)] {
-            let mut plan = Plan::new(Some(CHECKPOINT), Vec::new(), true, near(max));
+            let mut plan = Plan::new(Start::Checkpoint(CHECKPOINT), Vec::new(), true, near(max));
             for _ in 0..2 {
                 plan.add(0, true, |out| {
                     out.resize(out.len() + length, b' ');
@@ -384,7 +429,8 @@ mod tests {
                 })
                 .unwrap();
             }
-            let packets: Vec<&Packet> = plan.finish().collect();
+            plan.finish();
+            let packets: Vec<&Packet> = plan.packets().collect();
             let ends: Vec<bool> = packets.iter().map(|packet| packet.commits()).collect();
             assert_eq!(ends, [false, true]);
             for packet in packets {
@@ -399,13 +445,14 @@ mod tests {
     #[test]
     fn the_first_statement_goes_with_the_checkpoint_row_however_long_it_is() {
         let packets = |max: usize, length: usize| {
-            let mut plan = Plan::new(Some(CHECKPOINT), Vec::new(), true, near(max));
+            let mut plan = Plan::new(Start::Checkpoint(CHECKPOINT), Vec::new(), true, near(max));
             plan.add(0, false, |out| {
                 out.resize(out.len() + length, b' ');
                 Ok(None)
             })
             .unwrap();
-            plan.finish().count()
+            plan.finish();
+            plan.packets().count()
         };
         assert_eq!(packets(1 << 26, 2 << 20), 1);
         assert_eq!(packets(1 << 20, (1 << 20) - 100), 2, "the server takes no longer ones");
@@ -428,10 +475,10 @@ mod tests {
 
     #[test]
     fn a_lost_connection_says_nothing_of_the_statement_it_was_lost_at() {
-        let mut plan = plan(true);
+        let plan = plan(true);
         let mut lost = outcome(&[1, 0], None);
         lost.error = Some(mysql_async::Error::Driver(mysql_async::DriverError::ConnectionClosed));
-        let packet = plan.finish().next().unwrap();
+        let packet = plan.packets().next().unwrap();
         assert!(matches!(packet.judge(lost), Verdict::Failed("applying changes", _)));
     }
 

@@ -7,7 +7,6 @@
 //! taken one by one ([`super::conflict`]).
 
 use std::{
-    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,23 +17,22 @@ use crate::{
     binlog::BinlogError,
     failure::Failure,
     model::{
-        change::{Change, ChangeKind, Mode, Target, Transaction, TransactionHeader},
+        change::{Change, Mode, Transaction, TransactionHeader},
         gtid::{Gtid, GtidSet},
         task::ConflictPolicy,
     },
     plan::path,
     schedule::{
-        cascade,
-        fold::{self, TableBatch},
         keys::KeyUse,
         merge::{CommitTime, Limits, Merged},
     },
 };
 
 use super::{
+    batches::{Batches, TableCounts},
     checkpoint::{self, LinkKey},
     conflict::{self, Recorder},
-    packet::{Lengths, Plan, Verdict},
+    packet::{Lengths, Plan, Start, Verdict},
     session::Session,
 };
 
@@ -107,15 +105,6 @@ pub struct Done {
     pub tables: Vec<TableCounts>,
 }
 
-/// Changes applied to a table.
-#[derive(Debug)]
-pub struct TableCounts {
-    /// The table.
-    pub target: Arc<Target>,
-    /// Inserts, updates, deletes, conflicts.
-    pub counts: [u64; 4],
-}
-
 /// An applier of a link.
 #[derive(Debug)]
 pub struct Worker {
@@ -141,12 +130,12 @@ pub struct Worker {
     pub buffer: Vec<u8>,
 }
 
-enum Attempt {
+pub(super) enum Attempt {
     /// All is written as it should be, and not committed yet.
     Holds,
     Committed,
-    /// Before images of some tables did not hold: their changes are to be taken one by one.
-    Differs,
+    /// Before images of the tables at these places did not hold: their changes are to be taken one by one.
+    Differs(Vec<usize>),
     /// A deadlock or lock wait: nothing has been written.
     Again(Failure),
 }
@@ -186,7 +175,7 @@ impl Worker {
     }
 
     /// What the slot will say once `gtids` are applied.
-    fn applied_with<'g>(&self, gtids: impl Iterator<Item = &'g Gtid>) -> GtidSet {
+    pub(super) fn applied_with<'g>(&self, gtids: impl Iterator<Item = &'g Gtid>) -> GtidSet {
         let mut applied = self.applied.clone();
         gtids.for_each(|gtid| applied.insert(gtid));
         applied.subtract(&self.watermark.borrow());
@@ -194,7 +183,7 @@ impl Worker {
     }
 
     /// Where a change comes back to the destination and does not fit, the destination has gone on: it stays as it is.
-    fn policy_for(&self, header: &TransactionHeader) -> ConflictPolicy {
+    pub(super) fn policy_for(&self, header: &TransactionHeader) -> ConflictPolicy {
         if header.returning {
             ConflictPolicy::Ignore
         } else {
@@ -206,7 +195,7 @@ impl Worker {
         u16::try_from(self.applier + 1).unwrap_or(u16::MAX)
     }
 
-    fn checkpoint(&self, header: &TransactionHeader, applied: &GtidSet) -> Vec<u8> {
+    pub(super) fn checkpoint(&self, header: &TransactionHeader, applied: &GtidSet) -> Vec<u8> {
         let path = path::print(&header.path);
         let update = checkpoint::update_slot(&self.link, self.slot(), self.epoch, &path, header.ddl, applied);
         update.into_bytes()
@@ -240,7 +229,7 @@ impl Worker {
         loop {
             match self.attempt(&checkpoint, &mut runs, policy).await? {
                 Attempt::Holds | Attempt::Committed => break,
-                Attempt::Differs => self.rollback().await?,
+                Attempt::Differs(_) => self.rollback().await?,
                 Attempt::Again(failure) => {
                     self.rollback().await?;
                     attempts += 1;
@@ -260,7 +249,7 @@ impl Worker {
         })
     }
 
-    async fn rollback(&mut self) -> Result<(), Failure> {
+    pub(super) async fn rollback(&mut self) -> Result<(), Failure> {
         self.session
             .run("ROLLBACK")
             .await
@@ -274,11 +263,14 @@ impl Worker {
         runs: &mut [Batches<'_>],
         policy: ConflictPolicy,
     ) -> Result<Attempt, Failure> {
-        let mut checkpoint = Some(checkpoint);
         let last = runs.len().saturating_sub(1);
         for (place, batches) in runs.iter_mut().enumerate() {
+            let start = match place {
+                0 => Start::Checkpoint(checkpoint),
+                _ => Start::Nothing,
+            };
             let commits = place == last && batches.slow.is_empty();
-            match self.write(checkpoint.take(), batches, policy, commits).await? {
+            match self.write(start, batches, policy, commits).await? {
                 Attempt::Holds => {}
                 other => return Ok(other),
             }
@@ -287,7 +279,7 @@ impl Worker {
     }
 
     /// Where it fails the outcome is open: the link starts over and reads its checkpoint.
-    async fn commit(&mut self) -> Result<(), Failure> {
+    pub(super) async fn commit(&mut self) -> Result<(), Failure> {
         let began = Instant::now();
         let committed = self.session.run("COMMIT").await;
         self.commits.took(began.elapsed());
@@ -296,37 +288,37 @@ impl Worker {
             .map_err(|error| Failure::mysql("committing", &error))
     }
 
+    pub(super) fn lengths(&self) -> Lengths {
+        Lengths::of(self.session.max_allowed_packet(), self.session.round_trip())
+    }
+
     /// Writes a batch, and commits with it where told so: no table of it is taken one by one then.
-    async fn write(
+    pub(super) async fn write(
         &mut self,
-        checkpoint: Option<&[u8]>,
+        start: Start<'_>,
         batches: &mut Batches<'_>,
         policy: ConflictPolicy,
         commits: bool,
     ) -> Result<Attempt, Failure> {
-        let mut plan = Plan::new(
-            checkpoint,
-            std::mem::take(&mut self.buffer),
-            commits,
-            Lengths::of(self.session.max_allowed_packet(), self.session.round_trip()),
-        );
-        let tables = batches.tables.iter().enumerate();
-        for (place, table) in tables.filter(|(place, _)| !batches.slow.contains(place)) {
-            plan.add_table(place, table)
-                .map_err(|error| malformed(&table.target.source, &error))?;
-        }
-        let written = self.run(&mut plan, batches).await;
+        let plan = batches
+            .plan(start, std::mem::take(&mut self.buffer), commits, self.lengths())
+            .map_err(|(target, error)| malformed(&target.source, &error))?;
+        let written = self.run(&plan).await;
         self.buffer = plan.into_buffer();
         match written? {
             Attempt::Holds => self.write_one_by_one(batches, policy).await,
+            Attempt::Differs(tables) => {
+                batches.differ(&tables);
+                Ok(Attempt::Differs(tables))
+            }
             other => Ok(other),
         }
     }
 
     /// Runs a plan's packets.
-    async fn run(&mut self, plan: &mut Plan, batches: &mut Batches<'_>) -> Result<Attempt, Failure> {
+    pub(super) async fn run(&mut self, plan: &Plan) -> Result<Attempt, Failure> {
         let max = self.session.max_allowed_packet();
-        for packet in plan.finish() {
+        for packet in plan.packets() {
             if packet.text.len() >= max {
                 return Err(Failure::data(format!(
                     "a row change needs a packet of {} bytes, and the destination's max_allowed_packet is {max}; raise \
@@ -340,12 +332,12 @@ impl Worker {
             }
             match packet.judge(outcome) {
                 Verdict::Holds => {}
-                Verdict::Differs(tables) => return Ok(batches.differ(tables)),
+                Verdict::Differs(tables) => return Ok(Attempt::Differs(tables)),
                 Verdict::Locked(error) => return Ok(Attempt::Again(Failure::mysql("applying changes", &error))),
                 Verdict::Fenced => return Err(checkpoint::fenced(&self.link)),
                 Verdict::Refused(table, error) => {
-                    return Err(match batches.tables.get(table) {
-                        Some(batch) => Failure::writing(&batch.target.table.name, &error),
+                    return Err(match plan.table(table) {
+                        Some(table) => Failure::writing(table, &error),
                         None => Failure::mysql("writing to the destination", &error),
                     });
                 }
@@ -394,85 +386,9 @@ impl Worker {
         }
         Ok(Attempt::Holds)
     }
-
-    /// Streams a large transaction into one destination transaction.
-    async fn apply_large(&mut self, mut job: LargeJob) -> Result<Done, Failure> {
-        let applied = self.applied_with(job.header.gtids());
-        let mut checkpoint = Some(self.checkpoint(&job.header, &applied));
-        let policy = self.policy_for(&job.header);
-        let mut tables: Vec<TableCounts> = Vec::new();
-        let held_to_the_end = loop {
-            let Some(part) = job.parts.recv().await else {
-                self.rollback().await?;
-                return Err(Failure::environment(
-                    "the source's connection was lost within a transaction",
-                ));
-            };
-            if let Some(checkpoint) = checkpoint.take() {
-                self.write_large(Some(&checkpoint), &mut Batches::default(), policy)
-                    .await?;
-            }
-            let changes = part.changes.iter().map(|change| (&job.header.gtid, change));
-            let runs = Batches::runs(changes).map_err(|error| malformed(&job.header.position, &error))?;
-            for mut batches in runs {
-                loop {
-                    self.session
-                        .run("SAVEPOINT part")
-                        .await
-                        .map_err(|error| Failure::mysql("setting a savepoint", &error))?;
-                    if self.write_large(None, &mut batches, policy).await? {
-                        break;
-                    }
-                    self.session
-                        .run("ROLLBACK TO SAVEPOINT part")
-                        .await
-                        .map_err(|error| Failure::mysql("rolling back to a savepoint", &error))?;
-                }
-                add_counts(&mut tables, batches.counts());
-            }
-            if part.last {
-                break part.hold;
-            }
-        };
-        self.commit().await?;
-        drop(held_to_the_end);
-        self.applied = applied;
-        Ok(Done {
-            applier: self.applier,
-            transactions: vec![(job.number, Vec::new(), 0)],
-            tables,
-        })
-    }
-
-    /// As [`Worker::write`]; a deadlock has undone what came before, so it ends the transaction. Returns whether all held.
-    async fn write_large(
-        &mut self,
-        checkpoint: Option<&[u8]>,
-        batches: &mut Batches<'_>,
-        policy: ConflictPolicy,
-    ) -> Result<bool, Failure> {
-        match self.write(checkpoint, batches, policy, false).await? {
-            Attempt::Holds | Attempt::Committed => Ok(true),
-            Attempt::Differs => Ok(false),
-            Attempt::Again(failure) => Err(failure),
-        }
-    }
 }
 
-/// Parts may be many, and speak of the same tables.
-fn add_counts(sums: &mut Vec<TableCounts>, counts: impl Iterator<Item = TableCounts>) {
-    for more in counts {
-        match sums.iter_mut().find(|sum| Arc::ptr_eq(&sum.target, &more.target)) {
-            Some(sum) => {
-                let pairs = sum.counts.iter_mut().zip(more.counts);
-                pairs.for_each(|(sum, count)| *sum += count);
-            }
-            None => sums.push(more),
-        }
-    }
-}
-
-fn malformed(place: &impl std::fmt::Display, error: &BinlogError) -> Failure {
+pub(super) fn malformed(place: &impl std::fmt::Display, error: &BinlogError) -> Failure {
     Failure::data(format!("a row image at {place} can't be read: {error}"))
 }
 
@@ -487,83 +403,4 @@ fn fill(jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Work>, limits: Limits) -
         }
     }
     None
-}
-
-/// Folded changes.
-#[derive(Debug, Default)]
-struct Batches<'c> {
-    tables: Vec<TableBatch<'c>>,
-    /// The tables (by place) whose changes are taken one by one.
-    slow: BTreeSet<usize>,
-    /// Per table the conflicts that were met.
-    conflicts: Vec<u64>,
-}
-
-impl<'c> Batches<'c> {
-    /// The batches that are to be written one after the other: but for changes that act on other rows, there is one.
-    fn runs(changes: impl IntoIterator<Item = (&'c Gtid, &'c Change)>) -> Result<Vec<Self>, BinlogError> {
-        let mut batches = Vec::new();
-        for run in cascade::runs(changes)? {
-            let mut batch = Self::of(fold::fold(run.changes)?);
-            if run.acts {
-                batch.slow.extend(0..batch.tables.len());
-            }
-            batches.push(batch);
-        }
-        if batches.is_empty() {
-            // What there is to write is the checkpoint.
-            batches.push(Self::default());
-        }
-        Ok(batches)
-    }
-
-    fn of(tables: Vec<TableBatch<'c>>) -> Self {
-        let mut batches = Self {
-            conflicts: vec![0; tables.len()],
-            tables,
-            slow: BTreeSet::new(),
-        };
-        batches.slow = batches.in_order();
-        batches
-    }
-
-    /// The tables whose changes are taken one by one from the start.
-    fn in_order(&self) -> BTreeSet<usize> {
-        let in_order = |table: &TableBatch<'_>| {
-            // What one statement writes over whatever is there must have but one key to find it by.
-            let several_keys = || table.target.table.unique_keys.len() > 1 && table.target.leaves_out();
-            table.in_order || table.target.mode == Mode::Tolerant && several_keys()
-        };
-        let tables = self.tables.iter().enumerate();
-        tables
-            .filter(|(_, table)| in_order(table))
-            .map(|(place, _)| place)
-            .collect()
-    }
-
-    /// Before images of these tables did not hold.
-    fn differ(&mut self, tables: Vec<usize>) -> Attempt {
-        for table in tables.iter().filter_map(|place| self.tables.get(*place)) {
-            tracing::debug!(table = %table.target.table.name, "changes are taken one by one");
-        }
-        self.slow.extend(tables);
-        Attempt::Differs
-    }
-
-    fn counts(&self) -> impl Iterator<Item = TableCounts> + use<'_, 'c> {
-        self.tables.iter().zip(&self.conflicts).map(|(table, conflicts)| {
-            let [mut inserts, mut updates, mut deletes] = [0; 3];
-            for (_, change) in &table.changes {
-                *match change.kind() {
-                    ChangeKind::Insert => &mut inserts,
-                    ChangeKind::Update => &mut updates,
-                    ChangeKind::Delete => &mut deletes,
-                } += 1;
-            }
-            TableCounts {
-                target: table.target.clone(),
-                counts: [inserts, updates, deletes, *conflicts],
-            }
-        })
-    }
 }

@@ -12,7 +12,7 @@ use dashmap::DashMap;
 use tokio::sync::watch;
 
 use crate::{
-    apply::worker::TableCounts,
+    apply::batches::TableCounts,
     model::{
         file_position,
         gtid::GtidSet,

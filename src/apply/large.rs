@@ -1,0 +1,165 @@
+//! A transaction too large to be kept whole: part by part into one destination transaction.
+//!
+//! The statements of a part are made while the server is at those of the part before, so two parts are in memory.
+
+use std::sync::Arc;
+
+use tokio::{sync::mpsc, task::JoinSet};
+
+use crate::{
+    binlog::BinlogError,
+    failure::Failure,
+    model::{
+        change::{Change, Target},
+        gtid::Gtid,
+        task::ConflictPolicy,
+    },
+};
+
+use super::{
+    batches::{Batches, TableCounts, add_counts},
+    packet::{Lengths, Plan, SAVEPOINT, Start},
+    worker::{Attempt, Done, LargeJob, Part, Worker, malformed},
+};
+
+/// A part, and the statements that write it: of each run, one after the other.
+struct Prepared {
+    part: Part,
+    runs: Vec<Run>,
+}
+
+struct Run {
+    /// What writes it, unless some of its changes are to be taken one by one.
+    plan: Option<Plan>,
+    /// What it does, if nothing differs.
+    counts: Vec<TableCounts>,
+}
+
+impl Prepared {
+    fn new(gtid: &Gtid, part: Part, lengths: Lengths) -> Result<Self, (Option<Arc<Target>>, BinlogError)> {
+        let batches = Batches::runs(changes(gtid, &part)).map_err(|error| (None, error))?;
+        let mut runs = Vec::with_capacity(batches.len());
+        for batches in &batches {
+            let plan = batches.slow.is_empty().then(|| {
+                let plan = batches.plan(Start::Savepoint, Vec::new(), false, lengths);
+                plan.map_err(|(target, error)| (Some(target.clone()), error))
+            });
+            runs.push(Run {
+                plan: plan.transpose()?,
+                counts: batches.counts().collect(),
+            });
+        }
+        Ok(Self { part, runs })
+    }
+}
+
+fn changes<'c>(gtid: &'c Gtid, part: &'c Part) -> impl Iterator<Item = (&'c Gtid, &'c Change)> {
+    part.changes.iter().map(move |change| (gtid, change))
+}
+
+impl Worker {
+    /// Streams a large transaction into one destination transaction.
+    pub(super) async fn apply_large(&mut self, job: LargeJob) -> Result<Done, Failure> {
+        let LargeJob {
+            number,
+            header,
+            mut parts,
+        } = job;
+        let (send, mut prepared) = mpsc::channel(1);
+        let (gtid, lengths) = (header.gtid.clone(), self.lengths());
+        let mut preparing = JoinSet::new();
+        preparing.spawn(async move {
+            // There has to be room for it before a part is taken.
+            while let Ok(room) = send.reserve().await {
+                let Some(part) = parts.recv().await else { return };
+                room.send(Prepared::new(&gtid, part, lengths));
+            }
+        });
+        let applied = self.applied_with(header.gtids());
+        let mut checkpoint = Some(self.checkpoint(&header, &applied));
+        let policy = self.policy_for(&header);
+        let mut tables: Vec<TableCounts> = Vec::new();
+        let held_to_the_end = loop {
+            let Some(part) = prepared.recv().await else {
+                self.rollback().await?;
+                return Err(Failure::environment(
+                    "the source's connection was lost within a transaction",
+                ));
+            };
+            let Prepared { part, runs } = part.map_err(|(target, error)| match target {
+                Some(target) => malformed(&target.source, &error),
+                None => malformed(&header.position, &error),
+            })?;
+            if let Some(checkpoint) = checkpoint.take() {
+                let batches = &mut Batches::default();
+                self.write_part(Start::Checkpoint(&checkpoint), batches, policy).await?;
+            }
+            for (place, run) in runs.into_iter().enumerate() {
+                let counts = self.write_run(&header.gtid, &part, place, run, policy).await?;
+                add_counts(&mut tables, counts);
+            }
+            if part.last {
+                break part.hold;
+            }
+        };
+        self.commit().await?;
+        drop(held_to_the_end);
+        self.applied = applied;
+        Ok(Done {
+            applier: self.applier,
+            transactions: vec![(number, Vec::new(), 0)],
+            tables,
+        })
+    }
+
+    /// Writes the run at this place of a part.
+    async fn write_run(
+        &mut self,
+        gtid: &Gtid,
+        part: &Part,
+        place: usize,
+        run: Run,
+        policy: ConflictPolicy,
+    ) -> Result<Vec<TableCounts>, Failure> {
+        let mut differs = Vec::new();
+        if let Some(plan) = run.plan {
+            match self.run(&plan).await? {
+                Attempt::Holds | Attempt::Committed => return Ok(run.counts),
+                Attempt::Again(failure) => return Err(failure),
+                Attempt::Differs(tables) => differs = tables,
+            }
+            self.rollback_part().await?;
+        }
+        // What is taken one by one needs the changes themselves.
+        let mut runs = Batches::runs(changes(gtid, part)).map_err(|error| malformed(&gtid, &error))?;
+        let Some(batches) = runs.get_mut(place) else {
+            return Ok(vec![]);
+        };
+        batches.differ(&differs);
+        while !self.write_part(Start::Savepoint, batches, policy).await? {
+            self.rollback_part().await?;
+        }
+        Ok(batches.counts().collect())
+    }
+
+    /// As [`Worker::write`]; a deadlock has undone what came before, so it ends the transaction. Returns whether all held.
+    async fn write_part(
+        &mut self,
+        start: Start<'_>,
+        batches: &mut Batches<'_>,
+        policy: ConflictPolicy,
+    ) -> Result<bool, Failure> {
+        match self.write(start, batches, policy, false).await? {
+            Attempt::Holds | Attempt::Committed => Ok(true),
+            Attempt::Differs(_) => Ok(false),
+            Attempt::Again(failure) => Err(failure),
+        }
+    }
+
+    async fn rollback_part(&mut self) -> Result<(), Failure> {
+        let rolled_back = self.session.run(format!("ROLLBACK TO {SAVEPOINT}")).await;
+        rolled_back
+            .map(drop)
+            .map_err(|error| Failure::mysql("rolling back to a savepoint", &error))
+    }
+}
