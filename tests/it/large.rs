@@ -33,7 +33,10 @@ const TABLES: &str = "
     INSERT INTO big.counter VALUES (1, 0)";
 
 fn filled_narrow() -> String {
-    let rows = narrow_rows();
+    filled_with(narrow_rows())
+}
+
+fn filled_with(rows: u64) -> String {
     format!(
         "SET SESSION cte_max_recursion_depth = 10000000;
          INSERT INTO big.narrow WITH RECURSIVE c (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM c WHERE id < {rows})
@@ -231,4 +234,39 @@ async fn a_statement_among_the_rows_of_a_large_transaction_does_not_hold_it_up()
     proxy.wait_synced("big").await;
     assert_eq!(digest(&pair.branch, "narrow").await, "50000 1250025000 1");
     assert_no_conflict(&proxy).await;
+}
+
+#[tokio::test]
+async fn conflicts_in_the_midst_of_a_large_transaction_are_settled_and_the_rest_of_it_is_applied() {
+    let (pair, proxy) = start(&[]).await;
+    let (hq, branch) = (&pair.hq, &pair.branch);
+    sql(&proxy, "ALTER SYNC TASK big SET (conflict_policy = 'overwrite')").await;
+    // Each change is taken to need 512 bytes at least, and 16 MiB are large.
+    let count = 60_000;
+    sql(hq, &filled_with(count)).await;
+    proxy.wait_synced("big").await;
+    let late = count - 10;
+    sql(
+        branch,
+        &format!(
+            "SET sql_log_bin = 0; UPDATE big.narrow SET n = -7 WHERE id IN (150, {late}); DELETE FROM big.narrow WHERE id = 151"
+        ),
+    )
+    .await;
+    sql(hq, "UPDATE big.narrow SET n = n + 1").await;
+    sql(hq, "UPDATE big.narrow SET n = n + 1 WHERE id <= 100").await;
+    proxy.wait_synced("big").await;
+    assert_equal(&pair, "narrow").await;
+    assert_eq!(
+        rows(&proxy, "SELECT type, outcome, `key` FROM sync.conflicts ORDER BY id").await,
+        [
+            vec!["update_differs", "overwritten", r#"{"id": 150}"#],
+            vec!["update_missing", "inserted", r#"{"id": 151}"#],
+            vec!["update_differs", "overwritten", &format!(r#"{{"id": {late}}}"#)],
+        ]
+    );
+    let conflicts = "SELECT conflicts, updates FROM sync.objects
+        WHERE source_table = 'big.narrow' AND direction = 'forward'";
+    let counted = rows(&proxy, conflicts).await;
+    assert_eq!(counted, [["3".to_owned(), (count + 100).to_string()]]);
 }
