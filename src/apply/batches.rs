@@ -1,6 +1,6 @@
 //! Changes of one destination transaction, folded table by table: which are written in sets, and by what statements.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     binlog::BinlogError,
@@ -38,13 +38,22 @@ pub(super) fn add_counts(sums: &mut Vec<TableCounts>, counts: impl IntoIterator<
     }
 }
 
+/// How a table is written that is not written in one set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Its changes act on other rows, or on columns that they say nothing of: one by one.
+    OneByOne,
+    /// Some of them do not fit what is there: in smaller and smaller sets, until those are found.
+    ByHalves,
+}
+
 /// Folded changes.
 #[derive(Debug, Default)]
 pub(super) struct Batches<'c> {
     /// The tables, in the order in which they first appear.
     pub(super) tables: Vec<TableBatch<'c>>,
-    /// The tables (by place) whose changes are taken one by one.
-    pub(super) slow: BTreeSet<usize>,
+    /// The tables, by place, that are not written in one set.
+    pub(super) slow: BTreeMap<usize, Way>,
     /// Per table the conflicts that were met.
     pub(super) conflicts: Vec<u64>,
 }
@@ -59,7 +68,9 @@ impl<'c> Batches<'c> {
         for run in cascade::runs(changes)? {
             let mut batch = Self::of(fold::fold(run.changes)?);
             if run.acts {
-                batch.slow.extend(0..batch.tables.len());
+                batch
+                    .slow
+                    .extend((0..batch.tables.len()).map(|place| (place, Way::OneByOne)));
             }
             batches.push(batch);
         }
@@ -70,28 +81,19 @@ impl<'c> Batches<'c> {
         Ok(batches)
     }
 
-    fn of(tables: Vec<TableBatch<'c>>) -> Self {
-        let mut batches = Self {
-            conflicts: vec![0; tables.len()],
-            tables,
-            slow: BTreeSet::new(),
-        };
-        batches.slow = batches.in_order();
-        batches
-    }
-
-    /// The tables whose changes are taken one by one from the start.
-    fn in_order(&self) -> BTreeSet<usize> {
+    /// One batch, of changes that do not act on other rows.
+    pub(super) fn of(tables: Vec<TableBatch<'c>>) -> Self {
         let in_order = |table: &TableBatch<'_>| {
             // What one statement writes over whatever is there must have but one key to find it by.
             let several_keys = || table.target.table.unique_keys.len() > 1 && table.target.leaves_out();
             table.in_order || table.target.mode == Mode::Tolerant && several_keys()
         };
-        let tables = self.tables.iter().enumerate();
-        tables
-            .filter(|(_, table)| in_order(table))
-            .map(|(place, _)| place)
-            .collect()
+        let slow = tables.iter().enumerate().filter(|(_, table)| in_order(table));
+        Self {
+            slow: slow.map(|(place, _)| (place, Way::OneByOne)).collect(),
+            conflicts: vec![0; tables.len()],
+            tables,
+        }
     }
 
     /// The statements that write the tables that are written in sets. `buffer` becomes the first packet.
@@ -107,7 +109,7 @@ impl<'c> Batches<'c> {
     ) -> Result<Plan, (&'c Arc<Target>, BinlogError)> {
         let mut plan = Plan::new(start, buffer, commits, lengths);
         let tables = self.tables.iter().enumerate();
-        for (place, table) in tables.filter(|(place, _)| !self.slow.contains(place)) {
+        for (place, table) in tables.filter(|(place, _)| !self.slow.contains_key(place)) {
             plan.add_table(place, table).map_err(|error| (table.target, error))?;
         }
         plan.finish();
@@ -116,10 +118,12 @@ impl<'c> Batches<'c> {
 
     /// Before images of these tables did not hold.
     pub(super) fn differ(&mut self, tables: &[usize]) {
-        for table in tables.iter().filter_map(|place| self.tables.get(*place)) {
-            tracing::debug!(table = %table.target.table.name, "changes are taken one by one");
+        for place in tables {
+            if let Some(table) = self.tables.get(*place) {
+                tracing::debug!(table = %table.target.table.name, "changes do not fit; those that do not are looked for");
+            }
+            self.slow.entry(*place).or_insert(Way::ByHalves);
         }
-        self.slow.extend(tables);
     }
 
     /// What was applied.

@@ -1,4 +1,4 @@
-//! A table whose before images did not hold: its changes one by one, in their order, by the task's policy.
+//! Changes whose before images may not hold: one by one, in their order, by the task's policy.
 //!
 //! Each change looks at the destination's rows with a lock, so that what it decides on still stands when it acts. Every
 //! conflict is taken down before the transaction that settles it commits: after a crash in between it is met again and
@@ -18,7 +18,7 @@ use crate::{
         status::ConflictRecord,
         task::ConflictPolicy,
     },
-    schedule::{cascade, fold::TableBatch},
+    schedule::cascade,
     sql::{set, single},
 };
 
@@ -62,25 +62,25 @@ struct Finding {
 }
 
 impl Path<'_> {
-    /// Applies the changes of `table`. Returns the number of conflicts.
+    /// Applies changes of a table. Returns the number of conflicts.
     ///
     /// # Errors
     /// [`Stop`]; the transaction must be rolled back then.
-    pub async fn apply(mut self, table: &TableBatch<'_>) -> Result<u64, Stop> {
+    pub async fn apply(mut self, changes: &[(&Gtid, &Change)]) -> Result<u64, Stop> {
         let mut conflicts = 0;
-        for (gtid, change) in &table.changes {
+        for (gtid, change) in changes {
             conflicts += u64::from(self.apply_change(change, gtid).await?);
         }
         Ok(conflicts)
     }
 
-    /// Applies the changes of `table` where the destination may be ahead of or behind them: the last word on each row
+    /// Applies changes of a table where the destination may be ahead of or behind them: the last word on each row
     /// counts, whatever is there. Columns that the changes say nothing of keep what they hold.
     ///
     /// # Errors
     /// See [`Path::apply`].
-    pub async fn write_over(mut self, table: &TableBatch<'_>) -> Result<(), Stop> {
-        for (_, change) in &table.changes {
+    pub async fn write_over(mut self, changes: &[(&Gtid, &Change)]) -> Result<(), Stop> {
+        for (_, change) in changes {
             if let Some(before) = change.before()
                 && cascade::acts(change).map_err(|error| malformed(change, &error))?
             {

@@ -18,9 +18,12 @@ use crate::{
 
 use super::{
     batches::{Batches, TableCounts, add_counts},
-    packet::{Lengths, Plan, SAVEPOINT, Start},
+    packet::{Lengths, Plan, Start},
     worker::{Attempt, Done, LargeJob, Part, Worker, malformed},
 };
+
+/// Set before a part.
+const SAVEPOINT: &str = "SAVEPOINT part";
 
 /// A part, and the statements that write it: of each run, one after the other.
 struct Prepared {
@@ -41,7 +44,7 @@ impl Prepared {
         let mut runs = Vec::with_capacity(batches.len());
         for batches in &batches {
             let plan = batches.slow.is_empty().then(|| {
-                let plan = batches.plan(Start::Savepoint, Vec::new(), false, lengths);
+                let plan = batches.plan(Start::Savepoint(SAVEPOINT), Vec::new(), false, lengths);
                 plan.map_err(|(target, error)| (Some(target.clone()), error))
             });
             runs.push(Run {
@@ -128,7 +131,7 @@ impl Worker {
                 Attempt::Again(failure) => return Err(failure),
                 Attempt::Differs(tables) => differs = tables,
             }
-            self.rollback_part().await?;
+            self.rollback_to(SAVEPOINT).await?;
         }
         // What is taken one by one needs the changes themselves.
         let mut runs = Batches::runs(changes(gtid, part)).map_err(|error| malformed(&gtid, &error))?;
@@ -136,8 +139,8 @@ impl Worker {
             return Ok(vec![]);
         };
         batches.differ(&differs);
-        while !self.write_part(Start::Savepoint, batches, policy).await? {
-            self.rollback_part().await?;
+        while !self.write_part(Start::Savepoint(SAVEPOINT), batches, policy).await? {
+            self.rollback_to(SAVEPOINT).await?;
         }
         Ok(batches.counts().collect())
     }
@@ -154,12 +157,5 @@ impl Worker {
             Attempt::Differs(_) => Ok(false),
             Attempt::Again(failure) => Err(failure),
         }
-    }
-
-    async fn rollback_part(&mut self) -> Result<(), Failure> {
-        let rolled_back = self.session.run(format!("ROLLBACK TO {SAVEPOINT}")).await;
-        rolled_back
-            .map(drop)
-            .map_err(|error| Failure::mysql("rolling back to a savepoint", &error))
     }
 }

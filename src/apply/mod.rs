@@ -10,7 +10,8 @@
 //! - `large`: what a worker does with a transaction too large to be kept whole.
 //! - [`batches`]: the changes of a destination transaction, folded table by table.
 //! - `packet`: the statements of a batch, and what the answers to them say.
-//! - [`conflict`]: what a worker does with a table whose before images did not hold: row by row, by the policy.
+//! - `halves`: what a worker does with a table whose before images did not hold: it looks for the changes that do not fit.
+//! - [`conflict`]: what it does with these: row by row, by the policy.
 //! - [`ddl`]: statements that commit by themselves, around which an intent row is kept.
 
 pub mod batches;
@@ -18,6 +19,7 @@ pub mod checkpoint;
 pub mod conflict;
 pub mod copied;
 pub mod ddl;
+mod halves;
 mod large;
 pub mod late_keys;
 pub mod lineage;

@@ -32,16 +32,13 @@ const TEXT_PER_IMAGE: usize = 4;
 /// Memory for statements that is kept, at most.
 const KEPT_BYTES: usize = 2 << 20;
 
-/// The savepoint before what is done again if it does not hold.
-pub(super) const SAVEPOINT: &str = "SAVEPOINT part";
-
 /// What a plan's first statement is for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Start<'a> {
     /// It writes the checkpoint row. A transaction begins with it.
     Checkpoint(&'a [u8]),
-    /// It is [`SAVEPOINT`].
-    Savepoint,
+    /// It is this SAVEPOINT, for what is done again if it does not hold.
+    Savepoint(&'static str),
     /// There is none.
     Nothing,
 }
@@ -179,8 +176,8 @@ impl Plan {
         };
         match start {
             Start::Nothing => {}
-            Start::Savepoint => {
-                packet.text.extend_from_slice(SAVEPOINT.as_bytes());
+            Start::Savepoint(savepoint) => {
+                packet.text.extend_from_slice(savepoint.as_bytes());
                 packet.expectations.push(Expect::Savepoint);
             }
             Start::Checkpoint(update) => {
@@ -414,7 +411,7 @@ mod tests {
                 .count(),
             0
         );
-        let savepoint = Plan::new(Start::Savepoint, Vec::new(), false, near(1 << 26));
+        let savepoint = Plan::new(Start::Savepoint("SAVEPOINT part"), Vec::new(), false, near(1 << 26));
         assert_eq!(savepoint.packets().next().unwrap().text, b"SAVEPOINT part");
     }
 

@@ -3,8 +3,8 @@
 //! Everything that waits in its queue and fits becomes one destination transaction, so a worker that is behind writes
 //! large transactions and one that is caught up writes small ones. The checkpoint row comes first, then the statements
 //! of each table, then COMMIT, in one packet if it fits: the server checks the count of each statement itself and stops
-//! before COMMIT when a before image did not hold. Then all is rolled back and written again with that table's changes
-//! taken one by one ([`super::conflict`]).
+//! before COMMIT when a before image did not hold. Then all is rolled back and written again, and of that table's changes
+//! those that do not fit are looked for (`halves`) and settled one by one ([`super::conflict`]).
 
 use std::{
     sync::Arc,
@@ -29,9 +29,9 @@ use crate::{
 };
 
 use super::{
-    batches::{Batches, TableCounts},
+    batches::{Batches, TableCounts, Way},
     checkpoint::{self, LinkKey},
-    conflict::{self, Recorder},
+    conflict::{self, Recorder, Stop},
     packet::{Lengths, Plan, Start, Verdict},
     session::Session,
 };
@@ -134,7 +134,7 @@ pub(super) enum Attempt {
     /// All is written as it should be, and not committed yet.
     Holds,
     Committed,
-    /// Before images of the tables at these places did not hold: their changes are to be taken one by one.
+    /// Before images of the tables at these places did not hold.
     Differs(Vec<usize>),
     /// A deadlock or lock wait: nothing has been written.
     Again(Failure),
@@ -257,6 +257,14 @@ impl Worker {
             .map_err(|error| Failure::mysql("rolling back", &error))
     }
 
+    /// To a savepoint, of which this is the statement that set it.
+    pub(super) async fn rollback_to(&mut self, savepoint: &str) -> Result<(), Failure> {
+        let rolled_back = self.session.run(format!("ROLLBACK TO {savepoint}")).await;
+        rolled_back
+            .map(drop)
+            .map_err(|error| Failure::mysql("rolling back to a savepoint", &error))
+    }
+
     async fn attempt(
         &mut self,
         checkpoint: &[u8],
@@ -306,7 +314,7 @@ impl Worker {
         let written = self.run(&plan).await;
         self.buffer = plan.into_buffer();
         match written? {
-            Attempt::Holds => self.write_one_by_one(batches, policy).await,
+            Attempt::Holds => self.write_slowly(batches, policy).await,
             Attempt::Differs(tables) => {
                 batches.differ(&tables);
                 Ok(Attempt::Differs(tables))
@@ -358,33 +366,33 @@ impl Worker {
         })
     }
 
-    /// The tables whose changes are not written in sets.
-    async fn write_one_by_one(
-        &mut self,
-        batches: &mut Batches<'_>,
-        policy: ConflictPolicy,
-    ) -> Result<Attempt, Failure> {
-        for place in batches.slow.clone() {
+    /// The tables that are not written in one set.
+    async fn write_slowly(&mut self, batches: &mut Batches<'_>, policy: ConflictPolicy) -> Result<Attempt, Failure> {
+        for (place, way) in batches.slow.clone() {
             let (Some(table), Some(count)) = (batches.tables.get(place), batches.conflicts.get_mut(place)) else {
                 continue;
             };
-            let path = conflict::Path {
-                session: &mut self.session,
-                link: &self.link,
-                policy,
-                recorder: &self.recorder,
-            };
-            let applied = match table.target.mode {
-                Mode::Strict => path.apply(table).await,
-                Mode::Tolerant => path.write_over(table).await.map(|()| 0),
+            let applied = match (table.target.mode, way) {
+                (Mode::Strict, Way::OneByOne) => self.path(policy).apply(&table.changes).await,
+                (Mode::Strict, Way::ByHalves) => self.apply_by_halves(&table.changes, policy).await,
+                (Mode::Tolerant, _) => self.path(policy).write_over(&table.changes).await.map(|()| 0),
             };
             match applied {
                 Ok(found) => *count = found,
-                Err(conflict::Stop::Lock(failure)) => return Ok(Attempt::Again(failure)),
-                Err(conflict::Stop::Failure(failure)) => return Err(failure),
+                Err(Stop::Lock(failure)) => return Ok(Attempt::Again(failure)),
+                Err(Stop::Failure(failure)) => return Err(failure),
             }
         }
         Ok(Attempt::Holds)
+    }
+
+    pub(super) fn path(&mut self, policy: ConflictPolicy) -> conflict::Path<'_> {
+        conflict::Path {
+            session: &mut self.session,
+            link: &self.link,
+            policy,
+            recorder: &self.recorder,
+        }
     }
 }
 
