@@ -30,12 +30,12 @@ impl Worker {
     ) -> Result<u64, Stop> {
         let mut conflicts = 0;
         let mut due = vec![changes];
-        let mut is_known = true;
-        while let Some(some) = due.pop() {
-            if some.len() <= FEW {
-                conflicts += self.path(policy).apply(some).await?;
-            } else if std::mem::take(&mut is_known) || !self.holds(some).await? {
-                let (first, second) = some.split_at(some.len() / 2);
+        let mut known_to_differ = true;
+        while let Some(set) = due.pop() {
+            if set.len() <= FEW {
+                conflicts += self.path(policy).apply(set).await?;
+            } else if std::mem::take(&mut known_to_differ) || !self.holds(set).await? {
+                let (first, second) = set.split_at(set.len() / 2);
                 due.extend([second, first]);
             }
         }

@@ -10,7 +10,7 @@ use crate::{
     binlog::BinlogError,
     failure::Failure,
     model::{
-        change::{Change, Target},
+        change::{Change, Target, TransactionHeader},
         gtid::Gtid,
         task::ConflictPolicy,
     },
@@ -84,6 +84,11 @@ impl Worker {
         let mut tables: Vec<TableCounts> = Vec::new();
         let held_to_the_end = loop {
             let Some(part) = prepared.recv().await else {
+                if let Some(Err(ended)) = preparing.join_next().await
+                    && ended.is_panic()
+                {
+                    std::panic::resume_unwind(ended.into_panic());
+                }
                 self.rollback().await?;
                 return Err(Failure::environment(
                     "the source's connection was lost within a transaction",
@@ -97,10 +102,7 @@ impl Worker {
                 let batches = &mut Batches::default();
                 self.write_part(Start::Checkpoint(&checkpoint), batches, policy).await?;
             }
-            for (place, run) in runs.into_iter().enumerate() {
-                let counts = self.write_run(&header.gtid, &part, place, run, policy).await?;
-                add_counts(&mut tables, counts);
-            }
+            self.write_runs(&header, &part, runs, policy, &mut tables).await?;
             if part.last {
                 break part.hold;
             }
@@ -115,34 +117,45 @@ impl Worker {
         })
     }
 
-    /// Writes the run at this place of a part.
-    async fn write_run(
+    /// Writes a part's runs, one after the other.
+    async fn write_runs(
         &mut self,
-        gtid: &Gtid,
+        header: &TransactionHeader,
         part: &Part,
-        place: usize,
-        run: Run,
+        runs: Vec<Run>,
         policy: ConflictPolicy,
-    ) -> Result<Vec<TableCounts>, Failure> {
-        let mut differs = Vec::new();
-        if let Some(plan) = run.plan {
-            match self.run(&plan).await? {
-                Attempt::Holds | Attempt::Committed => return Ok(run.counts),
-                Attempt::Again(failure) => return Err(failure),
-                Attempt::Differs(tables) => differs = tables,
+        tables: &mut Vec<TableCounts>,
+    ) -> Result<(), Failure> {
+        let mut folded: Option<Vec<Batches<'_>>> = None;
+        for (place, run) in runs.into_iter().enumerate() {
+            let mut differ = vec![];
+            if let Some(plan) = run.plan {
+                match self.run(&plan).await? {
+                    Attempt::Holds | Attempt::Committed => {
+                        add_counts(tables, run.counts);
+                        continue;
+                    }
+                    Attempt::Again(failure) => return Err(failure),
+                    Attempt::Differs(tables) => differ = tables,
+                }
+                self.rollback_to(SAVEPOINT).await?;
             }
-            self.rollback_to(SAVEPOINT).await?;
+            // What does not go in sets needs the changes themselves.
+            let folded = match &mut folded {
+                Some(folded) => folded,
+                None => {
+                    let runs = Batches::runs(changes(&header.gtid, part));
+                    folded.insert(runs.map_err(|error| malformed(&header.position, &error))?)
+                }
+            };
+            let Some(batches) = folded.get_mut(place) else { continue };
+            batches.differ(&differ);
+            while !self.write_part(Start::Savepoint(SAVEPOINT), batches, policy).await? {
+                self.rollback_to(SAVEPOINT).await?;
+            }
+            add_counts(tables, batches.counts());
         }
-        // What is taken one by one needs the changes themselves.
-        let mut runs = Batches::runs(changes(gtid, part)).map_err(|error| malformed(&gtid, &error))?;
-        let Some(batches) = runs.get_mut(place) else {
-            return Ok(vec![]);
-        };
-        batches.differ(&differs);
-        while !self.write_part(Start::Savepoint(SAVEPOINT), batches, policy).await? {
-            self.rollback_to(SAVEPOINT).await?;
-        }
-        Ok(batches.counts().collect())
+        Ok(())
     }
 
     /// As [`Worker::write`]; a deadlock has undone what came before, so it ends the transaction. Returns whether all held.

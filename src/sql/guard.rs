@@ -12,9 +12,9 @@ use crate::{
 };
 
 use super::{
+    bound::{bound_columns, is_retyped, push_list, push_literal},
     ident, literal,
     ranges::{self, Range},
-    set::{bound_columns, is_retyped, push_list, push_literal},
 };
 
 /// Character values longer than this are compared by their SHA-256, so that a statement does not carry them twice.
@@ -83,10 +83,11 @@ impl<'a> Guards<'a> {
             let is_utf8 = matches!(&column.family, Family::Text { charset, .. } if charset == "utf8mb4");
             *text &= is_utf8 && !is_retyped(target, column);
         }
-        // The key finds the row, so it is never a digest.
+        // The key finds the row, so it is never a digest. Nor is it compared as text: the server may put the value that a
+        // single row's key equals in place of the column, and under a collation that pads, that is not the column's.
         for &place in &target.key {
-            if let Some(digest) = digests.get_mut(place) {
-                *digest = false;
+            for flags in [&mut digests, &mut texts] {
+                flags.get_mut(place).into_iter().for_each(|flag| *flag = false);
             }
         }
         let in_key = |place: usize| target.key.contains(&place);
@@ -246,14 +247,11 @@ impl<'a> Guards<'a> {
         // Numbers above and below 2^63 make a DECIMAL of the list's column, and stored into a SET or BIT as such the highest
         // bit is lost.
         let is_number = |column: &TableColumn| column.family == Family::Number && !is_retyped(self.target, column);
-        let new = format!("{}.n{place}", self.list);
-        out.extend_from_slice(
-            match self.column(place).is_some_and(is_number) {
-                true => format!("CAST({new} AS UNSIGNED)").into_bytes(),
-                false => new.into_bytes(),
-            }
-            .as_slice(),
-        );
+        let new = match self.column(place).is_some_and(is_number) {
+            true => format!("CAST({}.n{place} AS UNSIGNED)", self.list),
+            false => format!("{}.n{place}", self.list),
+        };
+        out.extend_from_slice(new.as_bytes());
         Ok(())
     }
 

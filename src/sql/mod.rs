@@ -3,6 +3,7 @@
 //! Statements are byte strings, not `str`: values travel as `_binary'…'` literals that hold the column's own bytes,
 //! so that no character set conversion ever touches them.
 
+mod bound;
 pub(crate) mod guard;
 pub mod ident;
 pub mod json;

@@ -6,12 +6,13 @@
 
 use crate::{
     binlog::BinlogError,
-    model::{change::Target, row::Row, table::TableColumn, value::Value},
+    model::{change::Target, row::Row, value::Value},
 };
 
 use super::{
+    bound::{bound_columns, bound_values, push_list, push_literal, written},
     guard::{Guards, Images, list_name},
-    ident, literal,
+    ident,
 };
 
 /// Lets one statement store an ENUM's error value (index 0), or leave out a column without a default. It stands right
@@ -49,68 +50,6 @@ impl<'r> Update<'r> {
             after: bound_values(target, after)?,
         })
     }
-}
-
-/// The values of a row in the order of `target.columns`.
-pub(crate) fn bound_values<'a>(target: &Target, row: &'a Row) -> Result<Vec<Value<'a>>, BinlogError> {
-    let incomplete = || BinlogError::incomplete_image(&target.source);
-    let mut bound = Vec::with_capacity(target.columns.len());
-    // Both are in the order of the row.
-    let mut bindings = target.columns.iter();
-    let mut due = bindings.next();
-    for value in row.values() {
-        let Some(binding) = due else { break };
-        let (position, value) = value?;
-        if position == binding.source {
-            bound.push(value);
-            due = bindings.next();
-        } else if position > binding.source {
-            return Err(incomplete());
-        }
-    }
-    match due {
-        None => Ok(bound),
-        Some(_) => Err(incomplete()),
-    }
-}
-
-/// The destination columns in the order of `target.columns`.
-pub(crate) fn bound_columns(target: &Target) -> impl Iterator<Item = &TableColumn> {
-    target
-        .columns
-        .iter()
-        .filter_map(|binding| target.table.columns.get(binding.destination))
-}
-
-/// The columns that are written (the server computes generated ones), each with its value in a row.
-pub(crate) fn written<'a>(
-    target: &'a Target,
-    values: &'a [Value<'a>],
-) -> impl Iterator<Item = (&'a Value<'a>, &'a TableColumn)> {
-    values
-        .iter()
-        .zip(bound_columns(target))
-        .filter(|(_, column)| !column.generated)
-}
-
-/// Whether values of the column are of another type in the rows, see [`Target::retyped`].
-pub(crate) fn is_retyped(target: &Target, column: &TableColumn) -> bool {
-    target.retyped.contains_key(&column.name)
-}
-
-/// [`literal::push`] with an error that names the column. What is of another type in the rows becomes an expression of
-/// that type.
-pub(crate) fn push_literal(
-    out: &mut Vec<u8>,
-    target: &Target,
-    value: &Value<'_>,
-    column: &TableColumn,
-) -> Result<(), BinlogError> {
-    let pushed = match target.retyped.get(&column.name) {
-        Some(old) => literal::push_typed(out, value, old),
-        None => literal::push(out, value, column),
-    };
-    pushed.map_err(|error| BinlogError::value(&target.source, &column.name, error))
 }
 
 /// Appends `INSERT INTO t (…) VALUES (…),(…)`: an existing row is an error.
@@ -219,19 +158,6 @@ fn push_values(out: &mut Vec<u8>, target: &Target, row: &Row) -> Result<(), Binl
     Ok(())
 }
 
-pub(super) fn push_list<T>(
-    out: &mut Vec<u8>,
-    items: impl IntoIterator<Item = T>,
-    mut push: impl FnMut(&mut Vec<u8>, T),
-) {
-    for (place, item) in items.into_iter().enumerate() {
-        if place > 0 {
-            out.push(b',');
-        }
-        push(out, item);
-    }
-}
-
 /// Appends `DELETE`, guarded by the before images.
 ///
 /// # Errors
@@ -254,6 +180,7 @@ pub fn delete_by_key(out: &mut Vec<u8>, target: &Target, rows: &[&Row]) -> Resul
 }
 
 /// `DELETE t FROM …`; without an alias, which the server would look for in the default database.
+/// With a single row there is no list; it stays the form for several tables, as the other takes no FORCE INDEX.
 fn push_delete(out: &mut Vec<u8>, guards: &Guards<'_>) -> Result<(), BinlogError> {
     out.extend_from_slice(format!("DELETE {} FROM ", guards.name).as_bytes());
     guards.push_tables(out, &[])?;

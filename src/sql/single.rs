@@ -11,9 +11,10 @@ use crate::{
 };
 
 use super::{
+    bound::{bound_values, is_retyped, push_literal, written},
     guard::{push_before_value, push_key_side, push_table_side},
     ident, literal,
-    set::{any_error_value, bound_values, is_retyped, push_literal, push_optimizer_hint, written},
+    set::{any_error_value, push_optimizer_hint},
 };
 
 /// `SELECT as_before, as_after, row FROM t WHERE key FOR UPDATE`: the destination's row with the key of `row`. The first

@@ -630,3 +630,53 @@ async fn under_fail_a_row_that_both_sides_have_changed_is_settled_by_letting_one
         assert_eq!(cell(&pair.hq, "SELECT v FROM d.t").await, "0");
     }
 }
+
+#[tokio::test]
+async fn a_few_conflicts_among_many_changes_are_found_and_the_others_go_their_way() {
+    // Updates, inserts, deletes, values of a unique key that change places, and keys that change, in one transaction.
+    const CHANGES: &str = "UPDATE shop.t SET v = v + 1 WHERE id <= 100;
+        UPDATE shop.t SET u = u + 100000 WHERE id BETWEEN 101 AND 140;
+        UPDATE shop.t SET u = 241 - (u - 100000) WHERE id BETWEEN 101 AND 140;
+        INSERT INTO shop.t SELECT id + 1000, v, u + 1000 FROM shop.t WHERE id <= 100;
+        DELETE FROM shop.t WHERE id BETWEEN 141 AND 240;
+        UPDATE shop.t SET id = id + 5000 WHERE id BETWEEN 241 AND 280;
+        UPDATE shop.t SET v = v + 10 WHERE id <= 50";
+    // Rows of the branch that are not as these changes expect.
+    const DIFFERENT: &str =
+        "UPDATE shop.t SET v = -1 WHERE id IN (33, 150, 260); INSERT INTO shop.t VALUES (1077, -1, 1077)";
+    let tables = "CREATE TABLE shop.t (id INT PRIMARY KEY, v INT, u INT, UNIQUE (u));
+                  INSERT INTO shop.t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+                  SELECT i, 0, i FROM n;";
+    let changed = "SELECT COUNT(*), SUM(id), SUM(v), SUM(CAST(id AS SIGNED) * u) FROM shop.t WHERE";
+    for policy in ["overwrite", "ignore"] {
+        let pair = Pair::start().await;
+        let proxy = start(&pair, tables, &format!("WITH (conflict_policy = '{policy}')")).await;
+        unnoticed(&pair.branch, DIFFERENT).await;
+        sql(&pair.hq, &format!("BEGIN; {CHANGES}; COMMIT")).await;
+        proxy.wait_synced("orders").await;
+        let found = rows(
+            &proxy,
+            "SELECT DISTINCT type, `key` FROM sync.conflicts ORDER BY type, `key`",
+        )
+        .await;
+        let due = [
+            ["delete_differs", r#"{"id": 150}"#],
+            ["insert_exists", r#"{"id": 1077}"#],
+            ["update_differs", r#"{"id": 260}"#],
+            ["update_differs", r#"{"id": 33}"#],
+        ];
+        assert_eq!(found, due, "{policy}");
+        if policy == "overwrite" {
+            assert_same(&pair.hq, &pair.branch, "shop").await;
+        } else {
+            let kept = "SELECT GROUP_CONCAT(CONCAT(id, ':', v) ORDER BY id) FROM shop.t WHERE v = -1";
+            assert_eq!(cell(&pair.branch, kept).await, "33:-1,150:-1,260:-1,1077:-1");
+        }
+        let others = format!("{changed} id NOT IN (33, 150, 260, 5260, 1077)");
+        assert_eq!(
+            rows(&pair.hq, &others).await,
+            rows(&pair.branch, &others).await,
+            "{policy}"
+        );
+    }
+}

@@ -496,6 +496,55 @@ async fn follow_changes(server: &LocalServer, mut follower: Follower, rows: usiz
     follower
 }
 
+/// Where the server takes two keys for the same, the row is found, and is not what the before image says.
+#[tokio::test]
+async fn a_row_whose_key_only_looks_the_same_is_not_met() {
+    let server = cluster::server(ServerOptions::default()).await;
+    let mut conn = session(&server).await;
+    let collations = [
+        ("utf8mb4_bin", "a "),
+        ("utf8mb4_general_ci", "A"),
+        ("utf8mb4_0900_ai_ci", "A"),
+        ("latin1_swedish_ci", "A "),
+        ("latin1_bin", "a "),
+    ];
+    conn.query_drop("CREATE DATABASE s; CREATE DATABASE d").await.unwrap();
+    for (collation, other) in collations {
+        for (database, key) in [("s", "a"), ("d", other)] {
+            let charset = collation.split('_').next().unwrap();
+            conn.query_drop(format!(
+                "CREATE TABLE {database}.{collation} (k VARCHAR(20) CHARACTER SET {charset} COLLATE {collation} PRIMARY KEY,
+                 v INT); INSERT INTO {database}.{collation} VALUES ('{key}', 1)"
+            ))
+            .await
+            .unwrap();
+        }
+    }
+    for together in [false, true] {
+        let mut follower = Follower::start(&server, together).await;
+        // From here on.
+        mark(&server).await;
+        follower.until_mark().await;
+        follower.failures.clear();
+        for (collation, _) in collations {
+            conn.query_drop(format!(
+                "UPDATE s.{collation} SET v = v + 1; DELETE FROM s.{collation}; INSERT INTO s.{collation} VALUES ('a', 1)"
+            ))
+            .await
+            .unwrap();
+        }
+        mark(&server).await;
+        follower.until_mark().await;
+        let refused = |start: &str| {
+            let refused = follower.failures.iter().filter(|failure| failure.contains(start));
+            refused.count()
+        };
+        let told = format!("{:#?}", follower.failures);
+        assert_eq!(refused("0 rows instead of Some(1): UPDATE"), collations.len(), "{told}");
+        assert_eq!(refused("0 rows instead of Some(1): DELETE"), collations.len(), "{told}");
+    }
+}
+
 struct Silent;
 
 #[async_trait::async_trait]
