@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     binlog::BinlogError,
+    failure::Failure,
     model::{
         change::{Change, ChangeKind, Mode, Target},
         gtid::Gtid,
@@ -99,18 +100,19 @@ impl<'c> Batches<'c> {
     /// The statements that write the tables that are written in sets. `buffer` becomes the first packet.
     ///
     /// # Errors
-    /// If a row image of the table that is named is malformed.
+    /// [`Failure`] if a row image is malformed.
     pub(super) fn plan(
         &self,
         start: Start<'_>,
         buffer: Vec<u8>,
         commits: bool,
         lengths: Lengths,
-    ) -> Result<Plan, (&'c Arc<Target>, BinlogError)> {
+    ) -> Result<Plan, Failure> {
         let mut plan = Plan::new(start, buffer, commits, lengths);
         let tables = self.tables.iter().enumerate();
         for (place, table) in tables.filter(|(place, _)| !self.slow.contains_key(place)) {
-            plan.add_table(place, table).map_err(|error| (table.target, error))?;
+            plan.add_table(place, table)
+                .map_err(|error| malformed(&table.target.source, &error))?;
         }
         plan.finish();
         Ok(plan)
@@ -143,4 +145,8 @@ impl<'c> Batches<'c> {
             }
         })
     }
+}
+
+pub(super) fn malformed(place: &impl std::fmt::Display, error: &BinlogError) -> Failure {
+    Failure::data(format!("a row image at {place} can't be read: {error}"))
 }

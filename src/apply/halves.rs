@@ -10,10 +10,10 @@ use crate::{
 };
 
 use super::{
-    batches::Batches,
+    batches::{Batches, malformed},
     conflict::Stop,
     packet::Start,
-    worker::{Attempt, Worker, malformed},
+    worker::{Attempt, Worker},
 };
 
 /// So few are taken one by one.
@@ -29,14 +29,13 @@ impl Worker {
         policy: ConflictPolicy,
     ) -> Result<u64, Stop> {
         let mut conflicts = 0;
-        let mut due = vec![changes];
-        let mut known_to_differ = true;
+        // What is due next stands last.
+        let mut due = Vec::from(halves(changes));
         while let Some(set) = due.pop() {
             if set.len() <= FEW {
                 conflicts += self.path(policy).apply(set).await?;
-            } else if std::mem::take(&mut known_to_differ) || !self.holds(set).await? {
-                let (first, second) = set.split_at(set.len() / 2);
-                due.extend([second, first]);
+            } else if !self.holds(set).await? {
+                due.extend(halves(set));
             }
         }
         Ok(conflicts)
@@ -53,8 +52,7 @@ impl Worker {
             return Ok(false);
         }
         let plan = batches.plan(Start::Savepoint(SAVEPOINT), Vec::new(), false, self.lengths());
-        let plan = plan.map_err(|(_, error)| malformed(error))?;
-        match self.run(&plan).await.map_err(Stop::Failure)? {
+        match self.run(&plan.map_err(Stop::Failure)?).await.map_err(Stop::Failure)? {
             Attempt::Holds | Attempt::Committed => Ok(true),
             Attempt::Again(failure) => Err(Stop::Lock(failure)),
             Attempt::Differs(_) => {
@@ -63,4 +61,10 @@ impl Worker {
             }
         }
     }
+}
+
+/// The second half and the first.
+fn halves<T>(set: &[T]) -> [&[T]; 2] {
+    let (first, second) = set.split_at(set.len() / 2);
+    [second, first]
 }

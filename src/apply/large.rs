@@ -2,24 +2,21 @@
 //!
 //! The statements of a part are made while the server is at those of the part before, so two parts are in memory.
 
-use std::sync::Arc;
-
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
-    binlog::BinlogError,
     failure::Failure,
     model::{
-        change::{Change, Target, TransactionHeader},
+        change::{Change, TransactionHeader},
         gtid::Gtid,
         task::ConflictPolicy,
     },
 };
 
 use super::{
-    batches::{Batches, TableCounts, add_counts},
+    batches::{Batches, TableCounts, add_counts, malformed},
     packet::{Lengths, Plan, Start},
-    worker::{Attempt, Done, LargeJob, Part, Worker, malformed},
+    worker::{Attempt, Done, LargeJob, Part, Worker},
 };
 
 /// Set before a part.
@@ -39,14 +36,13 @@ struct Run {
 }
 
 impl Prepared {
-    fn new(gtid: &Gtid, part: Part, lengths: Lengths) -> Result<Self, (Option<Arc<Target>>, BinlogError)> {
-        let batches = Batches::runs(changes(gtid, &part)).map_err(|error| (None, error))?;
+    fn new(header: &TransactionHeader, part: Part, lengths: Lengths) -> Result<Self, Failure> {
+        let batches = Batches::runs(changes(&header.gtid, &part));
+        let batches = batches.map_err(|error| malformed(&header.position, &error))?;
         let mut runs = Vec::with_capacity(batches.len());
         for batches in &batches {
-            let plan = batches.slow.is_empty().then(|| {
-                let plan = batches.plan(Start::Savepoint(SAVEPOINT), Vec::new(), false, lengths);
-                plan.map_err(|(target, error)| (Some(target.clone()), error))
-            });
+            let in_sets = batches.slow.is_empty();
+            let plan = in_sets.then(|| batches.plan(Start::Savepoint(SAVEPOINT), Vec::new(), false, lengths));
             runs.push(Run {
                 plan: plan.transpose()?,
                 counts: batches.counts().collect(),
@@ -69,13 +65,13 @@ impl Worker {
             mut parts,
         } = job;
         let (send, mut prepared) = mpsc::channel(1);
-        let (gtid, lengths) = (header.gtid.clone(), self.lengths());
+        let (of, lengths) = (header.clone(), self.lengths());
         let mut preparing = JoinSet::new();
         preparing.spawn(async move {
             // There has to be room for it before a part is taken.
             while let Ok(room) = send.reserve().await {
                 let Some(part) = parts.recv().await else { return };
-                room.send(Prepared::new(&gtid, part, lengths));
+                room.send(Prepared::new(&of, part, lengths));
             }
         });
         let applied = self.applied_with(header.gtids());
@@ -94,10 +90,7 @@ impl Worker {
                     "the source's connection was lost within a transaction",
                 ));
             };
-            let Prepared { part, runs } = part.map_err(|(target, error)| match target {
-                Some(target) => malformed(&target.source, &error),
-                None => malformed(&header.position, &error),
-            })?;
+            let Prepared { part, runs } = part?;
             if let Some(checkpoint) = checkpoint.take() {
                 let batches = &mut Batches::default();
                 self.write_part(Start::Checkpoint(&checkpoint), batches, policy).await?;

@@ -14,7 +14,6 @@ use std::{
 use tokio::sync::{OwnedRwLockReadGuard, OwnedSemaphorePermit, mpsc, watch};
 
 use crate::{
-    binlog::BinlogError,
     failure::Failure,
     model::{
         change::{Change, Mode, Transaction, TransactionHeader},
@@ -29,7 +28,7 @@ use crate::{
 };
 
 use super::{
-    batches::{Batches, TableCounts, Way},
+    batches::{Batches, TableCounts, Way, malformed},
     checkpoint::{self, LinkKey},
     conflict::{self, Recorder, Stop},
     packet::{Lengths, Plan, Start, Verdict},
@@ -308,9 +307,7 @@ impl Worker {
         policy: ConflictPolicy,
         commits: bool,
     ) -> Result<Attempt, Failure> {
-        let plan = batches
-            .plan(start, std::mem::take(&mut self.buffer), commits, self.lengths())
-            .map_err(|(target, error)| malformed(&target.source, &error))?;
+        let plan = batches.plan(start, std::mem::take(&mut self.buffer), commits, self.lengths())?;
         let written = self.run(&plan).await;
         self.buffer = plan.into_buffer();
         match written? {
@@ -394,10 +391,6 @@ impl Worker {
             recorder: &self.recorder,
         }
     }
-}
-
-pub(super) fn malformed(place: &impl std::fmt::Display, error: &BinlogError) -> Failure {
-    Failure::data(format!("a row image at {place} can't be read: {error}"))
 }
 
 /// Takes more transactions from the queue, as long as they can be merged. Returns the first that can't.
